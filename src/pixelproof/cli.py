@@ -1,0 +1,51 @@
+"""The command line's entry: collects the subcommands and turns errors into one line and an exit code."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+import pixelproof
+from pixelproof.errors import PixelproofError
+
+app = typer.Typer(
+    name="pixelproof",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Harden an image classifier against one-pixel attacks, and measure what still gets through.",
+)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"pixelproof {pixelproof.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Options that stand before the subcommand."""
+
+
+def main() -> None:
+    """Run the command line; exit code 0, 1 (it failed) or 2 (it was asked wrongly)."""
+    try:
+        app()
+    except PixelproofError as error:
+        _fail(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        _fail("interrupted", 1)
+    except OSError as error:
+        where = f" '{error.filename}'" if error.filename else ""
+        _fail(f"{error.strerror or error}{where}. Next: check the disk and the folder's permissions", 1)
+
+
+def _fail(message: str, code: int) -> None:
+    typer.echo(f"error: {' '.join(message.split())}", err=True)
+    sys.exit(code)

@@ -1,0 +1,1 @@
+"""The command line: one file a subcommand, heavy imports inside the functions so that `--help` is instant."""
