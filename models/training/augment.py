@@ -1,0 +1,61 @@
+"""Random changes to a batch of training images, all drawn from one generator on the CPU (the same on every device)."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def flip(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Mirror each image left to right with probability 1/2; `(n, c, H, W)`."""
+    chosen = (torch.rand(len(images), generator=generator) < 0.5).to(images.device)
+    return torch.where(chosen[:, None, None, None], images.flip(3), images)
+
+
+def crop(images: Tensor, margin: int, generator: torch.Generator) -> Tensor:
+    """Shift each image by up to `margin` pixels in each direction, black beyond the border; `(n, c, H, W)`."""
+    count, channels, height, width = images.shape
+    padded = F.pad(images, (margin, margin, margin, margin))
+    offsets = torch.randint(0, 2 * margin + 1, (2, count), generator=generator).to(images.device)
+    rows = offsets[0][:, None] + torch.arange(height, device=images.device)
+    columns = offsets[1][:, None] + torch.arange(width, device=images.device)
+    which = torch.arange(count, device=images.device)[:, None, None, None]
+    channel = torch.arange(channels, device=images.device)[None, :, None, None]
+    return padded[which, channel, rows[:, None, :, None], columns[:, None, None, :]]
+
+
+def cutout(images: Tensor, side: int, generator: torch.Generator) -> Tensor:
+    """Blacken a square of `side` pixels, centred anywhere in the image; `(n, c, H, W)`.
+
+    Source: DeVries, Taylor, "Improved regularization of convolutional neural networks with cutout", 2017.
+    """
+    count, _, height, width = images.shape
+    centre = torch.rand(2, count, generator=generator).to(images.device)
+    rows = (torch.arange(height, device=images.device) - (centre[0] * height)[:, None]).abs() <= side / 2
+    columns = (torch.arange(width, device=images.device) - (centre[1] * width)[:, None]).abs() <= side / 2
+    hidden = rows[:, None, :, None] & columns[:, None, None, :]
+    return images.masked_fill(hidden, 0)
+
+
+def corrupt(images: Tensor, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Give `count` random pixels of each image a random colour.
+
+    Half of the colours are corners of the colour cube, which one-pixel attacks favour, half are uniform.
+
+    Args:
+        images: float `(n, 3, H, W)` on the 0..255 scale; left as it is.
+        count: pixels an image.
+        generator: on the CPU.
+
+    Returns:
+        The corrupted images, and a mask `(n, 1, H, W)` that is 1 where a pixel was changed and 0 elsewhere.
+    """
+    batch, channels, height, width = images.shape
+    position = torch.randint(0, height * width, (batch, 1, count), generator=generator)
+    uniform = torch.randint(0, 256, (batch, channels, count), generator=generator)
+    extreme = torch.randint(0, 2, (batch, channels, count), generator=generator) * 255
+    corner = torch.rand(batch, 1, count, generator=generator) < 0.5
+    colour = torch.where(corner, extreme, uniform).to(images.device, images.dtype)
+    position = position.to(images.device)
+    corrupted = images.flatten(2).scatter(2, position.expand(-1, channels, -1), colour).view_as(images)
+    mask = torch.zeros(batch, 1, height * width, device=images.device).scatter(2, position, 1.0)
+    return corrupted, mask.view(batch, 1, height, width)

@@ -1,0 +1,93 @@
+"""Checkpoints: everything a run needs to go on after a full epoch, as safetensors with a JSON header (no pickle)."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from pixelproof.errors import WeightsError
+from pixelproof.files import atomic_path
+
+
+@dataclass
+class Checkpoint:
+    """A training run between two epochs.
+
+    Attributes:
+        run: what makes the run what it is (name, seed, recipe, data); a checkpoint of another run is refused.
+        epoch: full epochs done.
+        history: one entry an epoch, as logged.
+        tensors: module, moving average, optimiser state and random state, by prefixed name.
+    """
+
+    run: dict[str, Any]
+    epoch: int = 0
+    history: list[dict[str, Any]] = field(default_factory=list)
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+
+    def save(self, path: Path) -> None:
+        """Write to `path`, whole or not at all."""
+        header = {"run": self.run, "epoch": self.epoch, "history": self.history}
+        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.tensors.items()}
+        with atomic_path(path) as temporary:
+            save_file(tensors, temporary, metadata={"checkpoint": json.dumps(header)})
+
+    @classmethod
+    def load(cls, path: Path, run: dict[str, Any]) -> "Checkpoint":
+        """Read `path`; a fresh checkpoint where there is none.
+
+        Raises:
+            WeightsError: the file is damaged, or belongs to a run with other settings.
+        """
+        if not path.exists():
+            return cls(run=run)
+        try:
+            with safe_open(path, framework="pt") as file:
+                header = json.loads(file.metadata()["checkpoint"])
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
+        except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
+            raise WeightsError(f"the checkpoint '{path}' is damaged ({error}). Next: delete it and train again") from error
+        if header["run"] != run:
+            differs = ", ".join(key for key in run if header["run"].get(key) != run[key])
+            raise WeightsError(
+                f"'{path}' belongs to a run with another {differs}. "
+                "Next: give the same options, another --run folder, or delete this one"
+            )
+        return cls(run=run, epoch=header["epoch"], history=header["history"], tensors=tensors)
+
+
+def pack_optimiser(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The optimiser's state as flat tensors, named `optimiser.<parameter index>.<field>`."""
+    return {
+        f"optimiser.{index}.{name}": torch.as_tensor(value)
+        for index, state in optimiser.state_dict()["state"].items()
+        for name, value in state.items()
+        if value is not None
+    }
+
+
+def unpack_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    """Put back what `pack_optimiser` took; hyperparameters stay as the recipe gives them."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for full_name, tensor in tensors.items():
+        kind, _, rest = full_name.partition(".")
+        if kind == "optimiser":
+            index, _, name = rest.partition(".")
+            state.setdefault(int(index), {})[name] = tensor
+    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+
+
+def pack_module(prefix: str, module: nn.Module) -> dict[str, Tensor]:
+    """The module's parameters and buffers, named `<prefix>.<name>`."""
+    return {f"{prefix}.{name}": tensor for name, tensor in module.state_dict().items()}
+
+
+def unpack_module(prefix: str, module: nn.Module, tensors: dict[str, Tensor]) -> None:
+    """Put back what `pack_module` took."""
+    start = prefix + "."
+    module.load_state_dict({name.removeprefix(start): t for name, t in tensors.items() if name.startswith(start)})

@@ -1,0 +1,129 @@
+"""The training loop: seeded, resumable after any full epoch, averaged weights, one log line an epoch."""
+
+import copy
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pixelproof.models.training.checkpoint import (
+    Checkpoint,
+    pack_module,
+    pack_optimiser,
+    unpack_module,
+    unpack_optimiser,
+)
+from pixelproof.models.training.recipes import Recipe
+from pixelproof.models.training.tasks import Task
+
+Progress = Callable[[int, int, int, float], None]
+"""Called after each step with epoch (from 1), step (from 1), steps an epoch, and the mean loss so far."""
+
+
+class Loop:
+    """Trains a task epoch by epoch; `epochs()` yields after each, when the run can be saved.
+
+    Args:
+        task: what to learn.
+        recipe: how.
+        images: uint8 `(n, 3, H, W)`, on the device to train on.
+        labels: int64 `(n,)`, likewise.
+        seed: of order and augmentation (the caller seeds the module's first weights).
+    """
+
+    def __init__(self, task: Task, recipe: Recipe, images: Tensor, labels: Tensor, seed: int) -> None:
+        self.task, self.recipe, self.images, self.labels = task, recipe, images, labels
+        self.optimiser = make_optimiser(task.module, recipe)
+        self.average = copy.deepcopy(task.module).eval()
+        self.generator = torch.Generator().manual_seed(seed)
+        self.steps_an_epoch = len(images) // recipe.batch_size
+        self.epoch = 0
+
+    def epochs(self, progress: Progress) -> Iterator[dict[str, Any]]:
+        """Train the epochs that are left, and yield what each was like: loss, images/s, seconds."""
+        while self.epoch < self.recipe.epochs:
+            started = time.perf_counter()
+            loss = self._train_epoch(progress)
+            self.epoch += 1
+            seconds = time.perf_counter() - started
+            images = self.steps_an_epoch * self.recipe.batch_size
+            yield {"epoch": self.epoch, "loss": loss, "seconds": seconds, "images_per_s": images / seconds}
+
+    def _train_epoch(self, progress: Progress) -> float:
+        self.task.module.train()
+        order = torch.randperm(len(self.images), generator=self.generator).to(self.images.device)
+        total = torch.zeros((), device=self.images.device)
+        for step in range(self.steps_an_epoch):
+            chosen = order[step * self.recipe.batch_size : (step + 1) * self.recipe.batch_size]
+            self._set_rate(self.epoch * self.steps_an_epoch + step)
+            loss = self.task.loss(self.images[chosen], self.labels[chosen], self.generator)
+            self.optimiser.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            self.optimiser.step()
+            self._update_average()
+            total += loss.detach()
+            if step % 10 == 9 or step + 1 == self.steps_an_epoch:
+                progress(self.epoch + 1, step + 1, self.steps_an_epoch, total.item() / (step + 1))
+        return total.item() / self.steps_an_epoch
+
+    def _set_rate(self, step: int) -> None:
+        rate = self.recipe.peak_rate * one_cycle(step / (self.recipe.epochs * self.steps_an_epoch), self.recipe.warmup)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        new = self.task.module.state_dict()
+        for name, kept in self.average.state_dict().items():
+            if kept.is_floating_point():
+                kept.lerp_(new[name], 1 - self.recipe.averaging)
+            else:
+                kept.copy_(new[name])
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Put the state after a full epoch into `checkpoint`."""
+        checkpoint.epoch = self.epoch
+        checkpoint.tensors = {
+            **pack_module("module", self.task.module),
+            **pack_module("average", self.average),
+            **pack_optimiser(self.optimiser),
+            "random": self.generator.get_state(),
+        }
+
+    def load(self, checkpoint: Checkpoint) -> None:
+        """Go on from `checkpoint`; nothing happens where no epoch was finished."""
+        if checkpoint.epoch == 0:
+            return
+        self.epoch = checkpoint.epoch
+        unpack_module("module", self.task.module, checkpoint.tensors)
+        unpack_module("average", self.average, checkpoint.tensors)
+        unpack_optimiser(self.optimiser, checkpoint.tensors)
+        self.generator.set_state(checkpoint.tensors["random"])
+
+
+def one_cycle(done: float, warmup: float) -> float:
+    """The share of the peak rate after `done` (0 to 1) of all steps."""
+    return done / warmup if done < warmup else (1 - done) / (1 - warmup)
+
+
+def make_optimiser(module: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """SGD or AdamW, with weight decay on convolutions' and linear layers' weights alone."""
+    decayed = [p for p in module.parameters() if p.ndim > 1]
+    plain = [p for p in module.parameters() if p.ndim <= 1]
+    groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+    if recipe.optimiser == "sgd":
+        return torch.optim.SGD(groups, lr=recipe.peak_rate, momentum=0.9, nesterov=True)
+    return torch.optim.AdamW(groups, lr=recipe.peak_rate)
+
+
+@torch.no_grad()
+def evaluate(task: Task, module: nn.Module, images: Tensor, labels: Tensor) -> dict[str, float]:
+    """The mean of each of the task's figures over `images` `(n, 3, H, W)` uint8 and `labels` `(n,)`."""
+    module.eval()
+    scores: dict[str, list[Tensor]] = {}
+    for start in range(0, len(images), 500):
+        for name, score in task.score(module, images[start : start + 500], labels[start : start + 500]).items():
+            scores.setdefault(name, []).append(score)
+    return {name: torch.cat(parts).mean().item() for name, parts in scores.items()}

@@ -1,0 +1,52 @@
+"""How each shipped network is trained: one recipe a name."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The hyperparameters of one training run.
+
+    The learning rate rises linearly to `peak_rate` over the first `warmup` share of all steps and falls linearly to
+    zero over the rest (one-cycle: Smith, Topin, "Super-convergence", 2019). The weights that are evaluated and
+    shipped are an exponential moving average over the steps.
+
+    Attributes:
+        epochs: passes over the training set.
+        batch_size: images a step.
+        optimiser: "sgd" (momentum 0.9, Nesterov) or "adamw".
+        peak_rate: highest learning rate.
+        weight_decay: on weights of convolutions and linear layers alone, not on biases or normalisation.
+        warmup: share of all steps with a rising rate, 0 to 1.
+        averaging: decay of the moving average a step, 0 (no averaging) to 1.
+        label_smoothing: probability mass spread over all classes (classifiers).
+        crop_margin: largest shift in pixels (classifiers).
+        cutout_side: side of the blackened square in pixels, 0 for none (classifiers).
+        corrupted_pixels: pixels an image that get a random colour (purifiers).
+        corrupted_weight: how often such a pixel counts in the loss (`autoencoder`).
+    """
+
+    epochs: int
+    batch_size: int = 128
+    optimiser: str = "sgd"
+    peak_rate: float = 0.2
+    weight_decay: float = 5e-4
+    warmup: float = 0.2
+    averaging: float = 0.998
+    label_smoothing: float = 0.0
+    crop_margin: int = 4
+    cutout_side: int = 0
+    corrupted_pixels: int = 0
+    corrupted_weight: float = 1.0
+
+
+RECIPES: dict[str, Recipe] = {
+    "lenet": Recipe(
+        epochs=90, optimiser="adamw", peak_rate=4e-3, weight_decay=2e-2, averaging=0.999, crop_margin=1
+    ),
+    "autoencoder": Recipe(
+        epochs=14, optimiser="adamw", peak_rate=4e-3, weight_decay=1e-4, corrupted_pixels=2, corrupted_weight=20.0
+    ),
+    "gated": Recipe(epochs=12, optimiser="adamw", peak_rate=4e-3, weight_decay=1e-4, corrupted_pixels=8),
+    "resnet": Recipe(epochs=24, peak_rate=0.25, label_smoothing=0.05),
+}

@@ -1,0 +1,127 @@
+"""One training run from start or checkpoint to a weights file with its provenance."""
+
+import json
+import os
+import platform
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import torch
+from torch import Tensor
+
+import pixelproof
+from pixelproof.errors import Interrupted
+from pixelproof.files import write_text
+from pixelproof.models.catalogue import CLASSIFIERS, build_classifier, build_purifier
+from pixelproof.models.data import ImageSet
+from pixelproof.models.purifiers.gated import Gated
+from pixelproof.models.training.checkpoint import Checkpoint
+from pixelproof.models.training.loop import Loop, Progress, evaluate
+from pixelproof.models.training.recipes import RECIPES, Recipe
+from pixelproof.models.training.tasks import BlindPrediction, Classification, Reconstruction, Task
+from pixelproof.models.weights import save_weights
+
+
+def train(
+    name: str,
+    training: ImageSet,
+    test: ImageSet,
+    *,
+    output: Path,
+    run: Path,
+    seed: int = 0,
+    epochs: int | None = None,
+    device: str = "cpu",
+    data_hashes: dict[str, str] | None = None,
+    progress: Progress = lambda *_: None,
+    on_epoch: Callable[[dict[str, Any]], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Train the network `name`, going on from the run's last full epoch, and write its weights.
+
+    Args:
+        name: one of `RECIPES`.
+        training: images to learn from, uint8 `(n, H, W, 3)`.
+        test: images to measure on after each epoch; nothing is chosen by them.
+        output: the weights file, `.safetensors`; the provenance is written beside it as `.json`.
+        run: folder of the checkpoint and `log.jsonl`.
+        seed: of first weights, order and augmentation.
+        epochs: instead of the recipe's.
+        device: "cpu" or "cuda".
+        data_hashes: SHA-256 of each data file, for the provenance.
+        progress: called every few steps.
+        on_epoch: called with each epoch's log entry.
+
+    Returns:
+        The provenance that was written.
+
+    Raises:
+        WeightsError: the run folder holds a run with other settings.
+        Interrupted: Ctrl-C; full epochs are kept.
+    """
+    recipe = RECIPES[name] if epochs is None else replace(RECIPES[name], epochs=epochs)
+    settings = {"name": name, "seed": seed, "recipe": asdict(recipe), "images": len(training)}
+    checkpoint = Checkpoint.load(run / "checkpoint.safetensors", settings)
+    torch.manual_seed(seed)
+    task = make_task(name, recipe, device)
+    loop = Loop(task, recipe, *to_tensors(training, device), seed)
+    loop.load(checkpoint)
+    test_tensors = to_tensors(test, device)
+    try:
+        for entry in loop.epochs(progress):
+            entry |= evaluate(task, loop.average, *test_tensors)
+            checkpoint.history.append(entry)
+            loop.save(checkpoint)
+            checkpoint.save(run / "checkpoint.safetensors")
+            write_text(run / "log.jsonl", "".join(json.dumps(line) + "\n" for line in checkpoint.history))
+            on_epoch(entry)
+    except KeyboardInterrupt:
+        raise Interrupted(
+            f"stopped training {name} in epoch {loop.epoch + 1} of {recipe.epochs}; {loop.epoch} full epochs are kept in "
+            f"'{run}'. Next: the same command goes on from there"
+        ) from None
+    record = describe(name, settings, checkpoint.history, device, data_hashes or {})
+    record |= {"figures": evaluate(task, loop.average, *test_tensors), "test_images": len(test)}
+    record["parameters"] = sum(p.numel() for p in loop.average.parameters())
+    save_weights(loop.average, output, record)
+    return record
+
+
+def make_task(name: str, recipe: Recipe, device: str) -> Task:
+    """The untrained network `name` on `device`, with what it is to learn."""
+    build = build_classifier if name in CLASSIFIERS else build_purifier
+    module = build(name, trained=False).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if name in CLASSIFIERS:
+        return Classification(module, recipe)
+    return BlindPrediction(module, recipe) if isinstance(module, Gated) else Reconstruction(module, recipe)
+
+
+def to_tensors(data: ImageSet, device: str) -> tuple[Tensor, Tensor]:
+    """Images as uint8 `(n, 3, H, W)` and labels as int64 `(n,)` on `device`."""
+    images = torch.from_numpy(data.images).permute(0, 3, 1, 2).contiguous()
+    return images.to(device), torch.from_numpy(data.labels).to(device)
+
+
+def describe(
+    name: str, settings: dict[str, Any], history: list[dict[str, Any]], device: str, data_hashes: dict[str, str]
+) -> dict[str, Any]:
+    """The provenance of a finished run, but for its figures."""
+    return {
+        "name": name,
+        "command": f"pixelproof train {name} --seed {settings['seed']} --epochs {settings['recipe']['epochs']}",
+        "seed": settings["seed"],
+        "epochs": len(history),
+        "recipe": settings["recipe"],
+        "training_images": settings["images"],
+        "wall_time_s": round(sum(entry["seconds"] for entry in history), 1),
+        "device": torch.cuda.get_device_name() if device == "cuda" else f"CPU, {os.cpu_count()} cores",
+        "versions": {
+            "pixelproof": pixelproof.__version__,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "safetensors": safetensors.__version__,
+        },
+        "data_sha256": data_hashes,
+    }

@@ -1,0 +1,104 @@
+"""What a network learns: the loss of a batch, and the figures of an evaluation."""
+
+from typing import Protocol, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from pixelproof.models.purifiers.gated import Gated
+from pixelproof.models.training import augment
+from pixelproof.models.training.recipes import Recipe
+
+
+class Task(Protocol):
+    """One kind of training, behind the loop."""
+
+    module: nn.Module
+
+    def loss(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        """The scalar to minimise for uint8 `images` `(n, 3, H, W)` and int64 `labels` `(n,)`."""
+        ...
+
+    def score(self, module: nn.Module, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """Figures an image, each `(n,)`; their means over a data set are logged and shipped."""
+        ...
+
+
+class Classification:
+    """Cross entropy on flipped, shifted (and cut out) images; the score is `accuracy`."""
+
+    def __init__(self, module: nn.Module, recipe: Recipe) -> None:
+        self.module = module
+        self.recipe = recipe
+
+    def loss(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        """Mean cross entropy of the batch, in nats."""
+        images = augment.flip(images, generator)
+        images = augment.crop(images, self.recipe.crop_margin, generator)
+        inputs = images.float().div(255).contiguous(memory_format=torch.channels_last)
+        if self.recipe.cutout_side:
+            inputs = augment.cutout(inputs, self.recipe.cutout_side, generator)
+        with torch.autocast(images.device.type, torch.bfloat16):
+            logits = self.module(inputs)
+        return F.cross_entropy(logits.float(), labels, label_smoothing=self.recipe.label_smoothing)
+
+    def score(self, module: nn.Module, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """1 where the label is the most probable class; float32 arithmetic, as shipped."""
+        inputs = images.float().div(255).contiguous(memory_format=torch.channels_last)
+        return {"accuracy": (module(inputs).argmax(1) == labels).float()}
+
+
+class Reconstruction:
+    """The mean squared error of the clean image from one with random pixels; the scores are mean errors in levels."""
+
+    def __init__(self, module: nn.Module, recipe: Recipe) -> None:
+        self.module = module
+        self.recipe = recipe
+
+    def loss(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        """Mean squared error on the 0..1 scale, the corrupted pixels counting `recipe.corrupted_weight` times."""
+        clean = augment.flip(images, generator).float()
+        corrupted, mask = augment.corrupt(clean, self.recipe.corrupted_pixels, generator)
+        with torch.autocast(images.device.type, torch.bfloat16):
+            output = self.module(corrupted.contiguous(memory_format=torch.channels_last))
+        weight = 1 + (self.recipe.corrupted_weight - 1) * mask
+        return (((output.float() - clean) / 255).square() * weight).mean()
+
+    def score(self, module: nn.Module, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """Mean absolute error of clean images, and of the changed pixel where one is."""
+        clean = images.float()
+        corrupted, mask = augment.corrupt(clean, 1, torch.Generator().manual_seed(len(images)))
+        error = (module(clean) - clean).abs().mean(1, keepdim=True)
+        repaired = (module(corrupted) - clean).abs().mean(1, keepdim=True)
+        return {"mean_error": error.mean((1, 2, 3)), "mean_error_corrupted": (repaired * mask).sum((1, 2, 3))}
+
+
+class BlindPrediction:
+    """The likelihood of each pixel under the scale that was predicted for it without seeing it (Laplace)."""
+
+    def __init__(self, module: Gated, recipe: Recipe) -> None:
+        self.module: nn.Module = module
+        self.gated = module
+        self.recipe = recipe
+
+    def loss(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        """Mean negative log likelihood, in nats a colour axis, of clean pixels beside corrupted ones."""
+        clean = augment.flip(images, generator).float()
+        corrupted, _ = augment.corrupt(clean, self.recipe.corrupted_pixels, generator)
+        prediction, scale = self.gated.predictor(corrupted.contiguous(memory_format=torch.channels_last))
+        error = F.conv2d(clean - prediction, self.gated.axes).abs()
+        nats: Tensor = (error / scale + scale.log()).mean()
+        return nats
+
+    def score(self, module: nn.Module, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """Mean absolute error in levels, pixels replaced in a clean image, and random changed pixels that were."""
+        clean = images.float()
+        prediction, _ = cast(Gated, module).predictor(clean)
+        corrupted, mask = augment.corrupt(clean, 1, torch.Generator().manual_seed(len(images)))
+        replaced = (module(corrupted) != corrupted).any(1, keepdim=True)
+        return {
+            "mean_error": (prediction - clean).abs().mean((1, 2, 3)),
+            "replaced_clean": (module(clean) != clean).any(1).float().sum((1, 2)),
+            "replaced_corrupted": (replaced * mask).sum((1, 2, 3)),
+        }

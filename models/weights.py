@@ -1,0 +1,57 @@
+"""Weights files: safetensors, with a JSON of provenance beside each."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from pixelproof.errors import UsageError, WeightsError
+from pixelproof.files import atomic_path, sha256_file, write_json
+
+
+def save_weights(module: nn.Module, path: Path, provenance: dict[str, Any]) -> None:
+    """Write `module`'s parameters and buffers to `path`, and `provenance` with their SHA-256 to `path` as `.json`."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
+    with atomic_path(path) as temporary:
+        save_file(tensors, temporary)
+    write_json(path.with_suffix(".json"), {**provenance, "weights_sha256": sha256_file(path)})
+
+
+def load_weights(module: nn.Module, path: Path) -> None:
+    """Fill `module` from the safetensors file `path`, every name and shape matching.
+
+    Raises:
+        UsageError: the file is a pickle.
+        WeightsError: the file is missing, damaged, or made for another network.
+    """
+    if path.suffix in {".pt", ".pth", ".pkl", ".ckpt", ".bin"}:
+        raise UsageError(
+            f"'{path}' is a pickle, which can run code when it is read; weights are safetensors. Next: convert it where "
+            f"you trust it: python -c \"import torch, safetensors.torch as s; s.save_file(torch.load('{path}', "
+            f"weights_only=True), '{path.with_suffix('.safetensors')}')\""
+        )
+    if not path.is_file():
+        raise WeightsError(f"there is no weights file '{path}'. Next: pixelproof train NAME, or give --weights FILE")
+    try:
+        tensors = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"the weights file '{path}' is damaged ({error}). Next: train or copy it again") from error
+    _check_fit(module, tensors, path)
+    module.load_state_dict(tensors)
+
+
+def _check_fit(module: nn.Module, tensors: dict[str, torch.Tensor], path: Path) -> None:
+    expected = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+    got = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    if expected == got:
+        return
+    wrong = sorted(name for name in expected.keys() | got.keys() if expected.get(name) != got.get(name))
+    first = wrong[0]
+    raise WeightsError(
+        f"the weights in '{path}' do not fit {type(module).__name__}: {len(wrong)} tensors differ, the first is "
+        f"'{first}': expected {expected.get(first, 'no such tensor')}, got {got.get(first, 'no such tensor')}. "
+        "Next: give the weights of this network"
+    )

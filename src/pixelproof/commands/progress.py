@@ -1,0 +1,45 @@
+"""Progress bars on stderr, with time left."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+Step = Callable[[int, int, int, float], None]
+Report = Callable[[dict[str, Any]], None]
+
+
+def bar(*columns: str) -> Progress:
+    """A progress bar on stderr: description, bar, done of total, `columns` (rich markup), time left."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        *columns,
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )
+
+
+@contextmanager
+def training_progress(name: str) -> Iterator[tuple[Step, Report]]:
+    """Functions to call after some steps and after each epoch of a training run."""
+    with bar("loss {task.fields[loss]:.4f}", "{task.fields[speed]:,.0f} images/s") as progress:
+        task = progress.add_task(name, total=None, loss=0.0, speed=0.0)
+        started = time.perf_counter()
+
+        def step(epoch: int, steps: int, steps_an_epoch: int, loss: float) -> None:
+            progress.update(
+                task, description=f"{name}, epoch {epoch}", completed=steps, total=steps_an_epoch, loss=loss
+            )
+
+        def report(entry: dict[str, Any]) -> None:
+            progress.update(task, speed=entry["images_per_s"])
+            figures = ", ".join(f"{k} {v:.4f}" for k, v in entry.items() if k not in {"epoch", "seconds", "images_per_s"})
+            elapsed = time.perf_counter() - started
+            progress.console.print(f"{name} epoch {entry['epoch']}: {figures} ({elapsed:,.0f} s)", highlight=False)
+
+        yield step, report

@@ -1,0 +1,66 @@
+"""`pixelproof train`: train a shipped classifier or purifier."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pixelproof.errors import missing_extra, unknown_name
+
+
+def train(
+    name: Annotated[str, typer.Argument(help="A shipped network: lenet, resnet, autoencoder, gated.")],
+    data: Annotated[
+        Path | None, typer.Option(help="CIFAR-10's binary version: a folder or .tar.gz. [$PIXELPROOF_DATA, user cache]")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="The weights file. [runs/NAME/NAME.safetensors]")
+    ] = None,
+    run: Annotated[Path | None, typer.Option(help="Folder of checkpoint and log. [runs/NAME]")] = None,
+    seed: Annotated[int, typer.Option(help="Of first weights, order and augmentation.")] = 0,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+) -> None:
+    """Train a classifier or purifier on CIFAR-10; the same command resumes where it stopped."""
+    from pixelproof.models import TRAINABLE
+    from pixelproof.models.data import data_sha256, load_cifar10
+
+    if name not in TRAINABLE:
+        raise unknown_name("trainable network", name, TRAINABLE, "pixelproof train NAME")
+    try:
+        from pixelproof.models.training import train as run_training
+    except ModuleNotFoundError as error:
+        raise missing_extra(error.name or "PyTorch", "export", "training") from error
+    from pixelproof.commands.progress import training_progress
+
+    folder = run or Path("runs") / name
+    target = output or folder / f"{name}.safetensors"
+    with training_progress(name) as (step, report):
+        record = run_training(
+            name,
+            load_cifar10("train", data),
+            load_cifar10("test", data),
+            output=target,
+            run=folder,
+            seed=seed,
+            epochs=epochs,
+            device=_device(device),
+            data_hashes=data_sha256(data),
+            progress=step,
+            on_epoch=report,
+        )
+    typer.echo(f"{target}: {_figures(record['figures'])} on {record['test_images']:,} test images")
+
+
+def _device(asked: str) -> str:
+    import torch
+
+    known = ("auto", "cpu", "cuda")
+    if asked not in known or (asked == "cuda" and not torch.cuda.is_available()):
+        exists = known if torch.cuda.is_available() else known[:2]
+        raise unknown_name("device", asked, exists, "pixelproof doctor tells what this machine can run")
+    return ("cuda" if torch.cuda.is_available() else "cpu") if asked == "auto" else asked
+
+
+def _figures(figures: dict[str, float]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in figures.items())
