@@ -1,0 +1,101 @@
+"""ONNX Runtime on the CPU."""
+
+import importlib
+import importlib.metadata
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixelproof.errors import BackendError, missing_extra
+from pixelproof.runtime.backends.base import TensorSpec
+
+PROVIDER = "CPUExecutionProvider"
+WHEELS = ("onnxruntime", "onnxruntime-gpu")  # both install the module `onnxruntime`, the later over the earlier
+_DTYPES = {"tensor(float)": "float32"}  # the others are named as in NumPy: tensor(uint8), tensor(int64)
+
+
+class OnnxRuntimeCpu:
+    """A graph opened in ONNX Runtime, on `CPUExecutionProvider` and no other."""
+
+    def __init__(self, model: bytes, *, threads: int | None) -> None:
+        runtime = import_onnxruntime()
+        try:
+            self._session = runtime.InferenceSession(model, _options(runtime, threads), providers=[PROVIDER])
+        except Exception as error:  # its exceptions share no base class
+            raise BackendError(
+                f"ONNX Runtime {runtime.__version__} refuses the graph: {_first_line(error)}. "
+                f"Next: pixelproof doctor"
+            ) from error
+        self.provider: str = self._session.get_providers()[0]
+        if self.provider != PROVIDER:
+            raise BackendError(
+                f"asked ONNX Runtime for {PROVIDER}, and it runs {self.provider}. Next: pixelproof doctor"
+            )
+        self.inputs = tuple(_spec(tensor) for tensor in self._session.get_inputs())
+        self.outputs = tuple(_spec(tensor) for tensor in self._session.get_outputs())
+
+    def run(self, images: NDArray[np.uint8], outputs: Sequence[str]) -> list[NDArray[Any]]:
+        """The named outputs for one batch, uint8 `(n, H, W, 3)`."""
+        try:
+            results: list[NDArray[Any]] = self._session.run(list(outputs), {self.inputs[0].name: images})
+        except Exception as error:  # its exceptions share no base class
+            raise BackendError(
+                f"ONNX Runtime failed on a batch of {len(images)} images: {_first_line(error)}. "
+                f"Next: pixelproof doctor"
+            ) from error
+        return results
+
+
+def import_onnxruntime() -> ModuleType:
+    """The module `onnxruntime`; an error with the pip command where it is missing, broken, or installed twice."""
+    if len(wheels := installed_wheels()) > 1:
+        raise BackendError(
+            f"{' and '.join(wheels)} are both installed, and each overwrites the other's files. "
+            f"Next: pip uninstall -y {' '.join(wheels)} && pip install 'pixelproof[cpu]'"
+        )
+    try:
+        runtime = importlib.import_module("onnxruntime")
+        runtime.InferenceSession  # noqa: B018  (an uninstalled wheel can leave an empty folder that imports)
+    except ModuleNotFoundError as error:
+        if error.name != "onnxruntime":
+            raise _broken(error) from error
+        raise missing_extra("onnxruntime", "cpu", "running a bundle") from None
+    except (ImportError, AttributeError) as error:
+        raise _broken(error) from error
+    return runtime
+
+
+def installed_wheels() -> list[str]:
+    """Those of ONNX Runtime's wheels that are installed."""
+    return [name for name in WHEELS if any(importlib.metadata.distributions(name=name))]
+
+
+def _broken(error: Exception) -> BackendError:
+    return BackendError(
+        f"ONNX Runtime is installed but does not load: {_first_line(error)}. "
+        f"Next: pip install --force-reinstall onnxruntime"
+    )
+
+
+def _options(runtime: ModuleType, threads: int | None) -> Any:  # noqa: ANN401  (onnxruntime.SessionOptions)
+    options = runtime.SessionOptions()
+    options.log_severity_level = 4  # failures are raised; nothing is to be printed beside
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    # Idle threads that spin take the cores from a busy neighbour or a second session, and raise the tail latency.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # ONNX Runtime's own format could name files outside the bytes, and is not what the bundle's check has read.
+    options.add_session_config_entry("session.load_model_format", "ONNX")
+    return options
+
+
+def _spec(tensor: Any) -> TensorSpec:  # noqa: ANN401  (onnxruntime.NodeArg)
+    dtype = _DTYPES.get(tensor.type, tensor.type.removeprefix("tensor(").removesuffix(")"))
+    return TensorSpec(tensor.name, dtype, tuple(tensor.shape))
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")[:300]

@@ -1,0 +1,107 @@
+"""The bundle's manifest, `bundle.json`: the format's name and version, and the fields that readers rely on."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pixelproof
+from pixelproof.errors import BundleError
+
+MANIFEST = "bundle.json"
+FORMAT = "pixelproof-bundle"
+FORMAT_VERSION = 1
+
+
+def damaged(bundle: Path, what: str) -> BundleError:
+    """An error for a bundle that is not as it was exported."""
+    return BundleError(
+        f"bundle '{bundle}' is damaged: {what}. "
+        f"Next: export it again with pixelproof export ... -o {bundle} --force"
+    )
+
+
+def parse_manifest(content: bytes, bundle: Path) -> dict[str, Any]:
+    """The manifest in `content`, of a known version and with every field of the right kind, or a `BundleError`."""
+    try:
+        manifest = json.loads(content)
+    except (ValueError, RecursionError):
+        raise damaged(bundle, f"{MANIFEST} ({len(content)} bytes) is not valid JSON") from None
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise BundleError(
+            f'\'{bundle}\' is not a pixelproof bundle: its {MANIFEST} does not say "format": "{FORMAT}". '
+            f"Next: pixelproof export CLASSIFIER -o BUNDLE"
+        )
+    _check_version(manifest.get("format_version"), bundle)
+    for field, (holds, wanted) in _FIELDS.items():
+        if not holds(manifest.get(field)):
+            got = json.dumps(manifest.get(field))
+            raise damaged(bundle, f"'{field}' in {MANIFEST} must be {wanted}, got {got[:60]}")
+    return manifest
+
+
+def _check_version(version: object, bundle: Path) -> None:
+    if type(version) is not int or version < 1:
+        raise damaged(bundle, f"'format_version' in {MANIFEST} must be a whole number, got {version!r}")
+    if version > FORMAT_VERSION:
+        raise BundleError(
+            f"bundle '{bundle}' has format version {version}; pixelproof {pixelproof.__version__} reads up to "
+            f"version {FORMAT_VERSION}. Next: pip install --upgrade pixelproof"
+        )
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and value.isprintable()
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and value >= 0
+
+
+def _is_size(value: object) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(_is_count(side) and side > 0 for side in value)
+
+
+def _is_classes(value: object) -> bool:
+    return isinstance(value, list) and len(value) > 0 and all(_is_text(name) for name in value)
+
+
+def _is_tensors(value: object) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(tensor, dict)
+        and _is_text(tensor.get("name"))
+        and _is_text(tensor.get("dtype"))
+        and isinstance(tensor.get("shape"), list)
+        for tensor in value
+    )
+
+
+def _is_classifier(value: object) -> bool:
+    return isinstance(value, dict) and _is_text(value.get("name"))
+
+
+def _is_purifier(value: object) -> bool:
+    return value is None or (_is_classifier(value) and isinstance(value.get("suspicion_is_detector"), bool))  # type: ignore[attr-defined]  # _is_classifier says it is a dict
+
+
+def _is_files(value: object) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(entry, dict) and _is_sha256(entry.get("sha256")) and _is_count(entry.get("nbytes"))
+        for entry in value.values()
+    )
+
+
+def _is_sha256(value: object) -> bool:
+    return isinstance(value, str) and len(value) == 64 and set(value) <= set("0123456789abcdef")
+
+
+_FIELDS: dict[str, tuple[Callable[[object], bool], str]] = {
+    "precision": (_is_text, "a text"),
+    "inputs": (_is_tensors, "a list of tensors, each with name, dtype and shape"),
+    "outputs": (_is_tensors, "a list of tensors, each with name, dtype and shape"),
+    "image_size": (_is_size, "two whole numbers above 0, [H, W]"),
+    "class_names": (_is_classes, "a list of one or more printable names"),
+    "classifier": (_is_classifier, "an object with a name"),
+    "purifier": (_is_purifier, "null, or an object with a name and a truth value 'suspicion_is_detector'"),
+    "files": (_is_files, "an object of files, each with its sha256 and nbytes"),
+}

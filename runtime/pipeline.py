@@ -1,0 +1,158 @@
+"""`Pipeline`: a bundle opened to purify and classify batches of images."""
+
+import math
+import os
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixelproof.errors import BackendError, UsageError, unknown_name
+from pixelproof.runtime.backends import BACKENDS, Session, resolve_backend
+from pixelproof.runtime.bundle import CLASSIFIER, PIPELINE, read_bundle
+from pixelproof.runtime.images import check_images
+from pixelproof.runtime.onnx_bytes import keep_outputs
+from pixelproof.runtime.signature import BARE_OUTPUTS, FUSED_OUTPUTS, check_signature
+
+_PIXELS_A_RUN = (
+    2**18
+)  # 256 images of 32x32: larger batches ran no faster (ResNet-32, 2 cores) and take more memory
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Result:
+    """What a pipeline says of n images. The last three are None where no purifier ran."""
+
+    labels: NDArray[np.int64]
+    """`(n,)`: the most probable class, the lowest index on a tie."""
+    probabilities: NDArray[np.float32]
+    """`(n, classes)`, 0 to 1, each row summing to 1."""
+    purified: NDArray[np.uint8] | None = None
+    """`(n, H, W, 3)`: the images as the classifier saw them, rounded to whole levels."""
+    suspicion: NDArray[np.float32] | None = None
+    """`(n,)`: the largest change that the purifier made to any value, 0 to 1."""
+    suspect: NDArray[np.int64] | None = None
+    """`(n, 2)`: row and column of that change, the first in row order on a tie; (-1, -1) where nothing changed."""
+
+
+class Pipeline:
+    """A bundle's purifier and classifier, ready to run on uint8 RGB images `(n, H, W, 3)`, n of any size.
+
+    Use it as a context manager or call `close()`. Calls from several threads at once are safe. It does not survive
+    a fork: open one in each process. Large batches are split; the results come in the images' order.
+    """
+
+    def __init__(
+        self,
+        bundle: str | os.PathLike[str],
+        *,
+        backend: str = "auto",
+        part: Literal["pipeline", "classifier"] = "pipeline",
+        manifest_sha256: str | None = None,
+        threads: int | None = None,
+    ) -> None:
+        """Read, check and open the bundle in the folder `bundle`.
+
+        `backend`: "auto" or a name in `pixelproof.runtime.backends.BACKENDS`. `part`: "classifier" runs the
+        bundle's bare classifier, without the purifier. `manifest_sha256`: what `bundle.json` must hash to (64 hex
+        digits). `threads`: CPU threads a call may use (None: one a core).
+
+        Raises `BundleError` for a bundle that is missing, damaged or of another format, `BackendError` where the
+        backend does not run, `UsageError` for unfit arguments.
+        """
+        if part not in ("pipeline", "classifier"):
+            raise unknown_name("part", part, ["pipeline", "classifier"], 'Pipeline(bundle, part="pipeline")')
+        if threads is not None and threads < 1:
+            raise UsageError(f"expected 1 thread or more, got {threads}. Next: threads=None takes one a core")
+        self.backend = resolve_backend(backend)
+        """The backend's name, such as "cpu"."""
+        opened = read_bundle(Path(bundle), manifest_sha256=manifest_sha256)
+        self.manifest = opened.manifest
+        """`bundle.json` as it was read."""
+        self.manifest_sha256 = opened.manifest_sha256
+        """The SHA-256 of `bundle.json`, in hex."""
+        self.class_names = opened.class_names
+        """The classes' names, in the order of the probabilities."""
+        self.image_size = opened.image_size
+        """Height and width of the images, in pixels."""
+        purifies = part == "pipeline" and opened.has_purifier
+        file = PIPELINE if purifies else CLASSIFIER
+        self._path, self._model, self._threads = opened.path, opened.files[file], threads
+        self._outputs = FUSED_OUTPUTS if purifies else BARE_OUTPUTS
+        self._process, self._lock = os.getpid(), threading.Lock()
+        self._purifier: Session | None = None  # opened by the first purify()
+        self._session: Session | None = self._open(self._model)  # None once closed
+        self.provider = self._session.provider
+        """The execution provider that really runs, such as "CPUExecutionProvider"."""
+        check_signature(opened, file, self._session, self._outputs)
+
+    def __call__(self, images: NDArray[np.uint8]) -> Result:
+        """Purify and classify `images`, uint8 RGB `(n, H, W, 3)`; `UsageError` for any others."""
+        arrays = dict(zip(self._outputs, self._run(self._usable(), images, self._outputs), strict=True))
+        return Result(labels=arrays["probabilities"].argmax(axis=1), **arrays)
+
+    def predict(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """The probabilities alone, float32 `(n, classes)`: those of a call, bit for bit."""
+        return self._run(self._usable(), images, ["probabilities"])[0]
+
+    def purify(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The purified images alone, uint8 `(n, H, W, 3)`; the classifier is not run."""
+        if "purified" not in self._outputs:
+            raise UsageError(
+                f"bundle '{self._path}' has no purifier, or was opened with part='classifier'. "
+                f"Next: pixelproof export CLASSIFIER --purifier gated -o BUNDLE"
+            )
+        with self._lock:
+            self._usable()
+            if self._purifier is None:
+                self._purifier = self._open(keep_outputs(self._model, {"purified"}))
+            purifier = self._purifier
+        return self._run(purifier, images, ["purified"])[0]
+
+    def close(self) -> None:
+        """Let go of the graphs; calls that are running end well, and later ones are errors."""
+        with self._lock:
+            self._session = self._purifier = None
+            self._model = b""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _open(self, model: bytes) -> Session:
+        return BACKENDS[self.backend](model, threads=self._threads)
+
+    def _usable(self) -> Session:
+        session = self._session
+        if session is None:
+            raise UsageError(
+                f"this pipeline of '{self._path}' is closed. Next: open it again, Pipeline('{self._path}')"
+            )
+        if os.getpid() != self._process:  # its threads stayed behind: a call would hang
+            raise BackendError(
+                f"this pipeline of '{self._path}' was opened in process {self._process}, before the fork. "
+                f"Next: open it in the process that uses it, Pipeline('{self._path}')"
+            )
+        return session
+
+    def _run(self, session: Session, images: NDArray[np.uint8], outputs: Sequence[str]) -> list[NDArray[Any]]:
+        batch = check_images(images, self.image_size)
+        rows = _rows_a_run(len(batch), self.image_size)
+        starts = range(0, len(batch), rows)
+        runs = [session.run(np.ascontiguousarray(batch[start : start + rows]), outputs) for start in starts]
+        return runs[0] if len(runs) == 1 else [np.concatenate(arrays) for arrays in zip(*runs, strict=True)]
+
+
+def _rows_a_run(images: int, size: tuple[int, int]) -> int:
+    """How many images to run at once: as few runs as the limit allows, and all of one size, or nearly."""
+    limit = max(1, _PIXELS_A_RUN // math.prod(size))
+    return math.ceil(images / math.ceil(images / limit))

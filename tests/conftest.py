@@ -1,0 +1,127 @@
+"""Fixtures that the tests of several folders share."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CLIP, FACTORS = 200, [[4, 0, -4], [0, 2, 0], [-1, 0, 1]]
+"""The stand-in purifier takes values above CLIP down to it; the classifier multiplies the channels' means."""
+
+_CLASSIFIER = """
+<ir_version: 9, opset_import: ["": 18]>
+classifier (uint8[batch,{height},{width},3] images) => (float[batch,3] probabilities)
+<float[3,3] factors = {{4, 0, -4, 0, 2, 0, -1, 0, 1}}, int64[2] rows_and_columns = {{1, 2}}, float top = {{255}}>
+{{
+    values = Cast<to=1>(images)
+    scaled = Div(values, top)
+    means = ReduceMean<keepdims=0>(scaled, rows_and_columns)
+    logits = MatMul(means, factors)
+    probabilities = Softmax<axis=1>(logits)
+}}
+"""
+
+_PIPELINE = """
+<ir_version: 9, opset_import: ["": 18]>
+pipeline (uint8[batch,{height},{width},3] images) => (
+    float[batch,3] probabilities, uint8[batch,{height},{width},3] purified,
+    float[batch] suspicion, int64[batch,2] suspect)
+<float[3,3] factors = {{4, 0, -4, 0, 2, 0, -1, 0, 1}}, int64[2] rows_and_columns = {{1, 2}}, float top = {{255}},
+ float zero = {{0}}, float clip = {{200}}, float half = {{0.5}}, int64[1] one = {{1}}, int64[1] three = {{3}},
+ int64[2] flat = {{0, -1}}, int64 width = {{{width}}}, int64 none = {{-1}}>
+{{
+    values = Cast<to=1>(images)
+    clean = Clip(values, zero, clip)
+    raised = Add(clean, half)
+    level = Floor(raised)
+    purified = Cast<to=2>(level)
+    difference = Sub(values, clean)
+    change = Div(difference, top)
+    by_pixel = ReduceMax<keepdims=0>(change, three)
+    in_row_order = Reshape(by_pixel, flat)
+    suspicion = ReduceMax<keepdims=0>(in_row_order, one)
+    index = ArgMax<axis=1, keepdims=1>(in_row_order)
+    row = Div(index, width)
+    column = Mod(index, width)
+    place = Concat<axis=1>(row, column)
+    largest = ReduceMax<keepdims=1>(in_row_order, one)
+    changed = Greater(largest, zero)
+    suspect = Where(changed, place, none)
+    scaled = Div(clean, top)
+    means = ReduceMean<keepdims=0>(scaled, rows_and_columns)
+    logits = MatMul(means, factors)
+    probabilities = Softmax<axis=1>(logits)
+}}
+"""
+
+
+@pytest.fixture
+def make_bundle(tmp_path: Path) -> Callable[..., Path]:
+    """Write a bundle with the fused graph's inputs and outputs: any image size, three classes, checkable weights.
+
+    `make_bundle(size=(H, W), purifier=NAME or None, files={name: bytes, to replace or add}, **manifest fields)`.
+    """
+
+    def make(
+        name: str = "bundle",
+        *,
+        size: tuple[int, int] = (4, 6),
+        purifier: str | None = "gated",
+        files: dict[str, bytes] | None = None,
+        **fields: Any,
+    ) -> Path:
+        graphs = {"classifier.onnx": _graph(_CLASSIFIER, size)}
+        if purifier is not None:
+            graphs["pipeline.onnx"] = _graph(_PIPELINE, size)
+        return _write(tmp_path / name, graphs | (files or {}), _manifest(size, purifier) | fields)
+
+    return make
+
+
+def _graph(text: str, size: tuple[int, int]) -> bytes:
+    onnx = pytest.importorskip("onnx.parser", reason="the stand-in graphs are written with onnx")
+    model: bytes = onnx.parse_model(text.format(height=size[0], width=size[1])).SerializeToString()
+    return model
+
+
+def _write(folder: Path, files: dict[str, bytes], manifest: dict[str, Any]) -> Path:
+    folder.mkdir()
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    entries = {
+        name: {"sha256": hashlib.sha256(content).hexdigest(), "nbytes": len(content)}
+        for name, content in files.items()
+    }
+    (folder / "bundle.json").write_text(json.dumps({"files": entries} | manifest))
+    return folder
+
+
+def _manifest(size: tuple[int, int], purifier: str | None) -> dict[str, Any]:
+    images = {"name": "images", "dtype": "uint8", "shape": ["batch", *size, 3]}
+    probabilities = {"name": "probabilities", "dtype": "float32", "shape": ["batch", 3]}
+    fused = [
+        {"name": "purified", "dtype": "uint8", "shape": ["batch", *size, 3]},
+        {"name": "suspicion", "dtype": "float32", "shape": ["batch"]},
+        {"name": "suspect", "dtype": "int64", "shape": ["batch", 2]},
+    ]
+    return {
+        "format": "pixelproof-bundle",
+        "format_version": 1,
+        "created": "2026-01-31T12:00:00+00:00",
+        "pixelproof": "0.1.0",
+        "precision": "fp32",
+        "target": "cpu",
+        "inputs": [images],
+        "outputs": [probabilities, *(fused if purifier else [])],
+        "image_size": list(size),
+        "class_names": ["red", "green", "blue"],
+        "classifier": {"name": "means", "source": "onnx", "weights_sha256": "0" * 64},
+        "purifier": purifier
+        and {"name": purifier, "weights_sha256": "1" * 64, "suspicion_is_detector": purifier != "autoencoder"},
+        "versions": {"python": "3.11.0", "onnx": "1.19.0"},
+        "verification": {"images": 200, "probabilities_max_difference": 1e-7},
+    }
