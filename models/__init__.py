@@ -3,6 +3,8 @@
 Import rule: imports none of pixelproof's other folders; PyTorch only in the modules that define or train networks.
 """
 
+from pixelproof.models.data import CIFAR10_CLASSES
+
 from pixelproof.models.catalogue import (
     CLASSIFIERS,
     PURIFIERS,
@@ -12,7 +14,6 @@ from pixelproof.models.catalogue import (
     provenance,
     weights_path,
 )
-from pixelproof.models.data import CIFAR10_CLASSES
 
 __all__ = [
     "CIFAR10_CLASSES",

@@ -29,7 +29,7 @@ def load_weights(module: nn.Module, path: Path) -> None:
     """
     if path.suffix in {".pt", ".pth", ".pkl", ".ckpt", ".bin"}:
         raise UsageError(
-            f"'{path}' is a pickle, which can run code when it is read; weights are safetensors. Next: convert it where "
+            f"'{path}' is a pickle, which can run code when it is read; weights are safetensors. Next: convert it if "
             f"you trust it: python -c \"import torch, safetensors.torch as s; s.save_file(torch.load('{path}', "
             f"weights_only=True), '{path.with_suffix('.safetensors')}')\""
         )

@@ -92,7 +92,8 @@ class Gated(nn.Module):
         step = (signs * reach) @ colours.T
         room = torch.where(step > 0, 255 - centre, centre) / step.abs().clamp(min=1e-6)
         corners = centre + step * room.amin(-1, keepdim=True).clamp(max=1)
-        return corners.round().clamp(0, 255).to(torch.uint8)
+        levels: Tensor = corners.round().clamp(0, 255).to(torch.uint8)
+        return levels
 
 
 def worst_around(error: Tensor) -> Tensor:

@@ -51,7 +51,9 @@ class Checkpoint:
                 header = json.loads(file.metadata()["checkpoint"])
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
         except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
-            raise WeightsError(f"the checkpoint '{path}' is damaged ({error}). Next: delete it and train again") from error
+            raise WeightsError(
+                f"the checkpoint '{path}' is damaged ({error}). Next: delete it and train again"
+            ) from error
         if header["run"] != run:
             differs = ", ".join(key for key in run if header["run"].get(key) != run[key])
             raise WeightsError(

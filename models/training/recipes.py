@@ -41,9 +41,7 @@ class Recipe:
 
 
 RECIPES: dict[str, Recipe] = {
-    "lenet": Recipe(
-        epochs=90, optimiser="adamw", peak_rate=4e-3, weight_decay=2e-2, averaging=0.999, crop_margin=1
-    ),
+    "lenet": Recipe(epochs=90, optimiser="adamw", peak_rate=4e-3, weight_decay=2e-2, averaging=0.999, crop_margin=1),
     "autoencoder": Recipe(
         epochs=14, optimiser="adamw", peak_rate=4e-3, weight_decay=1e-4, corrupted_pixels=2, corrupted_weight=20.0
     ),

@@ -10,13 +10,13 @@ from typing import Any
 
 import safetensors
 import torch
+from pixelproof.models.data import ImageSet
 from torch import Tensor
 
 import pixelproof
 from pixelproof.errors import Interrupted
 from pixelproof.files import write_text
 from pixelproof.models.catalogue import CLASSIFIERS, build_classifier, build_purifier
-from pixelproof.models.data import ImageSet
 from pixelproof.models.purifiers.gated import Gated
 from pixelproof.models.training.checkpoint import Checkpoint
 from pixelproof.models.training.loop import Loop, Progress, evaluate
@@ -70,8 +70,8 @@ def train(
     loop.load(checkpoint)
     test_tensors = to_tensors(test, device)
     try:
-        for entry in loop.epochs(progress):
-            entry |= evaluate(task, loop.average, *test_tensors)
+        for speed in loop.epochs(progress):
+            entry = speed | evaluate(task, loop.average, *test_tensors)
             checkpoint.history.append(entry)
             loop.save(checkpoint)
             checkpoint.save(run / "checkpoint.safetensors")
@@ -79,8 +79,8 @@ def train(
             on_epoch(entry)
     except KeyboardInterrupt:
         raise Interrupted(
-            f"stopped training {name} in epoch {loop.epoch + 1} of {recipe.epochs}; {loop.epoch} full epochs are kept in "
-            f"'{run}'. Next: the same command goes on from there"
+            f"stopped training {name} in epoch {loop.epoch + 1} of {recipe.epochs}; {loop.epoch} full epochs are kept "
+            f"in '{run}'. Next: the same command goes on from there"
         ) from None
     record = describe(name, settings, checkpoint.history, device, data_hashes or {})
     record |= {"figures": evaluate(task, loop.average, *test_tensors), "test_images": len(test)}

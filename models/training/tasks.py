@@ -63,7 +63,8 @@ class Reconstruction:
         with torch.autocast(images.device.type, torch.bfloat16):
             output = self.module(corrupted.contiguous(memory_format=torch.channels_last))
         weight = 1 + (self.recipe.corrupted_weight - 1) * mask
-        return (((output.float() - clean) / 255).square() * weight).mean()
+        squares: Tensor = ((output.float() - clean) / 255).square() * weight
+        return squares.mean()
 
     def score(self, module: nn.Module, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
         """Mean absolute error of clean images, and of the changed pixel where one is."""

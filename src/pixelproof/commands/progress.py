@@ -38,7 +38,9 @@ def training_progress(name: str) -> Iterator[tuple[Step, Report]]:
 
         def report(entry: dict[str, Any]) -> None:
             progress.update(task, speed=entry["images_per_s"])
-            figures = ", ".join(f"{k} {v:.4f}" for k, v in entry.items() if k not in {"epoch", "seconds", "images_per_s"})
+            figures = ", ".join(
+                f"{k} {v:.4f}" for k, v in entry.items() if k not in {"epoch", "seconds", "images_per_s"}
+            )
             elapsed = time.perf_counter() - started
             progress.console.print(f"{name} epoch {entry['epoch']}: {figures} ({elapsed:,.0f} s)", highlight=False)
 
