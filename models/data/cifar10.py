@@ -1,0 +1,115 @@
+"""The reader of CIFAR-10's official binary version.
+
+Source of the format: Krizhevsky, "Learning multiple layers of features from tiny images", 2009. Each file holds 10,000
+records of one label byte and 3,072 image bytes: the red, then the green, then the blue plane, each row by row.
+"""
+
+import hashlib
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixelproof.errors import DataError, unknown_name
+from pixelproof.models.data.locate import locate
+
+CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+SPLITS = {"train": tuple(f"data_batch_{number}.bin" for number in range(1, 6)), "test": ("test_batch.bin",)}
+RECORD_NBYTES = 1 + 3 * 32 * 32
+RECORDS_A_FILE = 10_000
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Images with their labels.
+
+    Attributes:
+        images: uint8 `(n, H, W, 3)`, RGB.
+        labels: int64 `(n,)`, indices into `class_names`.
+        class_names: one a class.
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    class_names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def take(self, which: slice | NDArray[np.integer] | NDArray[np.bool_]) -> "ImageSet":
+        """The images that `which` selects, in its order."""
+        return ImageSet(self.images[which], self.labels[which], self.class_names)
+
+
+def load_cifar10(split: str, root: Path | str | None = None) -> ImageSet:
+    """Read the 50,000 training images ("train") or the 10,000 test images ("test"), in file order.
+
+    Args:
+        split: "train" or "test".
+        root: the folder, one that holds `cifar-10-batches-bin`, or the `.tar.gz`; None looks in `$PIXELPROOF_DATA`,
+            then in the user cache.
+
+    Raises:
+        UsageError: no such split.
+        DataError: nothing found, or a file is missing, truncated or damaged.
+    """
+    if split not in SPLITS:
+        raise unknown_name("split", split, SPLITS, "load_cifar10('train') or load_cifar10('test')")
+    parts = [decode_records(content, name, RECORDS_A_FILE) for name, content in _read(locate(root), SPLITS[split])]
+    return ImageSet(
+        np.concatenate([p.images for p in parts]), np.concatenate([p.labels for p in parts]), CIFAR10_CLASSES
+    )
+
+
+def data_sha256(root: Path | str | None = None) -> dict[str, str]:
+    """The SHA-256 of each of the six data files, by name."""
+    names = (*SPLITS["train"], *SPLITS["test"])
+    return {name: hashlib.sha256(content).hexdigest() for name, content in _read(locate(root), names)}
+
+
+def decode_records(content: bytes, name: str, expected: int) -> ImageSet:
+    """Images and labels of `expected` records; `name` is for messages.
+
+    Raises:
+        DataError: another size, or a label that is no class.
+    """
+    if len(content) != expected * RECORD_NBYTES:
+        raise DataError(
+            f"'{name}' is truncated or damaged: expected {expected * RECORD_NBYTES:,} bytes, got {len(content):,}. "
+            "Next: pixelproof data fetch"
+        )
+    records = np.frombuffer(content, np.uint8).reshape(expected, RECORD_NBYTES)
+    labels = records[:, 0].astype(np.int64)
+    if labels.max() >= len(CIFAR10_CLASSES):
+        raise DataError(
+            f"'{name}' is damaged: it has a label {labels.max()}, the last class is 9. Next: pixelproof data fetch"
+        )
+    images = np.ascontiguousarray(records[:, 1:].reshape(expected, 3, 32, 32).transpose(0, 2, 3, 1))
+    return ImageSet(images, labels, CIFAR10_CLASSES)
+
+
+def _read(source: Path, names: tuple[str, ...]) -> Iterator[tuple[str, bytes]]:
+    """Each named file's bytes, from a folder or straight from an archive."""
+    if source.is_dir():
+        for name in names:
+            if not (source / name).is_file():
+                raise _missing(name, source)
+            yield name, (source / name).read_bytes()
+        return
+    try:
+        with tarfile.open(source) as archive:
+            members = {Path(member.name).name: member for member in archive.getmembers() if member.isfile()}
+            for name in names:
+                file = archive.extractfile(members[name]) if name in members else None
+                if file is None:
+                    raise _missing(name, source)
+                yield name, file.read()
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise DataError(f"'{source}' is no readable archive ({error}). Next: pixelproof data fetch") from error
+
+
+def _missing(name: str, source: Path) -> DataError:
+    return DataError(f"'{source}' has no '{name}', so it is not CIFAR-10's binary version. Next: pixelproof data fetch")
