@@ -16,8 +16,7 @@ FORMAT_VERSION = 1
 def damaged(bundle: Path, what: str) -> BundleError:
     """An error for a bundle that is not as it was exported."""
     return BundleError(
-        f"bundle '{bundle}' is damaged: {what}. "
-        f"Next: export it again with pixelproof export ... -o {bundle} --force"
+        f"bundle '{bundle}' is damaged: {what}. Next: export it again with pixelproof export ... -o {bundle} --force"
     )
 
 
@@ -81,7 +80,9 @@ def _is_classifier(value: object) -> bool:
 
 
 def _is_purifier(value: object) -> bool:
-    return value is None or (_is_classifier(value) and isinstance(value.get("suspicion_is_detector"), bool))  # type: ignore[attr-defined]  # _is_classifier says it is a dict
+    if isinstance(value, dict):
+        return _is_text(value.get("name")) and isinstance(value.get("suspicion_is_detector"), bool)
+    return value is None
 
 
 def _is_files(value: object) -> bool:

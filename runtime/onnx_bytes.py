@@ -40,9 +40,7 @@ def has_external_data(model: bytes) -> bool:
         kind, message = pending.pop()
         for field in _fields(message):
             if kind == "tensor":
-                if field.number == _TENSOR_EXTERNAL_DATA or (
-                    field.number == _TENSOR_DATA_LOCATION and field.value
-                ):
+                if field.number == _TENSOR_EXTERNAL_DATA or (field.number == _TENSOR_DATA_LOCATION and field.value):
                     return True
             elif field.body is not None and field.number in _CHILDREN[kind]:
                 pending.append((_CHILDREN[kind][field.number], field.body))

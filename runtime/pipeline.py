@@ -19,9 +19,7 @@ from pixelproof.runtime.images import check_images
 from pixelproof.runtime.onnx_bytes import keep_outputs
 from pixelproof.runtime.signature import BARE_OUTPUTS, FUSED_OUTPUTS, check_signature
 
-_PIXELS_A_RUN = (
-    2**18
-)  # 256 images of 32x32: larger batches ran no faster (ResNet-32, 2 cores) and take more memory
+_PIXELS_A_RUN = 2**18  # 256 images of 32x32: larger batches ran no faster (ResNet-32, 2 cores) and take more memory
 
 
 @dataclass(frozen=True, eq=False, slots=True)

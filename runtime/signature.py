@@ -23,9 +23,7 @@ def check_signature(bundle: Bundle, file: str, session: Session, outputs: tuple[
         raise _unfit(bundle, file, "has to have one input", ", ".join(tensor.name for tensor in session.inputs))
     for name in ("images", *outputs):
         if name not in found or not _fits(found[name], expected[name]):
-            raise _unfit(
-                bundle, file, f"has to have {_shown(expected[name])}", ", ".join(map(_shown, found.values()))
-            )
+            raise _unfit(bundle, file, f"has to have {_shown(expected[name])}", ", ".join(map(_shown, found.values())))
 
 
 def _fits(found: TensorSpec, expected: TensorSpec) -> bool:
@@ -35,8 +33,7 @@ def _fits(found: TensorSpec, expected: TensorSpec) -> bool:
         and len(found.shape) == len(expected.shape)
         and not isinstance(found.shape[0], int)
         and all(
-            not isinstance(has, int) or has == wants
-            for has, wants in zip(found.shape, expected.shape, strict=True)
+            not isinstance(has, int) or has == wants for has, wants in zip(found.shape, expected.shape, strict=True)
         )
     )
 

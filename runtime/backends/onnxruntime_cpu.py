@@ -26,8 +26,7 @@ class OnnxRuntimeCpu:
             self._session = runtime.InferenceSession(model, _options(runtime, threads), providers=[PROVIDER])
         except Exception as error:  # its exceptions share no base class
             raise BackendError(
-                f"ONNX Runtime {runtime.__version__} refuses the graph: {_first_line(error)}. "
-                f"Next: pixelproof doctor"
+                f"ONNX Runtime {runtime.__version__} refuses the graph: {_first_line(error)}. Next: pixelproof doctor"
             ) from error
         self.provider: str = self._session.get_providers()[0]
         if self.provider != PROVIDER:
@@ -43,8 +42,7 @@ class OnnxRuntimeCpu:
             results: list[NDArray[Any]] = self._session.run(list(outputs), {self.inputs[0].name: images})
         except Exception as error:  # its exceptions share no base class
             raise BackendError(
-                f"ONNX Runtime failed on a batch of {len(images)} images: {_first_line(error)}. "
-                f"Next: pixelproof doctor"
+                f"ONNX Runtime failed on a batch of {len(images)} images: {_first_line(error)}. Next: pixelproof doctor"
             ) from error
         return results
 

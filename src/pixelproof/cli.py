@@ -6,6 +6,9 @@ from typing import Annotated
 import typer
 
 import pixelproof
+from pixelproof.commands.classify import classify
+from pixelproof.commands.doctor import doctor
+from pixelproof.commands.inspect import inspect
 from pixelproof.errors import PixelproofError
 
 app = typer.Typer(
@@ -31,6 +34,11 @@ def _options(
     ] = False,
 ) -> None:
     """Options that stand before the subcommand."""
+
+
+app.command(name="classify")(classify)
+app.command(name="inspect")(inspect)
+app.command(name="doctor")(doctor)
 
 
 def main() -> None:

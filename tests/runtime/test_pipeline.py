@@ -28,9 +28,7 @@ def foretold(images: np.ndarray) -> Result:
     places = np.stack(np.unravel_index(change.argmax(axis=1), images.shape[1:3]), axis=1)
     probabilities = classified(purified)
     suspect = np.where(change.max(axis=1, keepdims=True) > 0, places, -1)
-    return Result(
-        probabilities.argmax(axis=1), probabilities, purified, change.max(axis=1) / np.float32(255), suspect
-    )
+    return Result(probabilities.argmax(axis=1), probabilities, purified, change.max(axis=1) / np.float32(255), suspect)
 
 
 def classified(images: np.ndarray) -> np.ndarray:

@@ -25,9 +25,7 @@ def test_both_wheels_installed(make_bundle: MakeBundle, tmp_path: Path, monkeypa
     for name in ("onnxruntime", "onnxruntime_gpu"):
         folder = tmp_path / f"{name}-1.31.0.dist-info"
         folder.mkdir()
-        (folder / "METADATA").write_text(
-            f"Metadata-Version: 2.1\nName: {name.replace('_', '-')}\nVersion: 1.31.0\n"
-        )
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name.replace('_', '-')}\nVersion: 1.31.0\n")
     monkeypatch.syspath_prepend(tmp_path)
     assert installed_wheels() == ["onnxruntime", "onnxruntime-gpu"]
     with pytest.raises(
@@ -50,9 +48,7 @@ def test_another_provider_than_the_one_asked_for(monkeypatch):
 
 
 def test_bytes_that_are_no_graph():
-    with pytest.raises(
-        BackendError, match=r"ONNX Runtime .* refuses the graph: .*Next: pixelproof doctor"
-    ) as caught:
+    with pytest.raises(BackendError, match=r"ONNX Runtime .* refuses the graph: .*Next: pixelproof doctor") as caught:
         OnnxRuntimeCpu(b"no graph", threads=None)
     assert "\n" not in str(caught.value)
 

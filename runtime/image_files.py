@@ -1,0 +1,83 @@
+"""Image files as a batch of arrays, refusing whatever would have to be guessed at: grey, alpha, another size."""
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixelproof.errors import UsageError
+
+if TYPE_CHECKING:
+    from PIL.ImageFile import ImageFile
+
+_GREY_MODES = ("1", "L", "I", "F")
+
+
+def read_images(paths: Sequence[Path], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """The files as uint8 RGB `(n, H, W, 3)`, each exactly `size` = (H, W), pixels as decoded (EXIF does not turn them).
+
+    Takes what Pillow opens and holds 8-bit RGB, or a palette of opaque colours. Raises `UsageError` for the first
+    file that is anything else.
+    """
+    return np.stack([_read(path, size) for path in paths])
+
+
+def _read(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
+    from PIL import Image, UnidentifiedImageError
+
+    _check_path(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the size is checked before decoding
+            with Image.open(path) as image:
+                _check(path, image, size)
+                return np.asarray(image.convert("RGB"))
+    except UnidentifiedImageError:
+        raise UsageError(f"'{path}' is not an image that Pillow can read. Next: give PNG, JPEG, BMP, ...") from None
+    except Image.DecompressionBombError:
+        what = f"is far larger than the {size[0]}x{size[1]} (height x width) expected"
+        raise UsageError(f"'{path}' {what}. Next: scale it down in an image editor") from None
+    except (OSError, SyntaxError, ValueError, EOFError) as error:  # what Pillow raises on a damaged file
+        raise UsageError(f"'{path}' is a damaged image ({error}). Next: copy it again") from error
+
+
+def _check_path(path: Path) -> None:
+    if path.is_dir():
+        raise UsageError(f"'{path}' is a folder, not an image. Next: name the files in it, {path}/*.png")
+    if not path.exists():
+        raise UsageError(f"there is no image '{path}'. Next: check the name, ls {path.parent}")
+    if not path.is_file():
+        raise UsageError(f"'{path}' is not an image but a device or pipe. Next: name a file")
+
+
+def _check(path: Path, image: "ImageFile", size: tuple[int, int]) -> None:
+    expected = f"expected 8-bit RGB of {size[0]}x{size[1]} (height x width)"
+    for wrong, what, remedy in _faults(image, size):
+        if wrong:
+            raise UsageError(f"'{path}' {what}, {expected}. {_convert(path, remedy)}")
+
+
+def _faults(image: "ImageFile", size: tuple[int, int]) -> list[tuple[bool, str, str]]:
+    """Each thing that can be wrong with an opened image: whether it is, its name, the Pillow call that mends it."""
+    to_rgb = 'convert("RGB")'
+    wide_grey = image.mode.startswith("I;16")
+    wide_rgb = any(";16" in str(tile[3]) for tile in image.tile)  # Pillow would drop the low bytes without a word
+    frames = getattr(image, "n_frames", 1)
+    return [
+        (image.has_transparency_data, f"has alpha (mode {image.mode})", f'convert("RGBA").{to_rgb}'),
+        (wide_grey, "has 16 bits a pixel", f'convert("I").point(lambda level: level / 256).{to_rgb}'),
+        (wide_rgb, "has 16 bits a channel", to_rgb),
+        (image.mode in _GREY_MODES, f"is grey (mode {image.mode})", to_rgb),
+        (image.mode not in ("RGB", "P"), f"is {image.mode}", to_rgb),
+        (image.size != size[::-1], f"is {image.height}x{image.width}", f"resize({size[::-1]})"),
+        (frames > 1, f"has {frames} frames", to_rgb),
+    ]
+
+
+def _convert(path: Path, call: str) -> str:
+    """A command that makes a fit image, beside the old one."""
+    fit = path.with_name(f"{path.stem}-fit.png")
+    return f'Next: python -c \'from PIL import Image; Image.open("{path}").{call}.save("{fit}")\''

@@ -1,0 +1,88 @@
+"""`pixelproof inspect`: what is in a bundle, and where it came from."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pixelproof.commands.tables import print_table
+
+if TYPE_CHECKING:
+    from pixelproof.runtime import Bundle
+
+
+def inspect(
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle's folder.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the checked manifest as JSON.")] = False,
+) -> None:
+    """Check a bundle and print what is in it and where it came from; needs no ONNX Runtime."""
+    from pixelproof.runtime import read_bundle
+
+    checked = read_bundle(bundle)
+    if as_json:
+        summary = {"bundle": str(bundle), "manifest_sha256": checked.manifest_sha256, "manifest": checked.manifest}
+        typer.echo(json.dumps(summary, indent=2))
+        return
+    _print_facts(checked)
+    _print_section("inputs and outputs", _tensors(checked.manifest))
+    _print_section("files, checked", _files(checked.manifest))
+    for title in ("verification", "versions"):
+        _print_section(title.replace("verification", "measured at export"), _flat(checked.manifest.get(title) or {}))
+
+
+def _print_facts(checked: "Bundle") -> None:
+    manifest = checked.manifest
+    height, width = checked.image_size
+    facts = {
+        "bundle": str(checked.path),
+        "manifest SHA-256": checked.manifest_sha256,
+        "format": f"{manifest['format']} {manifest['format_version']}",
+        "created": f"{manifest.get('created', '?')} by pixelproof {manifest.get('pixelproof', '?')}",
+        "precision": f"{manifest['precision']}, for {manifest.get('target', 'any target')}",
+        "classifier": _part(manifest["classifier"]),
+        "purifier": _part(manifest["purifier"]),
+        "images": f"uint8 RGB, {height}x{width} (height x width)",
+        "classes": f"{len(checked.class_names)}: {', '.join(checked.class_names)}",
+    }
+    if checked.has_purifier and not manifest["purifier"]["suspicion_is_detector"]:
+        facts["suspicion"] = "no sign of an attack: this purifier changes clean images too"
+    print_table(facts.items())
+
+
+def _part(part: dict[str, Any] | None) -> str:
+    if part is None:
+        return "none"
+    facts = [f"{key.replace('_', ' ')} {_shown(value)}" for key, value in part.items() if key != "name"]
+    return "; ".join([part["name"], *facts])
+
+
+def _tensors(manifest: dict[str, Any]) -> list[tuple[str, ...]]:
+    return [
+        (direction, tensor["name"], tensor["dtype"], f"({', '.join(map(str, tensor['shape']))})")
+        for direction, tensors in (("input", manifest["inputs"]), ("output", manifest["outputs"]))
+        for tensor in tensors
+    ]
+
+
+def _files(manifest: dict[str, Any]) -> list[tuple[str, ...]]:
+    return [(name, f"{entry['nbytes']:,} bytes", entry["sha256"]) for name, entry in manifest["files"].items()]
+
+
+def _flat(figures: dict[str, Any], prefix: str = "") -> list[tuple[str, ...]]:
+    """Nested figures as rows: the names joined by spaces, and the value."""
+    rows: list[tuple[str, ...]] = []
+    for key, value in figures.items():
+        name = f"{prefix}{key.replace('_', ' ')}"
+        rows += _flat(value, f"{name}: ") if isinstance(value, dict) else [(name, _shown(value))]
+    return rows
+
+
+def _shown(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _print_section(title: str, rows: list[tuple[str, ...]]) -> None:
+    if rows:
+        typer.echo(f"\n{title}")
+        print_table(rows)

@@ -1,0 +1,120 @@
+"""`pixelproof doctor` on this machine, and on machines where something is missing."""
+
+import importlib.metadata
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from pixelproof.commands import diagnosis, diagnosis_gpu
+
+
+def findings(out: str) -> dict[str, dict[str, str]]:
+    return {finding["subject"]: finding for finding in json.loads(out)["findings"]}
+
+
+def test_where_bundles_run_it_says_so(run_cli):
+    code, out, _ = run_cli("doctor", "--json")
+    assert code == 0
+    assert json.loads(out)["runs_bundles"] is True
+    found = findings(out)
+    assert found["bundles on the CPU"]["found"] == "a session ran on CPUExecutionProvider"
+    assert importlib.metadata.version("onnxruntime") in found["ONNX Runtime"]["found"]
+    assert found["extra 'cpu'"]["state"] == "ok"
+    assert found["Python"]["found"].startswith(f"{sys.version_info.major}.{sys.version_info.minor}.")
+    assert {"machine", "PyTorch", "NVIDIA driver", "CUDA toolkit", "CIFAR-10", "weights of 'lenet'"} <= found.keys()
+    assert all(finding["remedy"] for finding in found.values() if finding["state"] != "ok")
+
+
+def test_without_onnxruntime_it_fails_with_the_command(run_cli, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    code, out, _ = run_cli("doctor")
+    assert code == 1
+    assert "bundles do not run on this machine's CPU" in out
+    assert "bundles on the CPU" in out.partition("to mend or add:")[2]
+    assert "pip install 'pixelproof[cpu]'" in out
+
+
+def test_both_wheels_are_found(run_cli, monkeypatch, tmp_path: Path):
+    install(tmp_path, "onnxruntime-gpu", "1.31.1")
+    monkeypatch.syspath_prepend(tmp_path)
+    code, out, _ = run_cli("doctor", "--json")
+    assert code == 1
+    clash = findings(out)["bundles on the CPU"]
+    assert clash["state"] == "broken"
+    assert clash["remedy"].startswith("pip uninstall -y onnxruntime onnxruntime-gpu && pip install")
+
+
+def install(folder: Path, name: str, version: str) -> None:
+    """Make a distribution that importlib.metadata finds in `folder`."""
+    info = folder / f"{name.replace('-', '_')}-{version}.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+
+
+@pytest.mark.parametrize(
+    ("version", "fits", "text"),
+    [("1.19.2", False, "own 1.19.2 (needs 1.20)"), ("1.20", True, "own 1.20"), ("2.13.0+cpu", True, "own 2.13.0+cpu")],
+)
+def test_a_version_too_old_is_told(monkeypatch, tmp_path: Path, version: str, fits: bool, text: str):
+    install(tmp_path, "own", version)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert diagnosis._package("own", ">=1.20,<9") == (fits, text)
+    assert diagnosis._package("other", ">=1.20") == (False, "no other")
+
+
+def test_the_data_set_is_found_where_the_environment_says(monkeypatch, tmp_path: Path):
+    monkeypatch.setenv("PIXELPROOF_DATA", str(tmp_path))
+    assert diagnosis._data_set().remedy == "pixelproof data fetch"
+    (tmp_path / "test_batch.bin").write_bytes(b"")
+    assert diagnosis._data_set() == diagnosis.Finding("CIFAR-10", "ok", str(tmp_path))
+
+
+def test_damaged_weights_are_found(monkeypatch, tmp_path: Path):
+    monkeypatch.setattr("pixelproof.models.weights_path", lambda name: tmp_path / f"{name}.safetensors")
+    monkeypatch.setattr("pixelproof.models.provenance", lambda name: {"weights_sha256": "0" * 64})
+    (tmp_path / "lenet.safetensors").write_bytes(b"altered")
+    states = {finding.subject: (finding.state, bool(finding.remedy)) for finding in diagnosis._weights()}
+    assert states["weights of 'lenet'"] == ("broken", True)
+    assert states["weights of 'resnet'"] == ("broken", True)
+
+
+class Driver:
+    """A stand-in for libcuda.so.1 with one GPU, whose cuInit answers `code`."""
+
+    def __init__(self, code: int) -> None:
+        self.code = code
+
+    def cuInit(self, flags: int) -> int:  # noqa: N802
+        return self.code
+
+    def cuDriverGetVersion(self, version) -> int:  # noqa: N802
+        version._obj.value = 13010
+        return 0
+
+    def cuDeviceGetCount(self, count) -> int:  # noqa: N802
+        count._obj.value = 1
+        return 0
+
+    def cuDeviceGetName(self, name, length: int, device: int) -> int:  # noqa: N802
+        name.value = b"NVIDIA H200"
+        return 0
+
+
+@pytest.mark.parametrize(
+    ("code", "state", "found"),
+    [(0, "ok", "supports CUDA 13.1: NVIDIA H200"), (34, "broken", "libcuda.so.1 loads, but CUDA reports error 34")],
+)
+def test_a_driver_is_asked_for_its_gpus(monkeypatch, code: int, state: str, found: str):
+    monkeypatch.setattr("ctypes.CDLL", lambda name: Driver(code))
+    finding = diagnosis_gpu.nvidia_driver()
+    assert (finding.state, finding.found) == (state, found)
+
+
+def test_a_toolkit_is_asked_for_its_version(monkeypatch, tmp_path: Path):
+    nvcc = tmp_path / "nvcc"
+    nvcc.write_text("#!/bin/sh\necho 'Cuda compilation tools, release 13.0, V13.0.48'\n")
+    nvcc.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert diagnosis_gpu.cuda_toolkit() == diagnosis.Finding("CUDA toolkit", "ok", f"13.0 ({nvcc})")

@@ -1,0 +1,59 @@
+"""`pixelproof inspect`: everything the manifest holds, after the files were checked."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+MakeBundle = Callable[..., Path]
+
+
+def test_json_is_the_checked_manifest(make_bundle: MakeBundle, run_cli):
+    bundle = make_bundle()
+    content = (bundle / "bundle.json").read_bytes()
+    code, out, _ = run_cli("inspect", bundle, "--json")
+    assert code == 0
+    assert json.loads(out) == {
+        "bundle": str(bundle),
+        "manifest_sha256": hashlib.sha256(content).hexdigest(),
+        "manifest": json.loads(content),
+    }
+
+
+def test_the_page_names_every_fact(make_bundle: MakeBundle, run_cli):
+    bundle = make_bundle(verification={"probabilities": {"largest_difference": 2.5e-7}, "batches": [1, 2, 7]})
+    code, out, _ = run_cli("inspect", bundle)
+    assert code == 0
+    manifest = json.loads((bundle / "bundle.json").read_text())
+    facts = [
+        hashlib.sha256((bundle / "bundle.json").read_bytes()).hexdigest(),
+        "pixelproof-bundle 1",
+        manifest["created"],
+        "fp32, for cpu",
+        "means; source onnx; weights sha256 " + "0" * 64,
+        "gated; weights sha256 " + "1" * 64,
+        "4x6",
+        "3: red, green, blue",
+        "(batch, 4, 6, 3)",
+        "probabilities: largest difference  2.5e-07",
+        "[1, 2, 7]",
+        *(entry["sha256"] for entry in manifest["files"].values()),
+        *(f"{entry['nbytes']:,} bytes" for entry in manifest["files"].values()),
+    ]
+    assert [fact for fact in facts if fact not in out] == []
+    assert "no sign of an attack" not in out
+
+
+def test_an_autoencoder_and_no_purifier_are_said(make_bundle: MakeBundle, run_cli):
+    assert "no sign of an attack" in run_cli("inspect", make_bundle("a", purifier="autoencoder")).out
+    out = run_cli("inspect", make_bundle("b", purifier=None)).out
+    assert [line.split() for line in out.splitlines() if line.startswith("purifier")] == [["purifier", "none"]]
+
+
+def test_a_damaged_bundle_is_one_line(make_bundle: MakeBundle, run_cli):
+    bundle = make_bundle()
+    (bundle / "pipeline.onnx").write_bytes(b"cut")
+    code, out, err = run_cli("inspect", bundle)
+    assert (code, out) == (1, "")
+    assert err.count("\n") == 1
+    assert "'pipeline.onnx' should have" in err

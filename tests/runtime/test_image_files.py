@@ -1,0 +1,119 @@
+"""Which image files are read, and what the others are told; every remedy in a message is tried."""
+
+import os
+import re
+import struct
+import subprocess
+import sys
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pixelproof.errors import UsageError
+from pixelproof.runtime.image_files import read_images
+
+HEIGHT, WIDTH = 24, 32
+PIXELS = np.random.default_rng(3).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+Save = Callable[[Path], object]
+
+
+def save(pixels: np.ndarray, mode: str = "RGB", **options: object) -> Save:
+    return lambda path: Image.fromarray(pixels).convert(mode).save(path, **options)
+
+
+def png(path: Path, colour_type: int, channels: int, width: int = WIDTH) -> None:
+    """A PNG of 16 bits a channel, which Pillow itself cannot write; its header says `width`."""
+    rows = b"".join(b"\0" + b"\x80\x40" * (WIDTH * channels) for _ in range(HEIGHT))
+    header = struct.pack(">IIBBBBB", width, HEIGHT, 16, colour_type, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+    body = b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
+    )
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + body)
+
+
+def animated(path: Path) -> None:
+    frames = [Image.fromarray(PIXELS), Image.fromarray(255 - PIXELS)]
+    frames[0].save(path, save_all=True, append_images=frames[1:])
+
+
+def truncated(path: Path) -> None:
+    save(PIXELS)(path)
+    os.truncate(path, path.stat().st_size // 2)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.bmp", "a.ppm", "a.tiff"])
+def test_lossless_files_come_back_as_they_were(tmp_path: Path, name: str):
+    save(PIXELS)(tmp_path / name)
+    np.testing.assert_array_equal(read_images([tmp_path / name] * 2, (HEIGHT, WIDTH)), [PIXELS, PIXELS])
+
+
+def test_an_opaque_palette_and_a_jpeg_are_taken(tmp_path: Path):
+    save(PIXELS, "P")(tmp_path / "palette.png")
+    save(PIXELS)(tmp_path / "photo.jpg")
+    images = read_images([tmp_path / "palette.png", tmp_path / "photo.jpg"], (HEIGHT, WIDTH))
+    assert images.shape == (2, HEIGHT, WIDTH, 3)
+    with Image.open(tmp_path / "palette.png") as palette:
+        np.testing.assert_array_equal(images[0], np.asarray(palette.convert("RGB")))
+
+
+MENDABLE: dict[str, tuple[str, Save, str]] = {
+    "grey": ("a.png", save(PIXELS, "L"), r"is grey \(mode L\), expected 8-bit RGB of 24x32"),
+    "black and white": ("a.png", save(PIXELS, "1"), r"is grey \(mode 1\)"),
+    "float": ("a.tiff", save(PIXELS, "F"), r"is grey \(mode F\)"),
+    "grey with alpha": ("a.png", save(PIXELS, "LA"), r"has alpha \(mode LA\)"),
+    "alpha": ("a.png", save(PIXELS, "RGBA"), r"has alpha \(mode RGBA\)"),
+    "palette with a transparent colour": ("a.png", save(PIXELS, "P", transparency=3), r"has alpha \(mode P\)"),
+    "RGB with a transparent colour": ("a.png", save(PIXELS, transparency=(1, 2, 3)), r"has alpha \(mode RGB\)"),
+    "CMYK": ("a.jpg", save(PIXELS, "CMYK"), "is CMYK"),
+    "RGB of 16 bits": ("a.png", lambda path: png(path, 2, 3), "has 16 bits a channel"),
+    "grey of 16 bits": ("a.png", lambda path: png(path, 0, 1), "has 16 bits a pixel"),
+    "turned": ("a.png", save(PIXELS.swapaxes(0, 1)), r"is 32x24, expected 8-bit RGB of 24x32 \(height x width\)"),
+    "animated": ("a.png", animated, "has 2 frames"),
+}
+
+
+@pytest.mark.parametrize(("name", "write", "message"), MENDABLE.values(), ids=MENDABLE.keys())
+def test_an_unfit_image_is_named_and_its_remedy_works(tmp_path: Path, name: str, write: Save, message: str):
+    write(tmp_path / name)
+    with pytest.raises(UsageError, match=message) as caught:
+        read_images([tmp_path / name], (HEIGHT, WIDTH))
+    assert f"'{tmp_path / name}'" in str(caught.value)
+    command = re.search(r"Next: python -c '(.*)'$", str(caught.value))
+    assert command, str(caught.value)
+    subprocess.run([sys.executable, "-c", command[1]], check=True)
+    assert read_images([tmp_path / "a-fit.png"], (HEIGHT, WIDTH)).shape == (1, HEIGHT, WIDTH, 3)
+
+
+BEYOND_REPAIR: dict[str, tuple[Save, str]] = {
+    "no image": (lambda path: path.write_text("<html>"), "is not an image that Pillow can read"),
+    "empty": (lambda path: path.touch(), "is not an image that Pillow can read"),
+    "far too large": (lambda path: png(path, 2, 3, width=10**7), "is far larger than the 24x32"),
+    "truncated": (truncated, "is a damaged image"),
+    "missing": (lambda path: None, "there is no image"),
+    "folder": (lambda path: path.mkdir(), "is a folder, not an image"),
+    "pipe": (os.mkfifo, "a device or pipe"),
+}
+
+
+@pytest.mark.parametrize(("write", "message"), BEYOND_REPAIR.values(), ids=BEYOND_REPAIR.keys())
+def test_what_is_no_image_is_named(tmp_path: Path, write: Save, message: str):
+    path = tmp_path / "a.png"
+    write(path)
+    with pytest.raises(UsageError, match=message) as caught:
+        read_images([path], (HEIGHT, WIDTH))
+    assert f"'{path}'" in str(caught.value)
+    assert "Next: " in str(caught.value)
+
+
+def test_grey_levels_of_16_bits_are_scaled_by_the_remedy(tmp_path: Path):
+    png(tmp_path / "a.png", 0, 1)
+    with pytest.raises(UsageError) as caught:
+        read_images([tmp_path / "a.png"], (HEIGHT, WIDTH))
+    command = str(caught.value).split("python -c ")[1].strip("'")
+    subprocess.run([sys.executable, "-c", command], check=True)
+    assert np.unique(read_images([tmp_path / "a-fit.png"], (HEIGHT, WIDTH))).tolist() == [0x80]
