@@ -1,0 +1,195 @@
+"""What the benchmarks measure and the report shows, as dataclasses; `results_file` writes and reads them."""
+
+from dataclasses import dataclass
+
+from pixelproof.benchmarks.statistics import wilson_interval
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@dataclass(frozen=True)
+class Share:
+    """`count` of `n`, with its 95 % Wilson interval; the figures are None where n is 0."""
+
+    count: int
+    n: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.count <= self.n:
+            raise ValueError(f"count must be 0 to n, got {self.count} of {self.n}")
+
+    @property
+    def value(self) -> float | None:
+        """The share, 0 to 1."""
+        return self.count / self.n if self.n else None
+
+    @property
+    def low(self) -> float | None:
+        """The interval's lower end."""
+        return wilson_interval(self.count, self.n)[0] if self.n else None
+
+    @property
+    def high(self) -> float | None:
+        """The interval's upper end."""
+        return wilson_interval(self.count, self.n)[1] if self.n else None
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Where and how something was measured."""
+
+    provider: str
+    """The execution provider that really ran."""
+    cpu: str
+    cores: int
+    threads: int | None
+    """CPU threads a call might use; None: one a core."""
+    versions: dict[str, str]
+    seed: int | None
+    data: str
+    command: str
+
+
+@dataclass(frozen=True)
+class PaperFigures:
+    """What the paper reports for a classifier, 0 to 1."""
+
+    attack_success: float
+    success_after: float
+    defence_rate: float
+    performance_loss: float
+
+
+@dataclass(frozen=True)
+class DefenceRow:
+    """One classifier, purifier and search method; `queries` count evaluations an image, of all images attacked."""
+
+    classifier: str
+    purifier: str
+    method: str
+    pixels: int
+    n: int
+    clean_accuracy: Share
+    attack_success: Share
+    success_after: Share
+    defence_rate: Share
+    performance_loss: Share
+    adaptive_success: Share | None
+    queries_median: float | None
+    queries_p90: float | None
+    seconds_per_image: float | None
+    adaptive_queries_median: float | None
+    adaptive_queries_p90: float | None
+    adaptive_seconds_per_image: float | None
+    paper: PaperFigures | None
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The most probable class and its probability, 0 to 1."""
+
+    label: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class Example:
+    """One attacked image, as three PNG files of one size; `pixels` are the changed (row, column)s.
+
+    `before` and `after` are what the attacked network says of the original and of the attacked image,
+    `after_purified` what the pipeline says of the attacked one.
+    """
+
+    classifier: str
+    purifier: str
+    protocol: str
+    image_index: int
+    label: str
+    original: bytes
+    attacked: bytes
+    purified: bytes
+    pixels: tuple[tuple[int, int], ...]
+    before: Prediction
+    after: Prediction
+    after_purified: Prediction
+
+    def __post_init__(self) -> None:
+        files = (self.original, self.attacked, self.purified)
+        if not all(file.startswith(_PNG) and len(file) > 24 for file in files):
+            raise ValueError("original, attacked and purified must be PNG files")
+        if len({file[16:24] for file in files}) > 1:
+            raise ValueError("original, attacked and purified must be of one size")
+        height, width = self.size
+        if not all(0 <= row < height and 0 <= column < width for row, column in self.pixels):
+            raise ValueError(f"pixels must lie inside the {height}x{width} image, got {self.pixels}")
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width, in pixels."""
+        return int.from_bytes(self.original[20:24]), int.from_bytes(self.original[16:20])
+
+
+@dataclass(frozen=True)
+class Positions:
+    """How many attacks succeeded at each pixel: `counts` has `size` = (H, W) entries; no purifier where None."""
+
+    classifier: str
+    purifier: str | None
+    protocol: str
+    size: tuple[int, int]
+    counts: tuple[tuple[int, ...], ...]
+
+    def __post_init__(self) -> None:
+        height, width = self.size
+        if len(self.counts) != height or any(len(row) != width for row in self.counts):
+            raise ValueError(f"counts must have {height} rows of {width}")
+        if any(count < 0 for row in self.counts for count in row):
+            raise ValueError("counts must be 0 or more")
+
+
+@dataclass(frozen=True)
+class DefenceResults:
+    """What `pixelproof bench defense` measured."""
+
+    created: str
+    conditions: Conditions
+    rows: tuple[DefenceRow, ...]
+    gallery: tuple[Example, ...]
+    positions: tuple[Positions, ...]
+
+
+@dataclass(frozen=True)
+class LatencyRow:
+    """One way of running a batch of `batch` images; times are milliseconds a batch over `rounds` rounds."""
+
+    name: str
+    provider: str
+    """The execution provider that really ran, or the framework where it is not ONNX Runtime."""
+    batch: int
+    rounds: int
+    p50_ms: float
+    p90_ms: float
+    p99_ms: float
+    variation: float
+    """Coefficient of variation: standard deviation by mean."""
+    images_per_second: float
+    """At the median."""
+    ratio: float | None
+    """Median by the bare classifier's, of the same rounds; None where it was not timed."""
+
+
+@dataclass(frozen=True)
+class LatencyResults:
+    """What `pixelproof bench latency` measured."""
+
+    created: str
+    conditions: Conditions
+    subject: str
+    """What was timed: the bundle's classifier and purifier."""
+    image_size: tuple[int, int]
+    rows: tuple[LatencyRow, ...]
+    notes: tuple[str, ...]
+    """What was left out, and why; figures that vary too much."""
+
+
+Results = DefenceResults | LatencyResults

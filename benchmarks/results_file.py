@@ -1,0 +1,63 @@
+"""Result files: JSON with a kind and a format version."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pixelproof
+from pixelproof.benchmarks.codec import decode, encode
+from pixelproof.benchmarks.formats import DefenceResults, LatencyResults, Results
+from pixelproof.errors import UsageError, unknown_name
+from pixelproof.files import write_json
+
+FORMAT_VERSION = 1
+_KINDS: dict[str, type[Results]] = {"defense": DefenceResults, "latency": LatencyResults}
+_AGAIN = "pixelproof bench defense (or latency) BUNDLE -o RESULTS.json"
+
+
+def to_json(results: Results) -> dict[str, Any]:
+    """`results` as what a result file holds."""
+    kind = next(name for name, holds in _KINDS.items() if isinstance(results, holds))
+    return {"kind": kind, "format_version": FORMAT_VERSION, **encode(results)}
+
+
+def write_results(path: Path, results: Results) -> None:
+    """Write a result file, whole or not at all."""
+    write_json(path, to_json(results))
+
+
+def read_results(path: Path) -> Results:
+    """What is in the result file `path`; `UsageError` for anything else than a whole result file of this version."""
+    content = _read(path)
+    kind, version = content.get("kind"), content.get("format_version")
+    if not isinstance(kind, str) or type(version) is not int:
+        raise _unfit(path, "is JSON without the 'kind' and 'format_version' of a result file")
+    if kind not in _KINDS:
+        raise unknown_name(f"kind of results in '{path}':", kind, _KINDS, _AGAIN)
+    if version != FORMAT_VERSION:
+        raise UsageError(
+            f"'{path}' has format version {version}; pixelproof {pixelproof.__version__} reads version "
+            f"{FORMAT_VERSION}. Next: pip install --upgrade pixelproof, or measure again with {_AGAIN}"
+        )
+    try:
+        return decode(_KINDS[kind], content, "results")
+    except ValueError as error:
+        raise _unfit(path, f"is damaged: {error}") from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        raise UsageError(f"there is no result file '{path}'. Next: {_AGAIN}")
+    if not path.is_file():
+        raise _unfit(path, "is no file")
+    try:
+        content = json.loads(path.read_bytes())
+    except (ValueError, RecursionError):
+        raise _unfit(path, "is no JSON") from None
+    if not isinstance(content, dict):
+        raise _unfit(path, "is JSON without the 'kind' and 'format_version' of a result file")
+    return content
+
+
+def _unfit(path: Path, what: str) -> UsageError:
+    return UsageError(f"'{path}' {what}; expected a result file of pixelproof bench. Next: {_AGAIN}")
