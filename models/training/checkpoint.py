@@ -7,11 +7,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from pixelproof.errors import WeightsError
-from pixelproof.files import atomic_path
+from pixelproof.files import write_bytes
 
 
 @dataclass
@@ -34,8 +34,7 @@ class Checkpoint:
         """Write to `path`, whole or not at all."""
         header = {"run": self.run, "epoch": self.epoch, "history": self.history}
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.tensors.items()}
-        with atomic_path(path) as temporary:
-            save_file(tensors, temporary, metadata={"checkpoint": json.dumps(header)})
+        write_bytes(path, save(tensors, metadata={"checkpoint": json.dumps(header)}))
 
     @classmethod
     def load(cls, path: Path, run: dict[str, Any]) -> "Checkpoint":
@@ -50,17 +49,18 @@ class Checkpoint:
             with safe_open(path, framework="pt") as file:
                 header = json.loads(file.metadata()["checkpoint"])
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
+            kept = cls(run=header["run"], epoch=header["epoch"], history=header["history"], tensors=tensors)
         except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
             raise WeightsError(
                 f"the checkpoint '{path}' is damaged ({error}). Next: delete it and train again"
             ) from error
-        if header["run"] != run:
-            differs = ", ".join(key for key in run if header["run"].get(key) != run[key])
+        if kept.run != run:
+            differs = ", ".join(key for key in run if kept.run.get(key) != run[key])
             raise WeightsError(
                 f"'{path}' belongs to a run with another {differs}. "
                 "Next: give the same options, another --run folder, or delete this one"
             )
-        return cls(run=run, epoch=header["epoch"], history=header["history"], tensors=tensors)
+        return kept
 
 
 def pack_optimiser(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -57,8 +57,9 @@ class Loop:
         total = torch.zeros((), device=self.images.device)
         for step in range(self.steps_an_epoch):
             chosen = order[step * self.recipe.batch_size : (step + 1) * self.recipe.batch_size]
-            self._set_rate(self.epoch * self.steps_an_epoch + step)
-            loss = self.task.loss(self.images[chosen], self.labels[chosen], self.generator)
+            done = (self.epoch + step / self.steps_an_epoch) / self.recipe.epochs
+            self._set_rate(done)
+            loss = self.task.loss(self.images[chosen], self.labels[chosen], self.generator, done)
             self.optimiser.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             self.optimiser.step()
@@ -68,8 +69,8 @@ class Loop:
                 progress(self.epoch + 1, step + 1, self.steps_an_epoch, total.item() / (step + 1))
         return total.item() / self.steps_an_epoch
 
-    def _set_rate(self, step: int) -> None:
-        rate = self.recipe.peak_rate * one_cycle(step / (self.recipe.epochs * self.steps_an_epoch), self.recipe.warmup)
+    def _set_rate(self, done: float) -> None:
+        rate = self.recipe.peak_rate * one_cycle(done, self.recipe.warmup)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
 

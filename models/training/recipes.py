@@ -22,6 +22,9 @@ class Recipe:
         label_smoothing: probability mass spread over all classes (classifiers).
         crop_margin: largest shift in pixels (classifiers).
         cutout_side: side of the blackened square in pixels, 0 for none (classifiers).
+        early_share: share of all steps that see images scaled down to `early_side` pixels, which cost less
+            (classifiers that take any size).
+        early_side: their height and width.
         corrupted_pixels: pixels an image that get a random colour (purifiers).
         corrupted_weight: how often such a pixel counts in the loss (`autoencoder`).
     """
@@ -36,6 +39,8 @@ class Recipe:
     label_smoothing: float = 0.0
     crop_margin: int = 4
     cutout_side: int = 0
+    early_share: float = 0.0
+    early_side: int = 20
     corrupted_pixels: int = 0
     corrupted_weight: float = 1.0
 
@@ -46,5 +51,5 @@ RECIPES: dict[str, Recipe] = {
         epochs=14, optimiser="adamw", peak_rate=4e-3, weight_decay=1e-4, corrupted_pixels=2, corrupted_weight=20.0
     ),
     "gated": Recipe(epochs=12, optimiser="adamw", peak_rate=4e-3, weight_decay=1e-4, corrupted_pixels=8),
-    "resnet": Recipe(epochs=24, peak_rate=0.25, label_smoothing=0.05),
+    "resnet": Recipe(epochs=22, peak_rate=0.25, label_smoothing=0.05, early_share=0.36),
 }

@@ -10,13 +10,13 @@ from typing import Any
 
 import safetensors
 import torch
-from pixelproof.models.data import ImageSet
 from torch import Tensor
 
 import pixelproof
-from pixelproof.errors import Interrupted
+from pixelproof.errors import DataError, Interrupted, UsageError
 from pixelproof.files import write_text
-from pixelproof.models.catalogue import CLASSIFIERS, build_classifier, build_purifier
+from pixelproof.models.catalogue import CLASSIFIERS, build_classifier, build_purifier, check_trainable
+from pixelproof.models.data import ImageSet
 from pixelproof.models.purifiers.gated import Gated
 from pixelproof.models.training.checkpoint import Checkpoint
 from pixelproof.models.training.loop import Loop, Progress, evaluate
@@ -58,30 +58,21 @@ def train(
         The provenance that was written.
 
     Raises:
-        WeightsError: the run folder holds a run with other settings.
+        UsageError: no such network, or an output that is no `.safetensors`.
+        DataError: fewer training images than a batch takes.
+        WeightsError: the run folder holds a damaged checkpoint, or a run with other settings.
         Interrupted: Ctrl-C; full epochs are kept.
     """
-    recipe = RECIPES[name] if epochs is None else replace(RECIPES[name], epochs=epochs)
+    recipe = _checked_recipe(name, epochs, output, len(training))
     settings = {"name": name, "seed": seed, "recipe": asdict(recipe), "images": len(training)}
     checkpoint = Checkpoint.load(run / "checkpoint.safetensors", settings)
+    _write_log(run, checkpoint.history)  # a kill may have come between checkpoint and log
     torch.manual_seed(seed)
     task = make_task(name, recipe, device)
     loop = Loop(task, recipe, *to_tensors(training, device), seed)
     loop.load(checkpoint)
     test_tensors = to_tensors(test, device)
-    try:
-        for speed in loop.epochs(progress):
-            entry = speed | evaluate(task, loop.average, *test_tensors)
-            checkpoint.history.append(entry)
-            loop.save(checkpoint)
-            checkpoint.save(run / "checkpoint.safetensors")
-            write_text(run / "log.jsonl", "".join(json.dumps(line) + "\n" for line in checkpoint.history))
-            on_epoch(entry)
-    except KeyboardInterrupt:
-        raise Interrupted(
-            f"stopped training {name} in epoch {loop.epoch + 1} of {recipe.epochs}; {loop.epoch} full epochs are kept "
-            f"in '{run}'. Next: the same command goes on from there"
-        ) from None
+    _train_epochs(loop, checkpoint, run, test_tensors, progress, on_epoch)
     record = describe(name, settings, checkpoint.history, device, data_hashes or {})
     record |= {"figures": evaluate(task, loop.average, *test_tensors), "test_images": len(test)}
     record["parameters"] = sum(p.numel() for p in loop.average.parameters())
@@ -102,6 +93,49 @@ def to_tensors(data: ImageSet, device: str) -> tuple[Tensor, Tensor]:
     """Images as uint8 `(n, 3, H, W)` and labels as int64 `(n,)` on `device`."""
     images = torch.from_numpy(data.images).permute(0, 3, 1, 2).contiguous()
     return images.to(device), torch.from_numpy(data.labels).to(device)
+
+
+def _checked_recipe(name: str, epochs: int | None, output: Path, images: int) -> Recipe:
+    check_trainable(name)
+    recipe = RECIPES[name] if epochs is None else replace(RECIPES[name], epochs=epochs)
+    if output.suffix != ".safetensors":
+        right = output.with_suffix(".safetensors")
+        raise UsageError(f"weights are written as .safetensors, and '{output}' is none. Next: give --output {right}")
+    if images < recipe.batch_size:
+        raise DataError(
+            f"training {name} takes {recipe.batch_size} images a step, and the training set has {images}. "
+            "Next: give a larger one"
+        )
+    return recipe
+
+
+def _train_epochs(
+    loop: Loop,
+    checkpoint: Checkpoint,
+    run: Path,
+    test: tuple[Tensor, Tensor],
+    progress: Progress,
+    on_epoch: Callable[[dict[str, Any]], None],
+) -> None:
+    kept = loop.epoch
+    try:
+        for speed in loop.epochs(progress):
+            entry = speed | evaluate(loop.task, loop.average, *test)
+            checkpoint.history.append(entry)
+            loop.save(checkpoint)
+            checkpoint.save(run / "checkpoint.safetensors")
+            kept = loop.epoch
+            _write_log(run, checkpoint.history)
+            on_epoch(entry)
+    except KeyboardInterrupt:
+        raise Interrupted(
+            f"stopped training {checkpoint.run['name']}; {kept} of {loop.recipe.epochs} epochs are done and kept in "
+            f"'{run}'. Next: the same command goes on from there"
+        ) from None
+
+
+def _write_log(run: Path, history: list[dict[str, Any]]) -> None:
+    write_text(run / "log.jsonl", "".join(json.dumps(entry) + "\n" for entry in history))
 
 
 def describe(

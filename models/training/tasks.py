@@ -16,8 +16,8 @@ class Task(Protocol):
 
     module: nn.Module
 
-    def loss(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
-        """The scalar to minimise for uint8 `images` `(n, 3, H, W)` and int64 `labels` `(n,)`."""
+    def loss(self, images: Tensor, labels: Tensor, generator: torch.Generator, done: float) -> Tensor:
+        """The scalar to minimise for uint8 `images` `(n, 3, H, W)` and int64 `labels` `(n,)`, `done` (0 to 1) into the run."""
         ...
 
     def score(self, module: nn.Module, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
@@ -32,13 +32,15 @@ class Classification:
         self.module = module
         self.recipe = recipe
 
-    def loss(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+    def loss(self, images: Tensor, labels: Tensor, generator: torch.Generator, done: float) -> Tensor:
         """Mean cross entropy of the batch, in nats."""
         images = augment.flip(images, generator)
         images = augment.crop(images, self.recipe.crop_margin, generator)
         inputs = images.float().div(255).contiguous(memory_format=torch.channels_last)
         if self.recipe.cutout_side:
             inputs = augment.cutout(inputs, self.recipe.cutout_side, generator)
+        if done < self.recipe.early_share:
+            inputs = F.interpolate(inputs, size=(self.recipe.early_side,) * 2, mode="bilinear", antialias=True)
         with torch.autocast(images.device.type, torch.bfloat16):
             logits = self.module(inputs)
         return F.cross_entropy(logits.float(), labels, label_smoothing=self.recipe.label_smoothing)
@@ -56,7 +58,7 @@ class Reconstruction:
         self.module = module
         self.recipe = recipe
 
-    def loss(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+    def loss(self, images: Tensor, labels: Tensor, generator: torch.Generator, done: float) -> Tensor:
         """Mean squared error on the 0..1 scale, the corrupted pixels counting `recipe.corrupted_weight` times."""
         clean = augment.flip(images, generator).float()
         corrupted, mask = augment.corrupt(clean, self.recipe.corrupted_pixels, generator)
@@ -83,7 +85,7 @@ class BlindPrediction:
         self.gated = module
         self.recipe = recipe
 
-    def loss(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+    def loss(self, images: Tensor, labels: Tensor, generator: torch.Generator, done: float) -> Tensor:
         """Mean negative log likelihood, in nats a colour axis, of clean pixels beside corrupted ones."""
         clean = augment.flip(images, generator).float()
         corrupted, _ = augment.corrupt(clean, self.recipe.corrupted_pixels, generator)

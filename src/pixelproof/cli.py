@@ -9,6 +9,8 @@ import pixelproof
 from pixelproof.commands.classify import classify
 from pixelproof.commands.doctor import doctor
 from pixelproof.commands.inspect import inspect
+from pixelproof.commands.train import train
+from pixelproof.commands.train import train
 from pixelproof.errors import PixelproofError
 
 app = typer.Typer(
@@ -36,8 +38,10 @@ def _options(
     """Options that stand before the subcommand."""
 
 
+app.command(name="train")(train)
 app.command(name="classify")(classify)
 app.command(name="inspect")(inspect)
+app.command(name="train")(train)
 app.command(name="doctor")(doctor)
 
 
