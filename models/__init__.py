@@ -3,17 +3,17 @@
 Import rule: imports none of pixelproof's other folders; PyTorch only in the modules that define or train networks.
 """
 
-from pixelproof.models.data import CIFAR10_CLASSES
-
 from pixelproof.models.catalogue import (
     CLASSIFIERS,
     PURIFIERS,
     TRAINABLE,
     build_classifier,
     build_purifier,
+    check_trainable,
     provenance,
     weights_path,
 )
+from pixelproof.models.data import CIFAR10_CLASSES
 
 __all__ = [
     "CIFAR10_CLASSES",
@@ -22,6 +22,7 @@ __all__ = [
     "TRAINABLE",
     "build_classifier",
     "build_purifier",
+    "check_trainable",
     "provenance",
     "weights_path",
 ]

@@ -50,6 +50,12 @@ def build_purifier(name: str, *, weights: Path | None = None, trained: bool = Tr
     return _build(name, _PURIFIERS[name], weights, trained)
 
 
+def check_trainable(name: str) -> None:
+    """Raise `UsageError` unless `name` is one of `TRAINABLE`."""
+    if name not in TRAINABLE:
+        raise unknown_name("trainable network", name, TRAINABLE, "pixelproof train NAME")
+
+
 def weights_path(name: str) -> Path | None:
     """The shipped weights of `name`; None for a network that has none to learn."""
     return None if name in _WITHOUT_WEIGHTS else Path(__file__).parent / "weights" / f"{name}.safetensors"

@@ -5,18 +5,17 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import nn
 
 from pixelproof.errors import UsageError, WeightsError
-from pixelproof.files import atomic_path, sha256_file, write_json
+from pixelproof.files import sha256_file, write_bytes, write_json
 
 
 def save_weights(module: nn.Module, path: Path, provenance: dict[str, Any]) -> None:
     """Write `module`'s parameters and buffers to `path`, and `provenance` with their SHA-256 to `path` as `.json`."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
-    with atomic_path(path) as temporary:
-        save_file(tensors, temporary)
+    write_bytes(path, save(tensors))
     write_json(path.with_suffix(".json"), {**provenance, "weights_sha256": sha256_file(path)})
 
 

@@ -18,6 +18,7 @@ from pixelproof.models.purifiers.gate import replace_where
 WINDOW = 7
 _OHTA = ((1 / 3, 1 / 3, 1 / 3), (1 / 2, 0.0, -1 / 2), (-1 / 4, 1 / 2, -1 / 4))
 _SMALLEST_SCALE = 0.5  # levels: half a quantisation step
+_ROUNDING = 0.51  # levels that rounding a colour may move it on each of Ohta's axes, and a little for float errors
 
 
 class BlindPredictor(nn.Module):
@@ -81,18 +82,19 @@ class Gated(nn.Module):
     def passes(self, images: Tensor) -> Tensor:
         """The extreme colours that are let pass at each position: uint8 `(n, H, W, 8, 3)`.
 
-        They are the corners of the gate's parallelepiped in colour space, drawn towards the prediction where they
-        would leave 0..255, and rounded so that they stay inside. Exact while no worse pixel lies around.
+        They are the corners of the gate's parallelepiped in colour space, cut to 0..255, then drawn towards the
+        prediction until they are inside again, rounding included. A worse pixel nearby lets yet others pass.
         """
-        prediction, scale = self.predictor(images)
-        centre = prediction.clamp(0, 255).movedim(1, -1).unsqueeze(-2)
-        reach = (self.threshold * scale - 0.5).clamp(min=0).movedim(1, -1).unsqueeze(-2)
+        prediction, scale = (values.movedim(1, -1).unsqueeze(-2) for values in self.predictor(images))
+        reach = (self.threshold * scale - _ROUNDING).clamp(min=0)
         signs = torch.tensor([[1.0 if i >> c & 1 else -1.0 for c in range(3)] for i in range(8)], device=images.device)
-        colours = torch.linalg.inv(self.axes[:, :, 0, 0])
-        step = (signs * reach) @ colours.T
-        room = torch.where(step > 0, 255 - centre, centre) / step.abs().clamp(min=1e-6)
-        corners = centre + step * room.amin(-1, keepdim=True).clamp(max=1)
-        levels: Tensor = corners.round().clamp(0, 255).to(torch.uint8)
+        axes = self.axes[:, :, 0, 0]
+        corners = (prediction + (signs * reach) @ torch.linalg.inv(axes).T).clamp(0, 255)
+        centre = prediction.clamp(0, 255)
+        error, step = (centre - prediction) @ axes.T, (corners - centre) @ axes.T
+        room = (reach - error * step.sign()) / step.abs().clamp(min=1e-6)
+        drawn = centre + (corners - centre) * room.amin(-1, keepdim=True).clamp(0, 1)
+        levels: Tensor = drawn.round().to(torch.uint8)
         return levels
 
 

@@ -22,7 +22,7 @@ class Median(nn.Module):
     """Replaces a pixel by the lower median of its 8 neighbours where a channel lies far outside their range.
 
     Args:
-        tolerance: levels outside the neighbours' range that a channel may lie.
+        tolerance: levels outside the neighbours' range that a channel may lie, above 0.
     """
 
     def __init__(self, tolerance: float = 32.0) -> None:

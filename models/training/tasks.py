@@ -17,7 +17,10 @@ class Task(Protocol):
     module: nn.Module
 
     def loss(self, images: Tensor, labels: Tensor, generator: torch.Generator, done: float) -> Tensor:
-        """The scalar to minimise for uint8 `images` `(n, 3, H, W)` and int64 `labels` `(n,)`, `done` (0 to 1) into the run."""
+        """The scalar to minimise for uint8 `images` `(n, 3, H, W)` and int64 `labels` `(n,)`.
+
+        `done` is the share of the run that lies behind, 0 to 1.
+        """
         ...
 
     def score(self, module: nn.Module, images: Tensor, labels: Tensor) -> dict[str, Tensor]:

@@ -10,7 +10,6 @@ from pixelproof.commands.classify import classify
 from pixelproof.commands.doctor import doctor
 from pixelproof.commands.inspect import inspect
 from pixelproof.commands.train import train
-from pixelproof.commands.train import train
 from pixelproof.errors import PixelproofError
 
 app = typer.Typer(
@@ -41,7 +40,6 @@ def _options(
 app.command(name="train")(train)
 app.command(name="classify")(classify)
 app.command(name="inspect")(inspect)
-app.command(name="train")(train)
 app.command(name="doctor")(doctor)
 
 

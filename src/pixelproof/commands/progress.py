@@ -25,19 +25,21 @@ def bar(*columns: str) -> Progress:
 
 
 @contextmanager
-def training_progress(name: str) -> Iterator[tuple[Step, Report]]:
+def training_progress(name: str, epochs: int) -> Iterator[tuple[Step, Report]]:
     """Functions to call after some steps and after each epoch of a training run."""
-    with bar("loss {task.fields[loss]:.4f}", "{task.fields[speed]:,.0f} images/s") as progress:
-        task = progress.add_task(name, total=None, loss=0.0, speed=0.0)
+    with bar("{task.fields[loss]}", "{task.fields[speed]}") as progress:
+        task = progress.add_task(name, total=None, loss="", speed="")
         started = time.perf_counter()
 
         def step(epoch: int, steps: int, steps_an_epoch: int, loss: float) -> None:
-            progress.update(
-                task, description=f"{name}, epoch {epoch}", completed=steps, total=steps_an_epoch, loss=loss
-            )
+            done, total = (epoch - 1) * steps_an_epoch + steps, epochs * steps_an_epoch
+            if progress.tasks[task].total is None:  # a resumed run starts in the middle: the time left is not of that
+                progress.reset(task, completed=done, total=total)
+            description = f"{name}, epoch {epoch} of {epochs}"
+            progress.update(task, description=description, completed=done, loss=f"loss {loss:.4f}")
 
         def report(entry: dict[str, Any]) -> None:
-            progress.update(task, speed=entry["images_per_s"])
+            progress.update(task, speed=f"{entry['images_per_s']:,.0f} images/s")
             figures = ", ".join(
                 f"{k} {v:.4f}" for k, v in entry.items() if k not in {"epoch", "seconds", "images_per_s"}
             )

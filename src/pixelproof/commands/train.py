@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pixelproof.errors import missing_extra, unknown_name
+from pixelproof.errors import BackendError, missing_extra, unknown_name
 
 
 def train(
@@ -17,17 +17,17 @@ def train(
         Path | None, typer.Option("-o", "--output", help="The weights file. [runs/NAME/NAME.safetensors]")
     ] = None,
     run: Annotated[Path | None, typer.Option(help="Folder of checkpoint and log. [runs/NAME]")] = None,
-    seed: Annotated[int, typer.Option(help="Of first weights, order and augmentation.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of first weights, order and augmentation.")] = 0,
     epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Train a classifier or purifier on CIFAR-10; the same command resumes where it stopped."""
-    from pixelproof.models import TRAINABLE
+    from pixelproof.models import check_trainable
     from pixelproof.models.data import data_sha256, load_cifar10
 
-    if name not in TRAINABLE:
-        raise unknown_name("trainable network", name, TRAINABLE, "pixelproof train NAME")
+    check_trainable(name)
     try:
+        from pixelproof.models.training import RECIPES
         from pixelproof.models.training import train as run_training
     except ModuleNotFoundError as error:
         raise missing_extra(error.name or "PyTorch", "export", "training") from error
@@ -35,17 +35,19 @@ def train(
 
     folder = run or Path("runs") / name
     target = output or folder / f"{name}.safetensors"
-    with training_progress(name) as (step, report):
+    chosen = _device(device)
+    training, test, hashes = load_cifar10("train", data), load_cifar10("test", data), data_sha256(data)
+    with training_progress(name, epochs or RECIPES[name].epochs) as (step, report):
         record = run_training(
             name,
-            load_cifar10("train", data),
-            load_cifar10("test", data),
+            training,
+            test,
             output=target,
             run=folder,
             seed=seed,
             epochs=epochs,
-            device=_device(device),
-            data_hashes=data_sha256(data),
+            device=chosen,
+            data_hashes=hashes,
             progress=step,
             on_epoch=report,
         )
@@ -55,11 +57,12 @@ def train(
 def _device(asked: str) -> str:
     import torch
 
-    known = ("auto", "cpu", "cuda")
-    if asked not in known or (asked == "cuda" and not torch.cuda.is_available()):
-        exists = known if torch.cuda.is_available() else known[:2]
-        raise unknown_name("device", asked, exists, "pixelproof doctor tells what this machine can run")
-    return ("cuda" if torch.cuda.is_available() else "cpu") if asked == "auto" else asked
+    if asked not in {"auto", "cpu", "cuda"}:
+        raise unknown_name("device", asked, ("auto", "cpu", "cuda"), "pixelproof train NAME --device auto")
+    has_gpu = torch.cuda.is_available()
+    if asked == "cuda" and not has_gpu:
+        raise BackendError("--device cuda was asked for, and PyTorch finds no GPU here. Next: pixelproof doctor")
+    return ("cuda" if has_gpu else "cpu") if asked == "auto" else asked
 
 
 def _figures(figures: dict[str, float]) -> str:
