@@ -5,8 +5,6 @@ records of one label byte and 3,072 image bytes: the red, then the green, then t
 """
 
 import hashlib
-import tarfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,12 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelproof.errors import DataError, unknown_name
+from pixelproof.models.data.archive import read_files
 from pixelproof.models.data.locate import locate
 
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 SPLITS = {"train": tuple(f"data_batch_{number}.bin" for number in range(1, 6)), "test": ("test_batch.bin",)}
 RECORD_NBYTES = 1 + 3 * 32 * 32
 RECORDS_A_FILE = 10_000
+FILE_NBYTES = RECORDS_A_FILE * RECORD_NBYTES
 
 
 @dataclass(frozen=True)
@@ -58,20 +58,25 @@ def load_cifar10(split: str, root: Path | str | None = None) -> ImageSet:
     """
     if split not in SPLITS:
         raise unknown_name("split", split, SPLITS, "load_cifar10('train') or load_cifar10('test')")
-    parts = [decode_records(content, name, RECORDS_A_FILE) for name, content in _read(locate(root), SPLITS[split])]
+    contents = _read(locate(root), SPLITS[split])
+    parts = [decode_records(contents[name], name, RECORDS_A_FILE) for name in SPLITS[split]]
     return ImageSet(
         np.concatenate([p.images for p in parts]), np.concatenate([p.labels for p in parts]), CIFAR10_CLASSES
     )
 
 
 def data_sha256(root: Path | str | None = None) -> dict[str, str]:
-    """The SHA-256 of each of the six data files, by name."""
-    names = (*SPLITS["train"], *SPLITS["test"])
-    return {name: hashlib.sha256(content).hexdigest() for name, content in _read(locate(root), names)}
+    """The SHA-256 of each of the six data files, in hex, by name; for the provenance of trained weights.
+
+    Raises:
+        DataError: nothing found, or a file is missing.
+    """
+    contents = _read(locate(root), (*SPLITS["train"], *SPLITS["test"]))
+    return {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
 
 
 def decode_records(content: bytes, name: str, expected: int) -> ImageSet:
-    """Images and labels of `expected` records; `name` is for messages.
+    """Images and labels of a file of `expected` records, called `name` in messages.
 
     Raises:
         DataError: another size, or a label that is no class.
@@ -91,25 +96,13 @@ def decode_records(content: bytes, name: str, expected: int) -> ImageSet:
     return ImageSet(images, labels, CIFAR10_CLASSES)
 
 
-def _read(source: Path, names: tuple[str, ...]) -> Iterator[tuple[str, bytes]]:
+def _read(source: Path, names: tuple[str, ...]) -> dict[str, bytes]:
     """Each named file's bytes, from a folder or straight from an archive."""
     if source.is_dir():
-        for name in names:
-            if not (source / name).is_file():
-                raise _missing(name, source)
-            yield name, (source / name).read_bytes()
-        return
-    try:
-        with tarfile.open(source) as archive:
-            members = {Path(member.name).name: member for member in archive.getmembers() if member.isfile()}
-            for name in names:
-                file = archive.extractfile(members[name]) if name in members else None
-                if file is None:
-                    raise _missing(name, source)
-                yield name, file.read()
-    except (tarfile.TarError, EOFError, OSError) as error:
-        raise DataError(f"'{source}' is no readable archive ({error}). Next: pixelproof data fetch") from error
-
-
-def _missing(name: str, source: Path) -> DataError:
-    return DataError(f"'{source}' has no '{name}', so it is not CIFAR-10's binary version. Next: pixelproof data fetch")
+        contents = {name: (source / name).read_bytes() for name in names if (source / name).is_file()}
+    else:
+        contents = read_files(source, names)
+    for name in names:
+        if name not in contents:
+            raise DataError(f"'{source}' has no '{name}', CIFAR-10's binary version has. Next: pixelproof data fetch")
+    return {name: contents[name] for name in names}

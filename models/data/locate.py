@@ -18,22 +18,23 @@ def locate(root: Path | str | None = None) -> Path:
     """The folder with the `.bin` files, or an archive of it.
 
     Raises:
-        DataError: neither is there; the message lists where it was looked for.
+        DataError: neither is there; the message says where it was looked for.
     """
-    given = root or os.environ.get("PIXELPROOF_DATA")
-    start = Path(given) if given else user_cache()
+    start, origin = _start(root)
     for candidate in (start / FOLDER, start / ARCHIVE, start):
-        if (
-            candidate.is_file()
-            or (candidate / "test_batch.bin").is_file()
-            or (candidate / "data_batch_1.bin").is_file()
-        ):
+        if candidate.is_file() or any((candidate / name).is_file() for name in ("test_batch.bin", "data_batch_1.bin")):
             return candidate
-    name = (
-        "--data"
-        if root
-        else "$PIXELPROOF_DATA"
-        if given
-        else "the user cache (neither --data nor $PIXELPROOF_DATA set)"
+    what = f"'{FOLDER}', no '{ARCHIVE}' and no .bin files" if start.is_dir() else "such file or folder"
+    raise DataError(
+        f"no CIFAR-10 in '{start}' ({origin}): there is no {what}. "
+        "Next: pixelproof data fetch, or name its place by --data or $PIXELPROOF_DATA"
     )
-    raise DataError(f"no CIFAR-10 in '{start}', which is {name}. Next: pixelproof data fetch, or give --data DIR")
+
+
+def _start(root: Path | str | None) -> tuple[Path, str]:
+    """Where to look, and why there; what was given is never passed over for another place."""
+    if root is not None:
+        return Path(root), "as given"
+    if place := os.environ.get("PIXELPROOF_DATA"):
+        return Path(place), "$PIXELPROOF_DATA"
+    return user_cache(), "the user cache; neither --data nor $PIXELPROOF_DATA is set"

@@ -21,8 +21,8 @@ class Autoencoder(nn.Module):
         self.encode_quarter = nn.Sequential(
             ConvBN(width, 2 * width, 3, stride=2), nn.ReLU(), ConvBN(2 * width, 2 * width, 3), nn.ReLU()
         )
-        self.decode_half = nn.Sequential(ConvBN(2 * width, 2 * width, 3), nn.ReLU())
-        self.decode_full = nn.Sequential(ConvBN(2 * width, width, 3), nn.ReLU())
+        self.decode_half = nn.Sequential(ConvBN(2 * width, width, 3), nn.ReLU())
+        self.decode_full = nn.Sequential(ConvBN(width, width, 3), nn.ReLU())
         self.output = nn.Conv2d(width, 3, 3, padding=1)
 
     def forward(self, images: Tensor) -> Tensor:

@@ -47,10 +47,26 @@ class BlindPredictor(nn.Module):
         weight = self.window.weight * self.hole
         inside = torch.ones((1, 1, *images.shape[-2:]), dtype=images.dtype, device=images.device)
         border = F.conv2d(inside, weight[:, 3:], self.window.bias, padding=WINDOW // 2)
-        seen = F.conv2d((images - 128) / 64, weight[:, :3], padding=WINDOW // 2) + border
-        prediction, log_scale = self.output(F.relu(self.hidden(F.relu(seen)))).split(3, dim=1)
-        scale = F.softplus(log_scale) * 8 + _SMALLEST_SCALE
-        return prediction * 64 + 128, scale
+        return self._read(F.conv2d((images - 128) / 64, weight[:, :3], padding=WINDOW // 2) + border)
+
+    def at(self, images: Tensor, rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
+        """The same at some positions alone, `(n, m)` rows and columns: prediction and scale `(n, 3, m, 1)`.
+
+        Training on a random share of the positions learns as much from each image for a fraction of the work.
+        """
+        seen = F.pad((images - 128) / 64, (WINDOW // 2,) * 4)
+        valid = F.pad(torch.ones_like(images[:, :1]), (WINDOW // 2,) * 4)
+        padded = torch.cat([seen, valid], 1).permute(0, 2, 3, 1)
+        reach = torch.arange(WINDOW, device=images.device)
+        which = torch.arange(len(images), device=images.device)[:, None, None, None]
+        windows = padded[which, (rows[..., None] + reach)[..., None], (columns[..., None] + reach)[:, :, None]]
+        weight = (self.window.weight * self.hole).permute(2, 3, 1, 0).flatten(0, 2)
+        features = windows.flatten(2) @ weight + self.window.bias
+        return self._read(features.transpose(1, 2).unsqueeze(-1))
+
+    def _read(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        prediction, log_scale = self.output(F.relu(self.hidden(F.relu(features)))).split(3, dim=1)
+        return prediction * 64 + 128, F.softplus(log_scale) * 8 + _SMALLEST_SCALE
 
 
 class Gated(nn.Module):

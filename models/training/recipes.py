@@ -48,8 +48,8 @@ class Recipe:
 RECIPES: dict[str, Recipe] = {
     "lenet": Recipe(epochs=90, optimiser="adamw", peak_rate=4e-3, weight_decay=2e-2, averaging=0.999, crop_margin=1),
     "autoencoder": Recipe(
-        epochs=14, optimiser="adamw", peak_rate=4e-3, weight_decay=1e-4, corrupted_pixels=2, corrupted_weight=20.0
+        epochs=10, optimiser="adamw", peak_rate=4e-3, weight_decay=1e-4, corrupted_pixels=2, corrupted_weight=20.0
     ),
-    "gated": Recipe(epochs=12, optimiser="adamw", peak_rate=4e-3, weight_decay=1e-4, corrupted_pixels=8),
+    "gated": Recipe(epochs=20, optimiser="adamw", peak_rate=4e-3, weight_decay=1e-4, corrupted_pixels=8),
     "resnet": Recipe(epochs=22, peak_rate=0.25, label_smoothing=0.05, early_share=0.36),
 }
