@@ -24,6 +24,8 @@ from pixelproof.models.training.recipes import RECIPES, Recipe
 from pixelproof.models.training.tasks import BlindPrediction, Classification, Reconstruction, Task
 from pixelproof.models.weights import save_weights
 
+GLANCE = 2000  # test images that an epoch's log entry is measured on; the provenance is measured on all
+
 
 def train(
     name: str,
