@@ -7,6 +7,7 @@ import typer
 
 import pixelproof
 from pixelproof.commands.classify import classify
+from pixelproof.commands.data import data
 from pixelproof.commands.doctor import doctor
 from pixelproof.commands.inspect import inspect
 from pixelproof.commands.train import train
@@ -37,6 +38,7 @@ def _options(
     """Options that stand before the subcommand."""
 
 
+app.add_typer(data, name="data")
 app.command(name="train")(train)
 app.command(name="classify")(classify)
 app.command(name="inspect")(inspect)

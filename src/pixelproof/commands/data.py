@@ -1,0 +1,63 @@
+"""`pixelproof data`: fetch CIFAR-10, and write the shipped sample as image files."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pixelproof.errors import UsageError
+
+data = typer.Typer(no_args_is_help=True, help="Fetch CIFAR-10, or write the shipped sample as image files.")
+
+
+@data.command()
+def fetch(
+    to: Annotated[
+        Path | None,
+        typer.Option(help="The folder that gets cifar-10-batches-bin. [the user cache]", show_default=False),
+    ] = None,
+    url: Annotated[
+        str | None, typer.Option(help="Another source of the same archive. [the official one]", show_default=False)
+    ] = None,
+) -> None:
+    """Download CIFAR-10's binary version (162 MB) and verify every file; the same command resumes where it stopped."""
+    from pixelproof.models.data.fetch import URL, fetch_cifar10
+
+    with _download_progress() as progress:
+        folder = fetch_cifar10(to, url=url or URL, progress=progress)
+    typer.echo(f"{folder}: complete, the SHA-256 of every file is right")
+    if to is not None:
+        typer.echo(f"it is found by --data '{to}', or by PIXELPROOF_DATA='{to}'", err=True)
+
+
+@data.command()
+def export(
+    folder: Annotated[Path, typer.Argument(help="A folder that does not exist yet.", show_default=False)],
+) -> None:
+    """Write the 200 shipped CIFAR-10 test images as PNG files named by test index and class (0007-frog.png)."""
+    from PIL import Image
+
+    from pixelproof.files import atomic_folder
+    from pixelproof.models.data.sample import sample, sample_indices
+
+    if folder.exists() or folder.is_symlink():
+        raise UsageError(f"'{folder}' exists already. Next: pixelproof data export FOLDER, with another name")
+    images = sample()
+    with atomic_folder(folder, replace=False) as new:
+        for index, image, label in zip(sample_indices(), images.images, images.labels, strict=True):
+            Image.fromarray(image).save(new / f"{index:04d}-{images.class_names[label]}.png")
+    typer.echo(f"{folder}: {len(images)} images")
+
+
+@contextmanager
+def _download_progress() -> Iterator[Callable[[int, int | None], None]]:
+    """A bar on stderr that appears with the first byte: size, speed and time left."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as progress:
+        task = progress.add_task("CIFAR-10", total=None, visible=False)
+        yield lambda done, total: progress.update(task, completed=done, total=total, visible=True)
