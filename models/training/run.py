@@ -122,7 +122,7 @@ def _train_epochs(
     kept = loop.epoch
     try:
         for speed in loop.epochs(progress):
-            entry = speed | evaluate(loop.task, loop.average, *test)
+            entry = speed | evaluate(loop.task, loop.average, *(each[:GLANCE] for each in test))
             checkpoint.history.append(entry)
             loop.save(checkpoint)
             checkpoint.save(run / "checkpoint.safetensors")
