@@ -1,0 +1,197 @@
+"""Atomic writes: the whole new content, or what was there before, and nothing left behind."""
+
+import errno
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from pixelproof.files import atomic_folder, atomic_path, sha256_file, write_bytes, write_json, write_text
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def tree(folder: Path) -> dict[str, str | None]:
+    """Every path below, with a file's text or a folder's None."""
+    return {
+        str(path.relative_to(folder)): None if path.is_dir() and not path.is_symlink() else path.read_text()
+        for path in sorted(folder.rglob("*"))
+    }
+
+
+def break_off(file: Path, error: type[BaseException]) -> None:
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("half")
+    raise error("half written")
+
+
+@pytest.fixture(params=[0o022, 0o077, 0o002])
+def umask(request: pytest.FixtureRequest) -> Iterator[int]:
+    before = os.umask(request.param)
+    yield request.param
+    os.umask(before)
+
+
+@pytest.mark.parametrize("existing", [None, "old"])
+def test_a_file_is_seen_only_when_it_is_whole(tmp_path: Path, existing: str | None):
+    target = tmp_path / "file"
+    if existing:
+        target.write_text(existing)
+    with atomic_path(target) as temporary:
+        temporary.write_text("half")
+        assert target.exists() == bool(existing)
+        assert not existing or target.read_text() == existing
+        assert temporary.parent == tmp_path  # the same file system, or renaming would copy
+        temporary.write_text("whole")
+    assert tree(tmp_path) == {"file": "whole"}
+
+
+@pytest.mark.parametrize("existing", [None, "old"])
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_a_file_that_breaks_off_leaves_what_was_there(tmp_path: Path, existing: str | None, error: type[BaseException]):
+    if existing:
+        (tmp_path / "file").write_text(existing)
+    with pytest.raises(error), atomic_path(tmp_path / "file") as temporary:
+        break_off(temporary, error)
+    assert tree(tmp_path) == ({"file": existing} if existing else {})
+
+
+def test_a_file_that_cannot_be_renamed_leaves_nothing_behind(tmp_path: Path):
+    (tmp_path / "target" / "inside").mkdir(parents=True)
+    with pytest.raises(OSError, match="target"):
+        write_text(tmp_path / "target", "new")
+    assert tree(tmp_path) == {"target": None, "target/inside": None}
+
+
+def test_the_file_and_the_folder_have_the_modes_that_the_user_gives_to_new_ones(tmp_path: Path, umask: int):
+    write_text(tmp_path / "file", "new")
+    with atomic_folder(tmp_path / "folder", replace=False) as new:
+        assert mode(new) == 0o700  # private until it is whole
+    assert mode(tmp_path / "file") == 0o666 & ~umask
+    assert mode(tmp_path / "folder") == 0o777 & ~umask
+
+
+def test_missing_parents_are_made(tmp_path: Path):
+    write_bytes(tmp_path / "a" / "b" / "file", b"new")
+    with atomic_folder(tmp_path / "c" / "d" / "folder", replace=False) as new:
+        (new / "file").write_text("new")
+    assert (tmp_path / "a" / "b" / "file").read_bytes() == b"new"
+    assert (tmp_path / "c" / "d" / "folder" / "file").read_text() == "new"
+
+
+def test_json_is_indented_utf8_with_a_final_newline(tmp_path: Path):
+    write_json(tmp_path / "file.json", {"größe": [1, 2.5, None]})
+    content = (tmp_path / "file.json").read_bytes()
+    assert json.loads(content) == {"größe": [1, 2.5, None]}
+    assert content.startswith('{\n  "größe": [\n'.encode())
+    assert content.endswith(b"}\n")
+
+
+def test_json_that_cannot_be_written_leaves_the_old_file(tmp_path: Path):
+    write_json(tmp_path / "file.json", 1)
+    with pytest.raises(TypeError):
+        write_json(tmp_path / "file.json", object())
+    assert tree(tmp_path) == {"file.json": "1\n"}
+
+
+def test_a_folder_is_seen_only_when_it_is_whole(tmp_path: Path):
+    target = tmp_path / "folder"
+    with atomic_folder(target, replace=False) as new:
+        (new / "file").write_text("new")
+        assert not target.exists()
+        assert new.parent == tmp_path
+    assert tree(tmp_path) == {"folder": None, "folder/file": "new"}
+
+
+def old_folder(tmp_path: Path) -> Path:
+    (tmp_path / "folder" / "inner").mkdir(parents=True)
+    (tmp_path / "folder" / "inner" / "file").write_text("old")
+    return tmp_path / "folder"
+
+
+def test_a_replaced_folder_holds_the_new_files_alone(tmp_path: Path):
+    target = old_folder(tmp_path)
+    with atomic_folder(target, replace=True) as new:
+        (new / "other").write_text("new")
+        assert (target / "inner" / "file").read_text() == "old"
+    assert tree(tmp_path) == {"folder": None, "folder/other": "new"}
+
+
+@pytest.mark.parametrize("replace", [True, False])
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_a_folder_that_breaks_off_leaves_nothing(tmp_path: Path, replace: bool, error: type[BaseException]):
+    with pytest.raises(error), atomic_folder(tmp_path / "folder", replace=replace) as new:
+        break_off(new / "deep" / "file", error)
+    assert tree(tmp_path) == {}
+
+
+def test_a_replacement_that_breaks_off_leaves_the_old_folder(tmp_path: Path):
+    target = old_folder(tmp_path)
+    before = tree(tmp_path)
+    with pytest.raises(ValueError, match="half"), atomic_folder(target, replace=True) as new:
+        break_off(new / "file", ValueError)
+    assert tree(tmp_path) == before
+
+
+def test_a_replacement_that_cannot_be_renamed_puts_the_old_folder_back(monkeypatch, tmp_path: Path):
+    target = old_folder(tmp_path)
+    before = tree(tmp_path)
+    with pytest.raises(OSError, match="folder"), atomic_folder(target, replace=True) as new:
+        monkeypatch.setattr(Path, "replace", failing_for(new))
+    assert tree(tmp_path) == before
+
+
+def failing_for(source: Path) -> Callable[[Path, Path], Path]:
+    """`Path.replace`, but for `source`, which cannot be renamed."""
+    replace = Path.replace
+
+    def run(path: Path, target: Path) -> Path:
+        if path == source:
+            raise PermissionError(errno.EACCES, "no", str(target))
+        return replace(path, target)
+
+    return run
+
+
+def test_without_replace_an_existing_folder_is_refused_at_once(tmp_path: Path):
+    target = old_folder(tmp_path)
+    before = tree(tmp_path)
+    with pytest.raises(FileExistsError), atomic_folder(target, replace=False):
+        pytest.fail("the work was begun")
+    assert tree(tmp_path) == before
+
+
+def test_without_replace_a_folder_that_came_meanwhile_stays(tmp_path: Path):
+    with pytest.raises(FileExistsError), atomic_folder(tmp_path / "folder", replace=False):
+        old_folder(tmp_path)
+    assert tree(tmp_path) == {"folder": None, "folder/inner": None, "folder/inner/file": "old"}
+
+
+def test_replacing_a_link_leaves_what_it_points_to(tmp_path: Path):
+    target = old_folder(tmp_path)
+    link = tmp_path / "link"
+    link.symlink_to(target)
+    with atomic_folder(link, replace=True) as new:
+        (new / "file").write_text("new")
+    assert not link.is_symlink()
+    assert (link / "file").read_text() == "new"
+    assert (target / "inner" / "file").read_text() == "old"
+
+
+def test_replacing_a_file_by_a_folder(tmp_path: Path):
+    (tmp_path / "target").write_text("a file")
+    with atomic_folder(tmp_path / "target", replace=True) as new:
+        (new / "file").write_text("new")
+    assert tree(tmp_path) == {"target": None, "target/file": "new"}
+
+
+def test_the_hash_is_of_the_bytes(tmp_path: Path):
+    content = bytes(range(256)) * 10_000
+    (tmp_path / "file").write_bytes(content)
+    assert sha256_file(tmp_path / "file") == hashlib.sha256(content).hexdigest()
