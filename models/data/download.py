@@ -46,10 +46,10 @@ def download(url: str, part: Path, progress: Progress, *, tries: int = 4, pause_
             return _go_on(url, part, progress)
         except _BrokenOff as error:
             reason = str(error)
-    raise DataError(
-        f"downloading {url} failed {tries} times, last: {reason}; {_nbytes(part):,} bytes are kept in '{part}'. "
-        "Next: the same command goes on from there"
-    )
+    failed = f"downloading {url} failed {tries} times, last: {reason}"
+    if kept := _nbytes(part):
+        raise DataError(f"{failed}; {kept:,} bytes are kept in '{part}'. Next: the same command goes on from there")
+    raise DataError(f"{failed}. Next: check the connection, or pixelproof data fetch --url URL takes it from a mirror")
 
 
 def _go_on(url: str, part: Path, progress: Progress) -> None:
@@ -63,6 +63,7 @@ def _go_on(url: str, part: Path, progress: Progress) -> None:
             done = 0
         length = response.headers.get("Content-Length", "")
         total = done + int(length) if length.isdecimal() else None
+        part.parent.mkdir(parents=True, exist_ok=True)
         with part.open("ab" if done else "wb") as file:
             for chunk in _chunks(response):
                 done += file.write(chunk)
@@ -83,7 +84,7 @@ def _ask(url: str, part: Path, done: int) -> HTTPResponse | None:
             raise _start_over(part) from error
         raise _refusal(url, error) from error
     except (OSError, HTTPException) as error:
-        raise _BrokenOff(str(error)) from error
+        raise _BrokenOff(str(getattr(error, "reason", error)) or type(error).__name__) from error
     if response.status == 206 and not re.match(rf"bytes {done}-", response.headers.get("Content-Range", "")):
         response.close()
         raise _start_over(part)

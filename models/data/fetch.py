@@ -53,7 +53,6 @@ def fetch_cifar10(
     if _is_whole(folder, sha256):
         return folder
     _refuse_to_replace_others(folder, sha256)
-    home.mkdir(parents=True, exist_ok=True)
     try:
         download(url, part, progress, pause_s=pause_s)
         _install(part, folder, sha256)

@@ -95,7 +95,9 @@ def test_fetch_says_how_a_folder_of_ones_own_is_found(run_cli, server, tmp_path:
 
 
 def test_ctrl_c_keeps_what_came_and_the_same_command_goes_on(run_cli, server, tmp_path: Path):
-    command = [sys.executable, "-c", "from pixelproof.cli import main; main()"]
+    # a background job, as tests may be, hands down that SIGINT is ignored
+    listen = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    command = [sys.executable, "-c", listen + "from pixelproof.cli import main; main()"]
     arguments = ["data", "fetch", "--to", str(tmp_path), "--url", address(server)]
     part = tmp_path / "cifar-10-binary.tar.gz.part"
     with subprocess.Popen([*command, *arguments], stderr=subprocess.PIPE, text=True) as process:

@@ -15,11 +15,10 @@ data = typer.Typer(no_args_is_help=True, help="Fetch CIFAR-10, or write the ship
 @data.command()
 def fetch(
     to: Annotated[
-        Path | None,
-        typer.Option(help="The folder that gets cifar-10-batches-bin. [the user cache]", show_default=False),
+        Path | None, typer.Option(help="The folder that gets cifar-10-batches-bin.", show_default="the user cache")
     ] = None,
     url: Annotated[
-        str | None, typer.Option(help="Another source of the same archive. [the official one]", show_default=False)
+        str | None, typer.Option(help="Where the archive is taken from.", show_default="the official site")
     ] = None,
 ) -> None:
     """Download CIFAR-10's binary version (162 MB) and verify every file; the same command resumes where it stopped."""

@@ -39,6 +39,15 @@ def test_a_file_comes_whole_and_progress_is_told(serve, get, part: Path):
     assert told == sorted(told)
 
 
+def test_the_folder_is_made_with_the_first_byte(serve, tmp_path: Path, answer):
+    part = tmp_path / "a" / "b" / "archive.part"
+    with pytest.raises(DataError):
+        download(serve(CONTENT, answer(status=404)).url, part, lambda done, total: None)
+    assert list(tmp_path.iterdir()) == []
+    download(serve(CONTENT).url, part, lambda done, total: None)
+    assert part.read_bytes() == CONTENT
+
+
 def test_a_transfer_that_breaks_off_twice_is_resumed_each_time(serve, get, part: Path, answer):
     site = serve(CONTENT, answer(cut=HALF), answer(cut=1000))
     told = get(site.url)
@@ -121,8 +130,9 @@ def test_after_the_last_try_what_came_is_kept(serve, get, part: Path, answer):
     assert len(site.ranges) == 4
 
 
-def test_a_server_that_is_not_there(serve, get, part: Path):
-    with pytest.raises(DataError, match=r"failed 4 times, last: .*Connection refused.* 0 bytes are kept"):
+def test_a_server_that_is_not_there(monkeypatch, get, part: Path):
+    monkeypatch.setenv("no_proxy", "*")
+    with pytest.raises(DataError, match=r"failed 4 times, last: \[Errno \d+\] Connection refused\. Next: check"):
         get("http://127.0.0.1:1/archive")
     assert not part.exists()
 
