@@ -176,6 +176,8 @@ class LatencyRow:
     """At the median."""
     ratio: float | None
     """Median by the bare classifier's, of the same rounds; None where it was not timed."""
+    peak_memory_mib: float | None
+    """Largest resident set of a process that does nothing else, interpreter and libraries included; None: unknown."""
 
 
 @dataclass(frozen=True)

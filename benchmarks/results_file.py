@@ -1,4 +1,4 @@
-"""Result files: JSON with a kind and a format version."""
+"""Result files: JSON with a kind and a format version, and the same as Markdown for people."""
 
 import json
 from pathlib import Path
@@ -7,8 +7,9 @@ from typing import Any
 import pixelproof
 from pixelproof.benchmarks.codec import decode, encode
 from pixelproof.benchmarks.formats import DefenceResults, LatencyResults, Results
+from pixelproof.benchmarks.tables import results_markdown
 from pixelproof.errors import UsageError, unknown_name
-from pixelproof.files import write_json
+from pixelproof.files import write_json, write_text
 
 FORMAT_VERSION = 1
 _KINDS: dict[str, type[Results]] = {"defense": DefenceResults, "latency": LatencyResults}
@@ -21,9 +22,24 @@ def to_json(results: Results) -> dict[str, Any]:
     return {"kind": kind, "format_version": FORMAT_VERSION, **encode(results)}
 
 
+def result_paths(path: Path) -> tuple[Path, Path]:
+    """The JSON and the Markdown file that `path`, either of the two or without a suffix, stands for.
+
+    Raises `UsageError` for another suffix or a folder; ask before a long measurement.
+    """
+    if path.suffix not in (".json", ".md", ""):
+        raise UsageError(f"results are written as .json and .md, got '{path}'. Next: -o {path.with_suffix('.json')}")
+    paths = path.with_suffix(".json"), path.with_suffix(".md")
+    if folder := next((path for path in paths if path.is_dir()), None):
+        raise UsageError(f"'{folder}' is a folder, not a result file. Next: -o {path.with_name('results.json')}")
+    return paths
+
+
 def write_results(path: Path, results: Results) -> None:
-    """Write a result file, whole or not at all."""
-    write_json(path, to_json(results))
+    """Write `results` as JSON, which `pixelproof report` reads, and as Markdown beside it, each whole or not at all."""
+    data, text = result_paths(path)
+    write_json(data, to_json(results))
+    write_text(text, results_markdown(results))
 
 
 def read_results(path: Path) -> Results:

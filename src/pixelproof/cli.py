@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 import pixelproof
+from pixelproof.commands.bench import bench
 from pixelproof.commands.classify import classify
 from pixelproof.commands.data import data
 from pixelproof.commands.doctor import doctor
@@ -39,6 +40,7 @@ def _options(
 
 
 app.add_typer(data, name="data")
+app.add_typer(bench, name="bench")
 app.command(name="train")(train)
 app.command(name="classify")(classify)
 app.command(name="inspect")(inspect)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 Step = Callable[[int, int, int, float], None]
 Report = Callable[[dict[str, Any]], None]
@@ -47,3 +47,17 @@ def training_progress(name: str, epochs: int) -> Iterator[tuple[Step, Report]]:
             progress.console.print(f"{name} epoch {entry['epoch']}: {figures} ({elapsed:,.0f} s)", highlight=False)
 
         yield step, report
+
+
+@contextmanager
+def stages() -> Iterator[Callable[[str, int, int], None]]:
+    """A function to call with a stage's name, how much of it is done, and how much there is; a bar a stage."""
+    with bar() as progress:
+        tasks: dict[str, TaskID] = {}
+
+        def report(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = progress.add_task(stage)
+            progress.update(tasks[stage], completed=done, total=total)
+
+        yield report

@@ -1,0 +1,46 @@
+"""What a figure has to be read with: processor, provider, versions, seed, data, command."""
+
+import importlib.metadata
+import os
+import platform
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pixelproof.benchmarks.formats import Conditions
+
+_PACKAGES = ("pixelproof", "numpy", "onnxruntime", "onnxruntime-gpu", "torch")
+
+
+def describe_conditions(
+    *, provider: str, threads: int | None, data: str, command: str, seed: int | None = None
+) -> Conditions:
+    """This machine and its packages, with what only the caller knows."""
+    return Conditions(provider, cpu_model(), usable_cores(), threads, _versions(), seed, data, command)
+
+
+def now() -> str:
+    """The time, UTC, as ISO 8601 to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def cpu_model() -> str:
+    """The processor's name, as the system gives it."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text(errors="replace").splitlines() if cpuinfo.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def usable_cores() -> int:
+    """The cores that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _versions() -> dict[str, str]:
+    versions = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        if any(importlib.metadata.distributions(name=package)):
+            versions[package] = importlib.metadata.version(package)
+    return versions | {"system": f"{platform.system()} {platform.release()}"}

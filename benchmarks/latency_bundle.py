@@ -1,0 +1,111 @@
+"""What a bundle's protection costs in time and memory: every way of running it, against the bare classifier."""
+
+import dataclasses
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixelproof.benchmarks.conditions import describe_conditions, now
+from pixelproof.benchmarks.formats import LatencyResults, LatencyRow
+from pixelproof.benchmarks.latency import BATCHES, ROUNDS, STEADY, Contender, Progress, measure_latency
+from pixelproof.benchmarks.latency_memory import peak_memory
+from pixelproof.benchmarks.latency_ways import BARE, WAYS, Absent, Setting, Way, idle_threads_spin
+from pixelproof.models.data import sample
+from pixelproof.runtime import read_bundle
+
+
+def bench_latency(
+    bundle: Path,
+    *,
+    batches: Sequence[int] = BATCHES,
+    rounds: int = ROUNDS,
+    threads: int | None = None,
+    backend: str = "auto",
+    command: str = "",
+    progress: Progress = lambda stage, done, total: None,
+) -> LatencyResults:
+    """Time the bundle in the folder `bundle` in every way that this machine has.
+
+    Args:
+        bundle: the bundle's folder.
+        batches: images a call.
+        rounds: how often each way is timed at each batch size.
+        threads: CPU threads a call may use; None: one a core.
+        backend: the runtime's, "auto" or a name.
+        command: what to write down as the command that measured this.
+        progress: called after every round and every measurement of memory.
+
+    Raises:
+        UsageError: unfit arguments.
+        BundleError: no whole bundle there.
+        BackendError: the backend does not run.
+    """
+    opened = read_bundle(bundle)
+    setting = Setting(bundle, opened.manifest, backend, threads)
+    images, data = _images(opened.image_size)
+    with ExitStack() as stack:
+        ways, notes = _open(setting, stack)
+        contenders = list(ways)
+        rows = measure_latency(contenders, images, batches=batches, rounds=rounds, baseline=BARE, progress=progress)
+    rows = _with_memory(rows, ways, setting, progress)
+    conditions = describe_conditions(provider=rows[-1].provider, threads=threads, data=data, command=command)
+    notes += _cautions(rows)
+    return LatencyResults(now(), conditions, _subject(opened.manifest), opened.image_size, rows, tuple(notes))
+
+
+def _open(setting: Setting, stack: ExitStack) -> tuple[dict[Contender, Way], list[str]]:
+    """Every way that can be timed, opened until `stack` closes, and a note on each that cannot."""
+    ways: dict[Contender, Way] = {}
+    notes = []
+    for way in WAYS:
+        try:
+            ways[stack.enter_context(way(setting))] = way
+        except Absent as reason:
+            notes.append(f"not timed: {way.__name__.replace('_', ' ')}, because {reason}")
+    return ways, notes
+
+
+def _with_memory(
+    rows: tuple[LatencyRow, ...], ways: dict[Contender, Way], setting: Setting, progress: Progress
+) -> tuple[LatencyRow, ...]:
+    batches = sorted({row.batch for row in rows})
+    peaks = {}
+    for done, (contender, way) in enumerate(ways.items(), start=1):
+        peaks[contender.name] = peak_memory(way, setting, batches)
+        progress("peak memory", done, len(ways))
+    return tuple(dataclasses.replace(row, peak_memory_mib=peaks[row.name].get(row.batch)) for row in rows)
+
+
+def _images(size: tuple[int, int]) -> tuple[NDArray[np.uint8], str]:
+    """The shipped sample, repeated side by side where the bundle takes another size, and what to call it."""
+    images = sample().images
+    if images.shape[1:3] == size:
+        return images, "the shipped CIFAR-10 test images"
+    rows, columns = (np.arange(length) % images.shape[1] for length in size)
+    return images[:, rows][:, :, columns], f"the shipped CIFAR-10 test images, tiled to {size[0]}x{size[1]}"
+
+
+def _subject(manifest: dict[str, Any]) -> str:
+    purifier = manifest["purifier"]
+    behind = f"behind {purifier['name']}" if purifier else "with no purifier"
+    return f"{manifest['classifier']['name']} {behind}, {manifest['precision']}"
+
+
+def _cautions(rows: Sequence[LatencyRow]) -> list[str]:
+    """What a reader of the figures has to know of how they came about."""
+    cautions = []
+    if idle_threads_spin():
+        cautions.append("PyTorch was loaded without OMP_WAIT_POLICY=passive: its idle threads slow whatever runs next")
+    unsteady = [row for row in rows if row.variation > STEADY]
+    if unsteady:
+        worst = max(unsteady, key=lambda row: row.variation)
+        cautions.append(
+            f"times vary by more than {STEADY:.0%} (coefficient of variation) in {len(unsteady)} of {len(rows)} rows, "
+            f"most in '{worst.name}' at batch {worst.batch} ({worst.variation:.0%}): something else was running; trust "
+            "medians and their ratios more than p99"
+        )
+    return cautions

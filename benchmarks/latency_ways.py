@@ -1,0 +1,134 @@
+"""The ways of running a bundle that are timed against one another: to add one, write a function and list it in `WAYS`.
+
+A way opens a bundle and yields a `Contender`, or raises `Absent` with the reason why it cannot be timed.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixelproof.benchmarks.latency import Contender
+from pixelproof.errors import PixelproofError
+from pixelproof.files import sha256_file
+from pixelproof.runtime import Pipeline
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+BARE = "ONNX, bare classifier"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What to open and how: the bundle's folder and manifest, the runtime's backend, threads (None: one a core)."""
+
+    bundle: Path
+    manifest: dict[str, Any]
+    backend: str
+    threads: int | None
+
+    def open(self, part: Any) -> Pipeline:  # noqa: ANN401  (the literals that Pipeline takes)
+        """The bundle's "pipeline" or "classifier"."""
+        return Pipeline(self.bundle, backend=self.backend, part=part, threads=self.threads)
+
+
+class Absent(Exception):  # noqa: N818  (no fault: the message is a note in the results)
+    """This way cannot be timed here; the message says why."""
+
+
+@contextmanager
+def eager_pytorch(setting: Setting) -> Iterator[Contender]:
+    """PyTorch: the purifier's module, then the classifier's, with the shipped weights that the bundle was made of."""
+    _let_idle_threads_sleep()
+    purifier, classifier = _shipped_modules(setting.manifest)
+    import torch
+
+    def run(images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        with torch.inference_mode():
+            purified: Tensor = purifier(torch.from_numpy(images).permute(0, 3, 1, 2).float()).clamp(0, 255)
+            probabilities = classifier(purified / 255).softmax(1)
+            levels = (purified + 0.5).floor().permute(0, 2, 3, 1).to(torch.uint8)
+            return probabilities.numpy(), levels.numpy()
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(setting.threads or threads)
+    try:
+        yield Contender("PyTorch eager, two stages", "PyTorch, CPU", run)
+    finally:
+        torch.set_num_threads(threads)
+
+
+@contextmanager
+def two_sessions(setting: Setting) -> Iterator[Contender]:
+    """Two graphs one after the other: the purifier's, then the bare classifier's on the purified uint8 images."""
+    _need_purifier(setting.manifest)
+    with setting.open("pipeline") as pipeline, setting.open("classifier") as classifier:
+        yield Contender(
+            "ONNX, two sessions", pipeline.provider, lambda images: classifier.predict(pipeline.purify(images))
+        )
+
+
+@contextmanager
+def fused_graph(setting: Setting) -> Iterator[Contender]:
+    """The fused graph as deployed: one call gives labels, probabilities, purified images and suspicion."""
+    _need_purifier(setting.manifest)
+    with setting.open("pipeline") as pipeline:
+        yield Contender("ONNX, fused graph", pipeline.provider, pipeline)
+
+
+@contextmanager
+def bare_classifier(setting: Setting) -> Iterator[Contender]:
+    """The classifier with no purifier: what the protection's cost is measured by."""
+    with setting.open("classifier") as classifier:
+        yield Contender(BARE, classifier.provider, classifier)
+
+
+Way = Callable[[Setting], AbstractContextManager[Contender]]
+WAYS: tuple[Way, ...] = (eager_pytorch, two_sessions, fused_graph, bare_classifier)
+
+
+def idle_threads_spin() -> bool:
+    """Whether PyTorch's idle threads may keep the cores that the next contender needs."""
+    return "torch" in sys.modules and os.environ.get("OMP_WAIT_POLICY", "").lower() != "passive"
+
+
+def _let_idle_threads_sleep() -> None:
+    # OpenMP reads this when PyTorch loads it. On a busy machine spinning made ResNet-32 take 1,200 ms instead of 7.
+    if "torch" not in sys.modules:
+        os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+
+def _need_purifier(manifest: dict[str, Any]) -> None:
+    if manifest["purifier"] is None:
+        raise Absent("the bundle has no purifier")
+
+
+def _shipped_modules(manifest: dict[str, Any]) -> "tuple[nn.Module, nn.Module]":
+    """Purifier and classifier as the bundle has them, where both are shipped networks with the shipped weights."""
+    from pixelproof.models import CLASSIFIERS, PURIFIERS, build_classifier, build_purifier
+
+    _need_purifier(manifest)
+    classifier, purifier = manifest["classifier"], manifest["purifier"]
+    if classifier.get("source") != "shipped" or classifier["name"] not in CLASSIFIERS:
+        raise Absent(f"the classifier '{classifier['name']}' is not one of the shipped networks")
+    for part, known in ((classifier, CLASSIFIERS), (purifier, PURIFIERS)):
+        if part["name"] not in known or not _has_shipped_weights(part):
+            raise Absent(f"the bundle's '{part['name']}' is not the one shipped with this version")
+    try:
+        return build_purifier(purifier["name"]), build_classifier(classifier["name"])
+    except PixelproofError as error:  # PyTorch is not installed
+        raise Absent(str(error)) from None
+
+
+def _has_shipped_weights(part: dict[str, Any]) -> bool:
+    from pixelproof.models import weights_path
+
+    path = weights_path(part["name"])
+    return path is None or (path.is_file() and sha256_file(path) == part.get("weights_sha256"))

@@ -1,0 +1,179 @@
+"""The defence table and the latency table, for Markdown, the terminal and the report."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from pixelproof.benchmarks.formats import Conditions, DefenceRow, LatencyResults, LatencyRow, Results, Share
+from pixelproof.benchmarks.latency import STEADY
+from pixelproof.benchmarks.layout import Cell, Row, Table, escaped, markdown, rich_table
+
+if TYPE_CHECKING:
+    from rich.table import Table as RichTable
+
+NOTHING = "–"
+PAPER = "the paper's"
+
+_DEFENCE_HEADINGS = (
+    "classifier",
+    "purifier",
+    "method",
+    "clean accuracy",
+    "attack success",
+    "success after",
+    "D_suc",
+    "PL",
+    "adaptive success",
+    "queries (adaptive)",
+    "s/image (adaptive)",
+    "n",
+)
+_DEFENCE_NOTES = (
+    "Beside or below a percentage: its 95 % Wilson interval. Queries: median / 90th percentile.",
+    "Attack success: on the bare classifier. Success after: the same images, purified. D_suc: the share of successes "
+    "that the purifier undoes. PL: the share of clean images, right without the purifier, that it gets wrong. "
+    "Adaptive success: the attacker sees the purifier too.",
+)
+_PAPER_NOTE = (
+    "The paper's rows: its Table 4, differential evolution on 1,000 images. Its PL leaves out the images that an "
+    "attack still fells once purified; the two agree closely where those are few."
+)
+_LATENCY_HEADINGS = ("how", "batch", "p50 ms", "times bare", "p90 ms", "p99 ms", "variation", "images/s", "peak MiB")
+_LATENCY_NOTES = (
+    "Milliseconds a batch, from uint8 images to answers, timed in interleaved rounds. Times bare: p50 by the bare "
+    "classifier's. Variation: standard deviation by mean. Images/s: at p50.",
+    "Peak memory: of a process that does nothing else, interpreter and libraries included.",
+)
+
+
+def defence_markdown(rows: Sequence[DefenceRow]) -> str:
+    """The defence table in Markdown, the paper's figures below ours."""
+    return markdown(defence_layout(rows))
+
+
+def defence_table(rows: Sequence[DefenceRow]) -> "RichTable":
+    """The defence table for the terminal, the paper's figures below ours."""
+    return rich_table(defence_layout(rows))
+
+
+def latency_markdown(results: LatencyResults) -> str:
+    """The latency table in Markdown, notes below."""
+    return markdown(latency_layout(results))
+
+
+def latency_table(results: LatencyResults) -> "RichTable":
+    """The latency table for the terminal."""
+    return rich_table(latency_layout(results))
+
+
+def results_markdown(results: Results) -> str:
+    """A result file's table in Markdown, and the conditions it was measured under."""
+    table = latency_markdown(results) if isinstance(results, LatencyResults) else defence_markdown(results.rows)
+    facts = describe(results.conditions) | {"created": results.created}
+    return "\n".join([table, *(f"- {name}: {escaped(fact)}" for name, fact in facts.items())]) + "\n"
+
+
+def describe(conditions: Conditions) -> dict[str, str]:
+    """The conditions by name, as texts; those that were not noted are left out."""
+    facts = {
+        "command": conditions.command,
+        "data": conditions.data,
+        "execution provider": conditions.provider,
+        "processor": f"{conditions.cpu}, {conditions.cores} cores",
+        "threads": "one a core" if conditions.threads is None else str(conditions.threads),
+        "seed": "" if conditions.seed is None else str(conditions.seed),
+        "versions": ", ".join(f"{name} {version}" for name, version in conditions.versions.items()),
+    }
+    return {name: fact for name, fact in facts.items() if fact}
+
+
+def defence_layout(rows: Sequence[DefenceRow]) -> Table:
+    """The defence table: the rows by classifier, each classifier's closed by the paper's row where there is one."""
+    lines: list[Row] = []
+    for classifier in dict.fromkeys(row.classifier for row in rows):
+        ours = [row for row in rows if row.classifier == classifier]
+        lines += [_defence_row(row) for row in ours]
+        lines += [_paper_row(row) for row in ours if row.paper][:1]
+    notes = (*_DEFENCE_NOTES, *([_PAPER_NOTE] if any(row.paper for row in rows) else []))
+    return Table("One-pixel attacks and the defence", _DEFENCE_HEADINGS, 3, tuple(lines), notes)
+
+
+def latency_layout(results: LatencyResults) -> Table:
+    """The latency table, batch size by batch size."""
+    rows = tuple(Row(_latency_cells(row)) for row in results.rows)
+    height, width = results.image_size
+    caption = f"Latency: {results.subject}, images of {height}x{width}, {results.conditions.cpu}"
+    notes = (*_LATENCY_NOTES, _providers(results.rows), *results.notes)
+    return Table(caption, _LATENCY_HEADINGS, 1, rows, notes)
+
+
+def percent(share: float | None) -> str:
+    """A share, 0 to 1, as "63.4 %"."""
+    return NOTHING if share is None else f"{share * 100:.1f} %"
+
+
+def _defence_row(row: DefenceRow) -> Row:
+    shares = (row.attack_success, row.success_after, row.defence_rate, row.performance_loss, row.adaptive_success)
+    queries = _quantiles(row.queries_median, row.queries_p90)
+    adaptive_queries = _quantiles(row.adaptive_queries_median, row.adaptive_queries_p90)
+    seconds, adaptive_seconds = (_seconds(s) for s in (row.seconds_per_image, row.adaptive_seconds_per_image))
+    return Row(
+        (
+            Cell(row.classifier),
+            Cell(row.purifier),
+            Cell(row.method if row.pixels == 1 else f"{row.method}, k={row.pixels}"),
+            _share(row.clean_accuracy),
+            *(_share(share) for share in shares),
+            Cell(queries or NOTHING, adaptive_queries),
+            Cell(seconds or NOTHING, adaptive_seconds),
+            Cell(f"{row.n:,}"),
+        )
+    )
+
+
+def _paper_row(row: DefenceRow) -> Row:
+    paper = row.paper
+    figures = paper and (paper.attack_success, paper.success_after, paper.defence_rate, paper.performance_loss)
+    cells = [Cell(percent(figure)) for figure in figures or ()]
+    nothing = Cell(NOTHING)
+    names = (Cell(row.classifier), Cell(PAPER), Cell("de"))
+    return Row((*names, nothing, *cells, nothing, nothing, nothing, Cell("1,000")), reported=True)
+
+
+def _share(share: Share | None) -> Cell:
+    if share is None or share.low is None or share.high is None:
+        return Cell(NOTHING)
+    return Cell(percent(share.value), f"{share.low * 100:.1f}–{share.high * 100:.1f}")
+
+
+def _quantiles(median: float | None, p90: float | None) -> str:
+    return "" if median is None or p90 is None else f"{median:,.0f} / {p90:,.0f}"
+
+
+def _seconds(seconds: float | None) -> str:
+    return "" if seconds is None else f"{seconds:,.3f}"
+
+
+def _latency_cells(row: LatencyRow) -> tuple[Cell, ...]:
+    return (
+        Cell(row.name),
+        Cell(f"{row.batch:,}"),
+        Cell(_milliseconds(row.p50_ms)),
+        Cell(NOTHING if row.ratio is None else f"{row.ratio:.2f}"),
+        Cell(_milliseconds(row.p90_ms)),
+        Cell(_milliseconds(row.p99_ms)),
+        Cell(percent(row.variation), warns=row.variation > STEADY),
+        Cell(f"{row.images_per_second:,.0f}"),
+        Cell(NOTHING if row.peak_memory_mib is None else f"{row.peak_memory_mib:,.0f}"),
+    )
+
+
+def _milliseconds(time: float) -> str:
+    return f"{time:,.3f}"
+
+
+def _providers(rows: Sequence[LatencyRow]) -> str:
+    """Which rows ran on what."""
+    names: dict[str, dict[str, None]] = {}
+    for row in rows:
+        names.setdefault(row.provider, {})[f"'{row.name}'"] = None
+    return "Ran on " + "; on ".join(f"{provider}: {', '.join(held)}" for provider, held in names.items()) + "."

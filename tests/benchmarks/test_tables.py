@@ -1,0 +1,129 @@
+"""The tables: every figure in its place, in Markdown and on the terminal."""
+
+import dataclasses
+import io
+
+import pytest
+from rich.console import Console
+
+from pixelproof.benchmarks.formats import Share
+from pixelproof.benchmarks.layout import print_table
+from pixelproof.benchmarks.tables import (
+    defence_layout,
+    defence_markdown,
+    defence_table,
+    latency_markdown,
+    latency_table,
+    results_markdown,
+)
+
+
+def columns(markdown):
+    """The rows of a Markdown table, each a dict of its headings."""
+    lines = [line for line in markdown.splitlines() if line.startswith("|")]
+    headings, _, *rows = ([cell.strip() for cell in line.strip("|").split(" | ")] for line in lines)
+    return [dict(zip(headings, row, strict=True)) for row in rows]
+
+
+def test_defence_figures_with_their_intervals(defence):
+    row, _, _ = columns(defence_markdown(defence.rows))
+    assert row == {
+        "classifier": "lenet",
+        "purifier": "gated",
+        "method": "corners",
+        "clean accuracy": "74.5 % (73.6–75.3)",
+        "attack success": "63.4 % (60.4–66.3)",
+        "success after": "1.2 % (0.7–2.1)",
+        "D_suc": "98.1 % (96.7–98.9)",
+        "PL": "0.5 % (0.2–1.2)",
+        "adaptive success": "21.0 % (18.6–23.6)",
+        "queries (adaptive)": "31 / 8,192 (9,000 / 16,384)",
+        "s/image (adaptive)": "0.052 (0.310)",
+        "n": "1,000",
+    }
+
+
+def test_the_papers_row_closes_its_classifiers_rows(defence):
+    ours, also_ours, paper = columns(defence_markdown(defence.rows))
+    assert [ours["purifier"], also_ours["purifier"]] == ["gated", "median"]
+    assert [paper[name] for name in ("classifier", "purifier", "attack success", "success after", "D_suc", "PL")] == [
+        "lenet",
+        "the paper's",
+        "61.2 %",
+        "21.7 %",
+        "64.5 %",
+        "19.2 %",
+    ]
+    assert paper["adaptive success"] == "–"
+
+
+def test_what_was_not_measured_has_a_dash(defence):
+    row = dataclasses.replace(defence.rows[1], attack_success=Share(0, 0), queries_median=None)
+    (cells,) = columns(defence_markdown([row]))
+    assert (cells["attack success"], cells["adaptive success"]) == ("–", "–")
+    assert cells["queries (adaptive)"].startswith("–")
+
+
+def test_several_pixels_are_told_with_the_method(defence):
+    assert columns(defence_markdown([dataclasses.replace(defence.rows[1], pixels=3)]))[0]["method"] == "de, k=3"
+
+
+def test_latency_figures_and_the_mark_of_unsteady_times(latency):
+    fused, bare = columns(latency_markdown(latency))
+    assert fused == {
+        "how": "fused graph",
+        "batch": "1",
+        "p50 ms": "0.412",
+        "times bare": "3.10",
+        "p90 ms": "0.433",
+        "p99 ms": "0.510",
+        "variation": "3.1 %",
+        "images/s": "2,427",
+        "peak MiB": "72",
+    }
+    assert bare["variation"] == "8.0 % !"
+    assert bare["peak MiB"] == "–"
+    assert "Ran on CPUExecutionProvider: 'fused graph', 'bare classifier'" in latency_markdown(latency)
+
+
+def test_markdown_ends_in_the_conditions(defence, latency):
+    for results in (defence, latency):
+        text = results_markdown(results)
+        assert "- command: pixelproof bench defense lenet-gated\n" in text
+        assert "- processor: AMD EPYC 9V74, 2 cores\n" in text
+
+
+def test_names_cannot_break_the_markdown_table(defence):
+    row = dataclasses.replace(defence.rows[1], classifier="a|b<i>\nc")
+    assert columns(defence_markdown([row]))[0]["classifier"] == "a\\|b&lt;i> c"
+
+
+@pytest.mark.parametrize("kind", ["defence", "latency"])
+def test_the_terminals_table_holds_every_figure_of_the_markdown(kind, request):
+    results = request.getfixturevalue(kind)
+    drawn = defence_table(results.rows) if kind == "defence" else latency_table(results)
+    console = Console(file=io.StringIO(), width=200)
+    console.print(drawn)
+    text = console.file.getvalue()
+    markdown = defence_markdown(results.rows) if kind == "defence" else latency_markdown(results)
+    figures = [figure for row in columns(markdown) for figure in row.values()]
+    assert all(part.strip("!() ") in text for figure in figures for part in figure.split(" ("))
+
+
+def test_a_pipe_gets_every_column_unbroken(defence, capsys):
+    print_table(defence_layout(defence.rows))
+    text = capsys.readouterr().out
+    assert "9,000 / 16,384" in text
+    assert "…" not in text
+    assert "wider terminal" not in text
+
+
+def test_a_narrow_terminal_gets_the_columns_that_fit(defence, capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "80")
+    print_table(defence_layout(defence.rows))
+    text = capsys.readouterr().out
+    assert "18.6–23.6" in text
+    assert "…" not in text
+    assert "16,384" not in text
+    assert "3 more columns need a wider terminal" in text
