@@ -180,6 +180,7 @@ def test_replacing_a_link_leaves_what_it_points_to(tmp_path: Path):
     with atomic_folder(link, replace=True) as new:
         (new / "file").write_text("new")
     assert not link.is_symlink()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "link"]
     assert (link / "file").read_text() == "new"
     assert (target / "inner" / "file").read_text() == "old"
 
