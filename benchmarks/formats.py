@@ -186,12 +186,19 @@ class LatencyResults:
 
     created: str
     conditions: Conditions
-    subject: str
-    """What was timed: the bundle's classifier and purifier."""
+    classifier: str
+    purifier: str | None
+    precision: str
     image_size: tuple[int, int]
     rows: tuple[LatencyRow, ...]
     notes: tuple[str, ...]
     """What was left out, and why; figures that vary too much."""
+
+    @property
+    def subject(self) -> str:
+        """What was timed, in words."""
+        purifier = f"behind {self.purifier}" if self.purifier else "with no purifier"
+        return f"{self.classifier} {purifier}, {self.precision}"
 
 
 Results = DefenceResults | LatencyResults

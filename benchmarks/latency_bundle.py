@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,7 +53,16 @@ def bench_latency(
     rows = _with_memory(rows, ways, setting, progress)
     conditions = describe_conditions(provider=rows[-1].provider, threads=threads, data=data, command=command)
     notes += _cautions(rows)
-    return LatencyResults(now(), conditions, _subject(opened.manifest), opened.image_size, rows, tuple(notes))
+    return LatencyResults(
+        created=now(),
+        conditions=conditions,
+        classifier=opened.manifest["classifier"]["name"],
+        purifier=opened.manifest["purifier"] and opened.manifest["purifier"]["name"],
+        precision=opened.manifest["precision"],
+        image_size=opened.image_size,
+        rows=rows,
+        notes=tuple(notes),
+    )
 
 
 def _open(setting: Setting, stack: ExitStack) -> tuple[dict[Contender, Way], list[str]]:
@@ -87,12 +95,6 @@ def _images(size: tuple[int, int]) -> tuple[NDArray[np.uint8], str]:
         return images, "the shipped CIFAR-10 test images"
     rows, columns = (np.arange(length) % images.shape[1] for length in size)
     return images[:, rows][:, :, columns], f"the shipped CIFAR-10 test images, tiled to {size[0]}x{size[1]}"
-
-
-def _subject(manifest: dict[str, Any]) -> str:
-    purifier = manifest["purifier"]
-    behind = f"behind {purifier['name']}" if purifier else "with no purifier"
-    return f"{manifest['classifier']['name']} {behind}, {manifest['precision']}"
 
 
 def _cautions(rows: Sequence[LatencyRow]) -> list[str]:

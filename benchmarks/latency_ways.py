@@ -22,6 +22,7 @@ from pixelproof.runtime import Pipeline
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+FUSED = "ONNX, fused graph"
 BARE = "ONNX, bare classifier"
 
 
@@ -80,7 +81,7 @@ def fused_graph(setting: Setting) -> Iterator[Contender]:
     """The fused graph as deployed: one call gives labels, probabilities, purified images and suspicion."""
     _need_purifier(setting.manifest)
     with setting.open("pipeline") as pipeline:
-        yield Contender("ONNX, fused graph", pipeline.provider, pipeline)
+        yield Contender(FUSED, pipeline.provider, pipeline)
 
 
 @contextmanager

@@ -71,7 +71,7 @@ def test_several_pixels_are_told_with_the_method(defence):
 def test_latency_figures_and_the_mark_of_unsteady_times(latency):
     fused, bare = columns(latency_markdown(latency))
     assert fused == {
-        "how": "fused graph",
+        "how": "ONNX, fused graph",
         "batch": "1",
         "p50 ms": "0.412",
         "times bare": "3.10",
@@ -83,7 +83,7 @@ def test_latency_figures_and_the_mark_of_unsteady_times(latency):
     }
     assert bare["variation"] == "8.0 % !"
     assert bare["peak MiB"] == "–"
-    assert "Ran on CPUExecutionProvider: 'fused graph', 'bare classifier'" in latency_markdown(latency)
+    assert "Ran on CPUExecutionProvider: 'ONNX, fused graph', 'ONNX, bare classifier'" in latency_markdown(latency)
 
 
 def test_markdown_ends_in_the_conditions(defence, latency):
