@@ -1,0 +1,34 @@
+# make demo: the whole job on the shipped models and images.  make test: linters, types, import rules and tests.
+PYTHON ?= python3
+EXTRAS := cpu,export,report,dev
+BIN := .venv/bin
+
+.PHONY: demo test lint format setup clean
+
+demo: setup
+	$(BIN)/pixelproof demo
+
+test: lint
+	$(BIN)/pytest
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+setup: .venv/installed
+
+.venv/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "pixelproof needs Python 3.11 or newer, and $(PYTHON) is older. Next: make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$(EXTRAS)]'
+	touch $@
+
+clean:
+	rm -rf .venv build dist report.html

@@ -1,0 +1,193 @@
+"""A bundle's rows of the defence table: transfer and adaptive attacks on the first N images that it gets right."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixelproof.attack.results import Progress
+from pixelproof.benchmarks.conditions import describe_conditions, now
+from pixelproof.benchmarks.defence.search import Plan, Report, changed_images, search
+from pixelproof.benchmarks.defence.settings import DataChoice, Settings
+from pixelproof.benchmarks.defence.store import Record, Store
+from pixelproof.benchmarks.defence.summary import Measured, examples, row, success_positions
+from pixelproof.benchmarks.defence.victims import Victim, bare_classifier, purified_pipeline
+from pixelproof.benchmarks.formats import DefenceResults, DefenceRow, Example, Positions
+from pixelproof.errors import UsageError
+from pixelproof.models.data import ImageSet
+from pixelproof.runtime import Pipeline
+
+
+@dataclass(frozen=True)
+class BundleResults:
+    """What one bundle contributes to the results."""
+
+    row: DefenceRow
+    gallery: tuple[Example, ...]
+    positions: tuple[Positions, ...]
+    provider: str
+    """The execution provider that really ran."""
+
+
+def measure_bundle(
+    bundle: Path,
+    choice: DataChoice,
+    settings: Settings,
+    *,
+    folder: Path,
+    threads: int | None = None,
+    report: Report = lambda *_: None,
+) -> BundleResults:
+    """Attack the bundle's bare classifier, purify what succeeded, and attack the whole.
+
+    Args:
+        bundle: with a purifier.
+        choice: images of the bundle's size and classes.
+        settings: how.
+        folder: of the records, from which a measurement that was stopped goes on.
+        threads: CPU threads a call may use.
+        report: told what is under way.
+
+    Raises:
+        UsageError: a bundle without a purifier, or data of another size.
+    """
+    with Pipeline(bundle, threads=threads) as pipeline, Pipeline(bundle, part="classifier", threads=threads) as bare:
+        data = choice.images
+        _check(bundle, pipeline, data)
+        right = bare.predict(data.images).argmax(1) == data.labels
+        kept = pipeline.predict(data.images).argmax(1) == data.labels
+        chosen = np.flatnonzero(right)[: settings.images]
+        searches = _Searches(choice, settings, folder, report)
+        transferred = searches.transfer(bare_classifier(bare), chosen)
+        adaptive = (
+            searches.adaptive(purified_pipeline(pipeline, bare), pipeline, chosen, kept) if settings.adaptive else None
+        )
+        attacked = changed_images(transferred, data)
+        survived = pipeline.predict(attacked).argmax(1) != data.labels[chosen]
+        measured = Measured(settings, pipeline.manifest, data, right, kept, chosen, transferred, survived, adaptive)
+        gallery = examples(measured, pipeline, bare)
+        return BundleResults(row(measured), gallery, success_positions(measured), pipeline.provider)
+
+
+def _check(bundle: Path, pipeline: Pipeline, data: ImageSet) -> None:
+    if pipeline.manifest["purifier"] is None:
+        raise UsageError(
+            f"bundle '{bundle}' has no purifier, so there is no defence to measure. Next: pixelproof export"
+        )
+    if data.images.shape[1:3] != pipeline.image_size or len(pipeline.class_names) != len(data.class_names):
+        height, width = pipeline.image_size
+        raise UsageError(
+            f"bundle '{bundle}' takes {height}x{width} images of {len(pipeline.class_names)} classes; the data are "
+            f"{data.images.shape[1]}x{data.images.shape[2]} of {len(data.class_names)}. Next: give --data that fits"
+        )
+
+
+class _Searches:
+    """The searches of one bundle."""
+
+    def __init__(self, choice: DataChoice, settings: Settings, folder: Path, report: Report) -> None:
+        self.choice, self.settings, self.folder, self.report = choice, settings, folder, report
+
+    def transfer(self, victim: Victim, chosen: NDArray[np.int64]) -> list[Record]:
+        """The attack on the bare classifier; it serves every purifier in front of the same one."""
+        return self._run(self._plan("transfer"), victim, victim.predict, chosen)
+
+    def adaptive(
+        self, victim: Victim, pipeline: Pipeline, chosen: NDArray[np.int64], kept: NDArray[np.bool_]
+    ) -> dict[int, Record]:
+        """The attack on the whole, each image's best record: one that the purifier alone loses falls with no change.
+
+        Where the purifier tells which colours it lets pass, these are tried first, and the method's own on the images
+        that withstood them.
+        """
+        lost = {i: Record(i, True, [], [], 0, False, 0.0) for i in chosen.tolist() if not kept[i]}
+        left = np.array([i for i in chosen.tolist() if i not in lost], np.int64)
+        found: dict[int, Record] = lost
+        if victim.passes is not None and self.settings.method == "corners":
+            records = self._run(self._plan("adaptive, colours let pass", passed=True), victim, pipeline.predict, left)
+            found |= {record.image: record for record in records}
+            left = np.array([record.image for record in records if not record.success], np.int64)
+        for record in self._run(self._plan("adaptive"), victim, pipeline.predict, left):
+            before = found.get(record.image)
+            found[record.image] = record if before is None else _joined(before, record)
+        return found
+
+    def _plan(self, name: str, *, passed: bool = False) -> Plan:
+        settings = self.settings
+        return Plan(name, settings.method, settings.pixels, settings.seed, passed)
+
+    def _run(
+        self,
+        plan: Plan,
+        victim: Victim,
+        deployed: Callable[[NDArray[np.uint8]], NDArray[np.float32]],
+        chosen: NDArray[np.int64],
+    ) -> list[Record]:
+        store = Store(
+            self.folder,
+            {
+                "victim": victim.identity,
+                "data": self.choice.name,
+                "method": plan.method,
+                "pixels": plan.pixels,
+                "seed": plan.seed,
+                "passed_colours": plan.passed_colours,
+            },
+        )
+        try:
+            return search(plan, victim, deployed, self.choice.images, chosen, store, self.report)
+        finally:
+            store.close()
+
+
+def _joined(first: Record, second: Record) -> Record:
+    """Two searches of one image, the second after the first had failed."""
+    return Record(
+        image=second.image,
+        success=second.success,
+        pixels=second.pixels,
+        colours=second.colours,
+        queries=first.queries + second.queries,
+        exhausted=first.exhausted and second.exhausted,
+        seconds=first.seconds + second.seconds,
+    )
+
+
+def bench_defence(
+    bundles: Sequence[Path],
+    choice: DataChoice,
+    settings: Settings,
+    *,
+    folder: Path,
+    command: str,
+    threads: int | None = None,
+    report: Report = lambda *_: None,
+) -> DefenceResults:
+    """Measure each bundle; arguments as for `measure_bundle`, and the command line for the record."""
+    parts = []
+    for bundle in bundles:
+
+        def named(stage: str, progress: Progress, bundle: Path = bundle) -> None:
+            report(f"{bundle.name}: {stage}", progress)
+
+        parts.append(measure_bundle(bundle, choice, settings, folder=folder, threads=threads, report=named))
+    return DefenceResults(
+        created=now(),
+        conditions=describe_conditions(
+            provider=", ".join(sorted({part.provider for part in parts})),
+            threads=threads,
+            data=choice.name,
+            command=command,
+            seed=settings.seed,
+        ),
+        rows=tuple(part.row for part in parts),
+        gallery=tuple(example for part in parts for example in part.gallery),
+        positions=_distinct_positions(parts),
+    )
+
+
+def _distinct_positions(parts: Sequence[BundleResults]) -> tuple[Positions, ...]:
+    """Each map once: the transfer attack is the same for all purifiers of a classifier."""
+    return tuple(dict.fromkeys(position for part in parts for position in part.positions))

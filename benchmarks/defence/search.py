@@ -1,0 +1,145 @@
+"""One search over many images, resumed from its store, every success verified as deployed before it counts."""
+
+import io
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from pixelproof.attack import attack
+from pixelproof.attack.results import Outcome, Progress
+from pixelproof.benchmarks.defence.store import Record, Store
+from pixelproof.benchmarks.defence.victims import BATCH_SIZE, Predict, Victim
+from pixelproof.models.data import ImageSet
+
+Report = Callable[[str, Progress], None]
+"""Called with a search's name and how far it has come."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to search.
+
+    Attributes:
+        name: for progress, and in the store.
+        method: a method of `pixelproof.attack`.
+        pixels: changed at most.
+        seed: of the method's randomness.
+        passed_colours: try the colours that the purifier lets pass instead of the method's own.
+    """
+
+    name: str
+    method: str
+    pixels: int
+    seed: int
+    passed_colours: bool = False
+
+
+def search(
+    plan: Plan,
+    victim: Victim,
+    deployed: Predict,
+    data: ImageSet,
+    chosen: NDArray[np.int64],
+    store: Store,
+    report: Report,
+) -> list[Record]:
+    """The records of `chosen` (indices into `data`), those in `store` taken from there.
+
+    Args:
+        plan: what to search.
+        victim: what the search asks.
+        deployed: the bundle's own prediction, which has the last word on each success.
+        data: all images.
+        chosen: which to attack; images that the victim gets right.
+        store: kept records, and where new ones go.
+        report: told how far it has come.
+    """
+    left = np.array([index for index in chosen.tolist() if index not in store.records], np.int64)
+    if len(left):
+        _attack(plan, victim, deployed, data.take(left), left, store, report)
+    return [store.records[index] for index in chosen.tolist()]
+
+
+def _attack(
+    plan: Plan,
+    victim: Victim,
+    deployed: Predict,
+    images: ImageSet,
+    indices: NDArray[np.int64],
+    store: Store,
+    report: Report,
+) -> None:
+    clock = [time.perf_counter()]
+
+    def keep(outcome: Outcome) -> None:
+        now = time.perf_counter()
+        label = int(images.labels[outcome.index])
+        success = outcome.success and holds(outcome.image, images.images[outcome.index], label, plan.pixels, deployed)
+        store.add(
+            Record(
+                image=int(indices[outcome.index]),
+                success=success,
+                pixels=outcome.pixels.tolist() if success else [],
+                colours=outcome.colours.tolist() if success else [],
+                queries=outcome.queries,
+                exhausted=outcome.exhausted,
+                seconds=now - clock[0],
+            )
+        )
+        clock[0] = now
+
+    attack(
+        victim.predict,
+        images.images,
+        images.labels,
+        method=plan.method,
+        pixels=plan.pixels,
+        seed=plan.seed,
+        batch_size=BATCH_SIZE,
+        progress=lambda progress: report(plan.name, progress),
+        on_finished=keep,
+        **_parameters(plan, victim, images),
+    )
+
+
+def _parameters(plan: Plan, victim: Victim, images: ImageSet) -> dict[str, Any]:
+    parameters: dict[str, Any] = {} if plan.method == "de" else {"order": victim.order}
+    if plan.passed_colours and victim.passes is not None:
+        parameters["colours"] = victim.passes
+    return parameters
+
+
+def holds(
+    adversarial: NDArray[np.uint8], original: NDArray[np.uint8], label: int, pixels: int, deployed: Predict
+) -> bool:
+    """Whether the image, written as PNG and read back, differs in at most `pixels` pixels and is misclassified."""
+    reread = read_png(write_png(adversarial))
+    changed = int((reread != original).any(-1).sum())
+    return changed <= pixels and int(deployed(reread[None])[0].argmax()) != label
+
+
+def write_png(image: NDArray[np.uint8]) -> bytes:
+    """An `(H, W, 3)` image as a PNG file."""
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "PNG")
+    return file.getvalue()
+
+
+def read_png(content: bytes) -> NDArray[np.uint8]:
+    """The `(H, W, 3)` image in a PNG file."""
+    with Image.open(io.BytesIO(content)) as image:
+        return np.array(image.convert("RGB"))
+
+
+def changed_images(records: list[Record], data: ImageSet) -> NDArray[np.uint8]:
+    """The images of `records` with their pixels changed, uint8 `(n, H, W, 3)`; unchanged where there was no success."""
+    images = data.images[[record.image for record in records]].copy()
+    for image, record in zip(images, records, strict=True):
+        for (row, column), colour in zip(record.pixels, record.colours, strict=True):
+            image[row, column] = colour
+    return images

@@ -1,0 +1,43 @@
+"""What is measured: on which images, by which attack."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pixelproof.models.data import ImageSet, load_cifar10, sample
+
+
+@dataclass(frozen=True)
+class DataChoice:
+    """Images to attack, and their name for the record."""
+
+    images: ImageSet
+    name: str
+
+    @classmethod
+    def sample(cls) -> "DataChoice":
+        """The 200 shipped test images."""
+        return cls(sample(), "CIFAR-10, 200 test images (the shipped sample, 20 a class)")
+
+    @classmethod
+    def test_set(cls, root: Path | None = None) -> "DataChoice":
+        """All 10,000 test images; errors as for `load_cifar10`."""
+        return cls(load_cifar10("test", root), "CIFAR-10, 10,000 test images")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a bundle is measured.
+
+    Attributes:
+        method: "corners", "levels" or "de".
+        images: attack the first so many images that the bare classifier gets right (all, where there are fewer).
+        pixels: changed at most.
+        seed: of the attacks' randomness.
+        adaptive: attack the whole pipeline too.
+    """
+
+    method: str = "corners"
+    images: int = 200
+    pixels: int = 1
+    seed: int = 0
+    adaptive: bool = True

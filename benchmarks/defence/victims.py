@@ -1,0 +1,98 @@
+"""What is attacked, and what the attacker knows: a bundle's bare classifier (transfer), or all of it (adaptive)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixelproof.attack import Distinct, gradient_order, sweep_order
+from pixelproof.attack.orders import Order
+from pixelproof.models import CLASSIFIERS, PURIFIERS, build_classifier, build_purifier
+from pixelproof.runtime import Pipeline
+
+if TYPE_CHECKING:
+    from torch import nn
+
+BATCH_SIZE = 256  # one run of the runtime: rows are computed alike whatever else is in the batch
+
+Predict = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Victim:
+    """A network under attack.
+
+    Attributes:
+        predict: uint8 `(n, H, W, 3)` to probabilities `(n, classes)`.
+        order: ranks candidates, by the gradient where the network is a shipped one, else by a sweep of queries.
+        passes: uint8 images `(n, H, W, 3)` to the extreme colours that the purifier lets pass, uint8
+            `(n, H, W, 8, 3)`; None where no purifier tells.
+        identity: SHA-256 of the graph that runs, for the record of what was attacked.
+    """
+
+    predict: Predict
+    order: Order
+    passes: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] | None
+    identity: str
+
+
+def bare_classifier(classifier: Pipeline) -> Victim:
+    """The bundle's classifier without its purifier."""
+    module = _classifier_module(classifier)
+    order = sweep_order(classifier.predict) if module is None else gradient_order(_Logits(None, module))
+    return Victim(classifier.predict, order, None, classifier.manifest["files"]["classifier.onnx"]["sha256"])
+
+
+def purified_pipeline(pipeline: Pipeline, classifier: Pipeline) -> Victim:
+    """The bundle's purifier and classifier as one.
+
+    Where the purifier yields whole levels, what the classifier says of an image depends on the purified image alone,
+    and an image that was purified before is not classified again.
+    """
+    identity = pipeline.manifest["files"]["pipeline.onnx"]["sha256"]
+    purifier, module = _purifier_module(pipeline), _classifier_module(pipeline)
+    passes = None if purifier is None or not hasattr(purifier, "passes") else _passes(purifier)
+    predict: Predict = pipeline.predict
+    if passes is not None:
+        predict = Distinct(pipeline.purify, classifier.predict, batch_size=BATCH_SIZE)
+    known = purifier is not None and module is not None
+    order = gradient_order(_Logits(purifier, module)) if known else sweep_order(predict)
+    return Victim(predict, order, passes, identity)
+
+
+def _classifier_module(bundle: Pipeline) -> "nn.Module | None":
+    made_of = bundle.manifest["classifier"]
+    shipped = made_of.get("source") == "shipped" and made_of["name"] in CLASSIFIERS
+    return build_classifier(made_of["name"]) if shipped else None
+
+
+def _purifier_module(bundle: Pipeline) -> "nn.Module | None":
+    name = bundle.manifest["purifier"]["name"]
+    return build_purifier(name) if name in PURIFIERS else None
+
+
+def _passes(purifier: Any) -> Callable[[NDArray[np.uint8]], NDArray[np.uint8]]:  # noqa: ANN401  (has `passes`)
+    import torch
+
+    def colours(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        with torch.no_grad():
+            levels = purifier.passes(torch.from_numpy(images).permute(0, 3, 1, 2).float())
+        found: NDArray[np.uint8] = levels.numpy()
+        return found
+
+    return colours
+
+
+def _Logits(purifier: "nn.Module | None", classifier: "nn.Module | None") -> "nn.Module":  # noqa: N802
+    """Purifier and classifier as one module: `(n, 3, H, W)` on the 0..255 scale to logits."""
+    from torch import Tensor, nn
+
+    class Logits(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            purified = images if purifier is None else purifier(images).clamp(0, 255)
+            logits: Tensor = classifier(purified / 255)  # type: ignore[misc]
+            return logits
+
+    return Logits().eval()

@@ -1,0 +1,72 @@
+"""`pixelproof bench defense`: the defence table."""
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pixelproof.errors import Interrupted, unknown_name
+
+METHODS = ("corners", "levels", "de")
+PROTOCOLS = ("both", "transfer")
+
+
+def defense(
+    bundles: Annotated[list[Path], typer.Argument(metavar="BUNDLE...", help="Bundles' folders, each with a purifier.")],
+    data: Annotated[
+        Path | None, typer.Option(help="CIFAR-10's binary version: a folder or .tar.gz. [$PIXELPROOF_DATA, user cache]")
+    ] = None,
+    sample: Annotated[bool, typer.Option("--sample", help="Attack the 200 shipped images instead.")] = False,
+    images: Annotated[int, typer.Option(min=1, help="Attack the first so many that the classifier gets right.")] = 200,
+    method: Annotated[str, typer.Option(help="corners, levels or de.")] = "corners",
+    protocol: Annotated[str, typer.Option(help="both, or transfer alone.")] = "both",
+    pixels: Annotated[int, typer.Option(min=1, help="Pixels that may change.")] = 1,
+    seed: Annotated[int, typer.Option(help="Of the attack's randomness.")] = 0,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads a call may use. [one a core]")] = None,
+    records: Annotated[
+        Path, typer.Option(help="Folder of each image's outcome; the same command resumes from there.")
+    ] = Path("runs/defense"),
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Write results as JSON here, and as Markdown beside it.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Attack each bundle's bare classifier and its whole pipeline, and put the paper's figures beside ours."""
+    if method not in METHODS:
+        raise unknown_name("method", method, METHODS, "pixelproof bench defense --method NAME")
+    if protocol not in PROTOCOLS:
+        raise unknown_name("protocol", protocol, PROTOCOLS, "pixelproof bench defense --protocol NAME")
+    from pixelproof.benchmarks.defence import DataChoice, Settings, bench_defence
+    from pixelproof.benchmarks.layout import print_table
+    from pixelproof.benchmarks.results_file import result_paths, to_json, write_results
+    from pixelproof.benchmarks.tables import defence_layout
+    from pixelproof.commands.progress import stages
+
+    if output is not None:
+        result_paths(output)
+    settings = Settings(method=method, images=images, pixels=pixels, seed=seed, adaptive=protocol == "both")
+    chosen = DataChoice.sample() if sample else DataChoice.test_set(data)
+    command = shlex.join(["pixelproof", *sys.argv[1:]])
+    try:
+        with stages() as progress:
+            results = bench_defence(
+                bundles,
+                chosen,
+                settings,
+                folder=records,
+                threads=threads,
+                command=command,
+                report=lambda stage, done: progress(stage, done.finished, done.images),
+            )
+    except KeyboardInterrupt:
+        raise Interrupted(f"stopped; finished images are kept in '{records}'. Next: the same command goes on") from None
+    if as_json:
+        typer.echo(json.dumps(to_json(results), indent=2))
+    else:
+        print_table(defence_layout(results.rows))
+    if output is not None:
+        write_results(output, results)
+        typer.echo(f"wrote {output}", err=True)
