@@ -1,5 +1,13 @@
 """One-pixel attacks against any callable.
 
-Import rule: knows a classifier only as a callable, uint8 images in, probabilities out; imports none of pixelproof's
-other folders.
+Import rule: knows a classifier only as a callable, uint8 images in, probabilities out; imports none of
+pixelproof's other folders.
 """
+
+from pixelproof.attack.distinct import Distinct
+from pixelproof.attack.driver import attack
+from pixelproof.attack.gradient import gradient_order
+from pixelproof.attack.results import AttackResult
+from pixelproof.attack.sweep import sweep_order
+
+__all__ = ["AttackResult", "Distinct", "attack", "gradient_order", "sweep_order"]

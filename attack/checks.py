@@ -1,0 +1,123 @@
+"""What an attack accepts; everything else is refused with a message that says what was given and what is expected."""
+
+import operator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixelproof.errors import PixelproofError, UsageError
+
+_HELP = 'Next: python -c "from pixelproof.attack import attack; help(attack)"'
+
+
+def checked_images(images: Any) -> NDArray[np.uint8]:  # noqa: ANN401  (whatever the caller gave)
+    """`images` as a C-contiguous uint8 `(n, H, W, 3)`, n, H and W at least 1."""
+    given = np.asarray(images)
+    if given.dtype != np.uint8 or given.ndim != 4 or given.shape[3] != 3:
+        raise _unfit("images", "uint8 of shape (n, H, W, 3)", given)
+    if given.size == 0:
+        raise UsageError(f"no image to attack: images has shape {given.shape}, expected n, H, W >= 1. {_HELP}")
+    return np.ascontiguousarray(given)
+
+
+def checked_classes(name: str, classes: Any, count: int) -> NDArray[np.int64]:  # noqa: ANN401
+    """`classes` as int64 `(count,)`, none negative."""
+    given = np.asarray(classes)
+    if given.dtype.kind not in "iu" or given.shape != (count,):
+        raise _unfit(name, f"integers of shape ({count},), one for each image", given)
+    if given.min() < 0:
+        raise UsageError(f"{name} has {given.min()}, expected classes from 0 up. {_HELP}")
+    return given.astype(np.int64)
+
+
+def checked_targets(targets: Any, labels: NDArray[np.int64]) -> NDArray[np.int64]:  # noqa: ANN401
+    """`targets` (one integer for all images, or `(n,)`) as int64 `(n,)`, each another class than the label."""
+    given = np.asarray(targets)
+    given = checked_classes("targets", np.full(len(labels), given) if given.ndim == 0 else given, len(labels))
+    same = np.flatnonzero(given == labels)
+    if same.size:
+        raise UsageError(
+            f"image {same[0]} is to be taken for class {given[same[0]]}, which is its label; expected another class "
+            f"({same.size} such images). Next: leave out the images of the target class"
+        )
+    return given
+
+
+def checked_box(low: Any, high: Any, shape: tuple[int, ...]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:  # noqa: ANN401
+    """The ends of a colour box, integers 0 to 255 of any shape that broadcasts to `shape`: uint8, read-only."""
+    ends = _checked_levels("low", low, shape), _checked_levels("high", high, shape)
+    above = np.argwhere(ends[0] > ends[1])
+    if above.size:
+        where = tuple(above[0].tolist())
+        raise UsageError(
+            f"low is {ends[0][where]}, above high, {ends[1][where]}, at (image, row, column, channel) {where}; "
+            f"expected low <= high everywhere. {_HELP}"
+        )
+    return ends
+
+
+def checked_table(colours: Any, shape: tuple[int, ...]) -> NDArray[np.uint8]:  # noqa: ANN401
+    """Colours for every position, if they are uint8 of `shape`, `(n, H, W)`, and `(C, 3)` behind it."""
+    given = np.asarray(colours)
+    if given.dtype != np.uint8 or given.ndim != 5 or given.shape[:3] != shape or given.shape[4] != 3 or not given.size:
+        raise _unfit("colours", f"uint8 of shape {(*shape, 'C', 3)}, C >= 1", given)
+    return given
+
+
+def _checked_levels(name: str, levels: Any, shape: tuple[int, ...]) -> NDArray[np.uint8]:  # noqa: ANN401
+    """`levels` (an integer or an array of integers, 0 to 255) broadcast to `shape`, uint8, read-only."""
+    given = np.asarray(levels)
+    if given.dtype.kind not in "iu":
+        raise _unfit(name, f"integers that broadcast to {shape}", given)
+    if given.size == 0 or given.min() < 0 or given.max() > 255:
+        raise UsageError(
+            f"{name} goes from {given.min(initial=256)} to {given.max(initial=-1)}, expected 0 to 255. {_HELP}"
+        )
+    try:
+        return np.broadcast_to(given.astype(np.uint8), shape)
+    except ValueError:
+        raise _unfit(name, f"integers that broadcast to {shape}", given) from None
+
+
+def checked_number(name: str, number: Any, least: int, most: int) -> int:  # noqa: ANN401
+    """`number` as an int from `least` to `most`."""
+    try:
+        value = operator.index(number)
+    except TypeError:
+        raise UsageError(f"{name} is {number!r}, expected an integer from {least} to {most}. {_HELP}") from None
+    if not least <= value <= most:
+        raise UsageError(f"{name} is {value}, expected {least} to {most}. {_HELP}")
+    return value
+
+
+def checked_probabilities(probabilities: Any, rows: int) -> NDArray[np.float32]:  # noqa: ANN401
+    """What a classifier gave for a batch, if it is float32 `(rows, classes)` without a NaN."""
+    if not isinstance(probabilities, np.ndarray) or probabilities.dtype != np.float32 or probabilities.ndim != 2:
+        raise _unfit("predict's answer", f"float32 probabilities of shape ({rows}, classes)", np.asarray(probabilities))
+    if len(probabilities) != rows or probabilities.shape[1] < 2:
+        raise _unfit("predict's answer", f"float32 probabilities of shape ({rows}, classes >= 2)", probabilities)
+    if np.isnan(probabilities).any():
+        row = int(np.flatnonzero(np.isnan(probabilities).any(axis=1))[0])
+        raise PixelproofError(f"predict gave NaN in row {row} of {rows}. Next: check the classifier's weights")
+    return probabilities
+
+
+def check_classes_exist(name: str, classes: NDArray[np.int64], count: int) -> None:
+    """Refuse classes that the classifier does not have."""
+    if classes.max() >= count:
+        where = int(classes.argmax())
+        raise UsageError(
+            f"{name} has class {classes[where]} (image {where}), but predict knows {count} classes, 0 to {count - 1}. "
+            "Next: check that labels and classifier belong to the same data"
+        )
+
+
+def _unfit(name: str, expected: str, given: NDArray[Any]) -> UsageError:
+    return UsageError(f"{name} has dtype {given.dtype} and shape {given.shape}, expected {expected}. {_HELP}")
+
+
+def checked_factor(name: str, number: Any) -> None:  # noqa: ANN401
+    """Refuse a differential weight that is not above 0 and at most 2."""
+    if not isinstance(number, int | float) or not 0 < number <= 2:
+        raise UsageError(f"{name} is {number!r}, expected a number above 0, at most 2. {_HELP}")

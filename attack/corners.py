@@ -1,0 +1,47 @@
+"""`corners`: every position x the 8 corners of a colour box, or x a purifier's own list of colours."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixelproof.attack.colours import box_table, listed_table
+from pixelproof.attack.grid_search import GridSearch
+from pixelproof.attack.orders import Order
+from pixelproof.attack.search import Plan, Problem
+from pixelproof.errors import UsageError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Corners:
+    """One pixel: every candidate once, in order. Several: the widening beam search of `widening`.
+
+    Args:
+        order: ranks each image's candidates, most promising first (`gradient_order`, `sweep_order` or one's own, see
+            `Order`). Without one they come in the order of their numbers (see `colours`), or, with several pixels,
+            spread evenly over the image, since the first ones found good steer the rest.
+        low: the colour box's low end, 0 to 255: an integer, or an integer array that broadcasts to the images'
+            shape `(n, H, W, 3)`.
+        high: its high end, likewise; nowhere below `low`.
+        colours: in place of the box, the colours to try at each position, such as those that a purifier lets pass:
+            uint8 `(n, H, W, C, 3)`, or a function that gives this for some of the images, `(m, H, W, 3)`.
+    """
+
+    order: Order | None = None
+    low: Any = 0
+    high: Any = 255
+    colours: NDArray[np.uint8] | Callable[[NDArray[np.uint8]], NDArray[np.uint8]] | None = None
+
+    def __post_init__(self) -> None:
+        if self.colours is not None and (np.any(np.not_equal(self.low, 0)) or np.any(np.not_equal(self.high, 255))):
+            raise UsageError(
+                "colours and a box (low, high) were both given; corners takes one of them. Next: leave out the other"
+            )
+
+    def plan(self, problem: Problem) -> Plan:
+        """The plan for a problem; raises `UsageError` where box or colours do not fit its images."""
+        if self.colours is not None:
+            return GridSearch(problem, listed_table(self.colours, problem.images), self.order).plan()
+        return GridSearch(problem, box_table(self.low, self.high, 2, problem.images.shape), self.order).plan()

@@ -1,0 +1,86 @@
+"""Classifies each distinct purified image once.
+
+Many candidates of a search purify to the very same image: a gate puts the same value in place of a pixel, whatever
+colour it was given. Where a purifier yields whole levels, so that the classifier sees exactly its uint8 output, the
+classifier need not see that output twice.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixelproof.attack.checks import checked_images, checked_number, checked_probabilities
+from pixelproof.attack.search import Predict
+from pixelproof.errors import UsageError
+
+
+class Distinct:
+    """A `predict` for a purifier and a classifier: exactly `classify(purify(images))`, with fewer rows classified.
+
+    The classifier always sees batches of the same shape, the last of a call filled up with what was there before, so
+    that it computes a row alike whatever else is in the batch. Images are told apart by all their bytes.
+
+    Args:
+        purify: uint8 `(n, H, W, 3)` to uint8 `(n, H, W, 3)`.
+        classify: uint8 `(batch_size, H, W, 3)` to float32 probabilities `(batch_size, classes)`; a function of
+            purify's uint8 output alone (true of `median` and `gated`, not of `autoencoder`).
+        batch_size: rows that `classify` is given; small beside the search's, since few images of a batch are new.
+        remembered: purified images whose probabilities are kept, those not met for longest leaving first.
+
+    Attributes:
+        asked: images that the search asked for.
+        classified: images that the classifier was asked for, fillers not counted.
+    """
+
+    def __init__(
+        self,
+        purify: Callable[[NDArray[np.uint8]], NDArray[np.uint8]],
+        classify: Predict,
+        *,
+        batch_size: int = 64,
+        remembered: int = 8192,
+    ) -> None:
+        self._purify, self._classify = purify, classify
+        self._batch_size = checked_number("batch_size", batch_size, 1, 1 << 20)
+        self._limit = checked_number("remembered", remembered, 0, 1 << 24)
+        self._known: dict[bytes, NDArray[np.float32]] = {}
+        self._batch = np.empty((0, 0, 0, 3), np.uint8)
+        self.asked = self.classified = 0
+
+    def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """The probabilities of `images`, uint8 `(n, H, W, 3)`, once purified: float32 `(n, classes)`."""
+        purified = self._purify(checked_images(images))
+        if purified.dtype != np.uint8 or purified.shape != images.shape:
+            raise UsageError(
+                f"purify gave {purified.dtype} of shape {purified.shape}, expected uint8 of shape {images.shape}. "
+                "Next: round it to whole levels, or classify without Distinct"
+            )
+        if self._batch.shape[1:] != purified.shape[1:]:
+            self._batch = np.zeros((self._batch_size, *purified.shape[1:]), np.uint8)
+            self._known.clear()
+        keys = [row.tobytes() for row in purified]
+        first_row: dict[bytes, int] = {}
+        for row, key in enumerate(keys):
+            first_row.setdefault(key, row)
+        found = {key: self._known.pop(key) for key in first_row if key in self._known}
+        new = [key for key in first_row if key not in found]
+        found.update(zip(new, self._classified(purified, [first_row[key] for key in new]), strict=True))
+        self._remember(found)
+        self.asked += len(keys)
+        return np.stack([found[key] for key in keys])
+
+    def _classified(self, purified: NDArray[np.uint8], rows: list[int]) -> NDArray[np.float32]:
+        parts = []
+        for start in range(0, len(rows), self._batch_size):
+            part = rows[start : start + self._batch_size]
+            self._batch[: len(part)] = purified[part]
+            answer = checked_probabilities(self._classify(self._batch), self._batch_size)
+            parts.append(answer[: len(part)].copy())
+        self.classified += len(rows)
+        return np.concatenate(parts) if parts else np.empty((0, 0), np.float32)
+
+    def _remember(self, found: dict[bytes, NDArray[np.float32]]) -> None:
+        self._known.update(found)
+        for key in list(self._known)[: max(0, len(self._known) - self._limit)]:
+            del self._known[key]

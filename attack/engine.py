@@ -1,0 +1,113 @@
+"""Runs many images' searches at once, their candidates side by side in one batch of fixed shape.
+
+Images that have fallen leave the batch and others take their place. The classifier always sees `batch_size` rows, so
+that it computes a row alike whatever else is in the batch; within an image the candidate that comes first wins, so
+that results depend neither on the batch size nor on the other images.
+"""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixelproof.attack.canvas import Canvas
+from pixelproof.attack.checks import checked_probabilities
+from pixelproof.attack.lane import Lane
+from pixelproof.attack.search import Fitness, Predict, Problem, Search
+
+LANES = 32  # searches at a time: enough that few candidates of a fallen image are in flight, few enough to be cheap
+
+
+class Engine:
+    """One classifier, one set of images, one batch.
+
+    Args:
+        predict: the classifier; it must not keep or change the batch it is given.
+        problem: what is attacked.
+        fitness: what the searches are sent of their candidates.
+        batch_size: rows of every batch that `predict` sees.
+    """
+
+    def __init__(self, predict: Predict, problem: Problem, fitness: Fitness, batch_size: int) -> None:
+        self._predict = predict
+        self._fitness = fitness
+        self._succeeded = problem.criterion.succeeded
+        self._classes = problem.classes
+        self._batch_size = batch_size
+        self._canvas = Canvas(problem.images, batch_size)
+        self.lanes: list[Lane] = []
+        """The searches under way."""
+        self.evaluated = 0
+        """Rows evaluated in searches so far."""
+
+    def labels(self) -> tuple[NDArray[np.int64], int]:
+        """The classifier's labels of the images as they are, int64 `(n,)`, and how many classes it knows."""
+        indices = np.arange(len(self._classes))
+        parts = []
+        for start in range(0, len(indices), self._batch_size):
+            rows = indices[start : start + self._batch_size]
+            unchanged = np.empty((len(rows), 0), np.int64), np.empty((len(rows), 0, 3), np.uint8)
+            parts.append(self._show(rows, *unchanged))
+        return np.concatenate([part.argmax(axis=1) for part in parts]), parts[0].shape[1]
+
+    def run(self, searches: Iterable[tuple[int, Search]]) -> Iterator[list[Lane]]:
+        """After each batch, the searches that it ended (mostly none).
+
+        Args:
+            searches: images' indices and their searches; each is taken when there is room for it.
+        """
+        waiting = iter(searches)
+        self._fill(waiting)
+        while self.lanes:
+            shares = self._allot()
+            self._evaluate(shares)
+            ended = [lane for lane in self.lanes if lane.finished]
+            if ended:
+                self.lanes = [lane for lane in self.lanes if not lane.finished]
+                self._fill(waiting)
+            yield ended
+
+    def _fill(self, waiting: Iterator[tuple[int, Search]]) -> None:
+        while len(self.lanes) < min(LANES, self._batch_size):
+            index, search = next(waiting, (-1, None))
+            if search is None:
+                return
+            self.lanes.append(Lane(index, search, next(search)))
+
+    def _allot(self) -> list[int]:
+        """How many rows each lane gets: equal shares, what one cannot use going to those that want more."""
+        wanted = [lane.wanted for lane in self.lanes]
+        shares = [0] * len(wanted)
+        free = self._batch_size
+        for done, lane in enumerate(sorted(range(len(wanted)), key=wanted.__getitem__)):
+            shares[lane] = min(wanted[lane], free // (len(wanted) - done))
+            free -= shares[lane]
+        return shares
+
+    def _evaluate(self, shares: list[int]) -> None:
+        spans = [
+            (lane, slice(lane.cursor, lane.cursor + share)) for lane, share in zip(self.lanes, shares, strict=True)
+        ]
+        image_of_row = np.repeat([lane.index for lane in self.lanes], shares)
+        probabilities = self._show(
+            image_of_row,
+            np.concatenate([lane.candidates.positions[span] for lane, span in spans]),
+            np.concatenate([lane.candidates.colours[span] for lane, span in spans]),
+        )
+        classes = self._classes[image_of_row]
+        fitness = self._fitness(probabilities, classes)
+        wins = self._succeeded(probabilities, classes).tobytes()
+        start = 0
+        for lane, share in zip(self.lanes, shares, strict=True):
+            first_win = wins.find(b"\1", start, start + share)
+            lane.advance(fitness[start : start + share], first_win - start if first_win >= 0 else -1)
+            start += share
+        self.evaluated += start
+
+    def _show(
+        self, image_of_row: NDArray[np.int64], positions: NDArray[np.int64], colours: NDArray[np.uint8]
+    ) -> NDArray[np.float32]:
+        batch = self._canvas.draw(image_of_row, positions, colours)
+        probabilities = checked_probabilities(self._predict(batch), self._batch_size)[: len(image_of_row)]
+        self._canvas.wipe()
+        return probabilities

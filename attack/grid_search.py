@@ -1,0 +1,71 @@
+"""What `corners` and `levels` share: a table of colours for every position, searched in order."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixelproof.attack.colours import ColourTable, decode
+from pixelproof.attack.orders import Order, checked_ranking, spread
+from pixelproof.attack.search import Plan, Problem, Search
+from pixelproof.attack.widening import several_pixels, several_pixels_budget
+
+_FIRST_PAGE, _PAGE = 256, 8192  # candidates decoded at a time; most images that fall do so among the first few
+_CANDIDATES_AT_ONCE = 1 << 22  # of all images ranked ahead: 16 MiB of rankings
+_IMAGES_AT_ONCE = 64
+
+
+@dataclass(frozen=True)
+class GridSearch:
+    """Searches every position x the colours of a table: one pixel in ranked order, several by `widening`."""
+
+    problem: Problem
+    table: ColourTable
+    order: Order | None
+
+    def plan(self) -> Plan:
+        """The plan; the table is looked up for the first image, so that an unfit one is refused at once."""
+        count = self.table(np.zeros(1, np.int64))[0, ..., 0].size
+        one = self.problem.pixels == 1
+        return Plan(
+            fitness=self.problem.criterion.odds,
+            budget=count if one else several_pixels_budget(count, self.problem.pixels),
+            exhaustive=one,
+            searches=lambda indices: self._searches(count, indices),
+        )
+
+    def _searches(self, count: int, indices: NDArray[np.int64]) -> Iterator[Search]:
+        """Each image's search; tables and rankings are made for some images ahead, never for all."""
+        ahead = max(1, min(_IMAGES_AT_ONCE, _CANDIDATES_AT_ONCE // count))
+        for start in range(0, len(indices), ahead):
+            chunk = indices[start : start + ahead]
+            colours = self.table(chunk)
+            for image_colours, ranking in zip(colours, self._rankings(chunk, colours), strict=True):
+                if self.problem.pixels == 1:
+                    yield one_pixel(image_colours, ranking)
+                else:
+                    yield several_pixels(image_colours, ranking, self.problem.pixels)
+
+    def _rankings(self, indices: NDArray[np.int64], colours: NDArray[np.uint8]) -> NDArray[np.int32]:
+        images, height, width, each, _ = colours.shape
+        count = height * width * each
+        if self.order is None:
+            natural = np.arange(count, dtype=np.int32) if self.problem.pixels == 1 else spread(count)
+            return np.broadcast_to(natural, (images, count))
+        targets = None if self.problem.targets is None else self.problem.targets[indices]
+        ranking = self.order(self.problem.images[indices], self.problem.labels[indices], colours, targets)
+        return checked_ranking(ranking, (images, count))
+
+
+def one_pixel(colours: NDArray[np.uint8], ranking: NDArray[np.int32]) -> Search:
+    """Every candidate once, in the ranking's order.
+
+    Args:
+        colours: uint8 `(H, W, C, 3)`.
+        ranking: int32 `(H * W * C,)`.
+    """
+    start, size = 0, _FIRST_PAGE
+    while start < len(ranking):
+        yield decode(colours, ranking[start : start + size, None])
+        start, size = start + size, _PAGE

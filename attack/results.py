@@ -1,0 +1,85 @@
+"""What an attack gives back: one image's outcome as it ends, all of them together, and how far the work has come."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one image's search ended."""
+
+    index: int
+    """Of the image in `images`."""
+    attacked: bool
+    """False where the classifier was wrong from the start: nothing was searched."""
+    success: bool
+    pixels: NDArray[np.int64]
+    """`(k, 2)`, row and column of each changed pixel, -1 without success; fewer than k pixels repeat one."""
+    colours: NDArray[np.uint8]
+    """`(k, 3)`, what the pixels show in `image`, 0 without success."""
+    image: NDArray[np.uint8]
+    """`(H, W, 3)`, the adversarial image, or the image as it was."""
+    queries: int
+    """The rank of the winning candidate + 1, or all that were tried."""
+    evaluated: int
+    """Candidates evaluated, those in flight behind the winner included."""
+    exhausted: bool
+    """Every candidate of the method's set was evaluated, with no success."""
+
+
+@dataclass(frozen=True)
+class AttackResult:
+    """The outcomes of n images in their order, k pixels each; see `Outcome` for the meaning of each field.
+
+    Only `evaluated` depends on the batch size and on the other images. Neither it nor `queries` counts the look at the
+    unchanged image, the second look that confirms a success, or what an order asked.
+    """
+
+    attacked: NDArray[np.bool_]
+    """`(n,)`."""
+    success: NDArray[np.bool_]
+    """`(n,)`."""
+    pixels: NDArray[np.int64]
+    """`(n, k, 2)`, row and column, -1 without success."""
+    colours: NDArray[np.uint8]
+    """`(n, k, 3)`."""
+    images: NDArray[np.uint8]
+    """`(n, H, W, 3)`, unchanged without success."""
+    queries: NDArray[np.int64]
+    """`(n,)`."""
+    evaluated: NDArray[np.int64]
+    """`(n,)`."""
+    exhausted: NDArray[np.bool_]
+    """`(n,)`."""
+
+    @classmethod
+    def of(cls, outcomes: list[Outcome]) -> "AttackResult":
+        """The outcomes side by side, in the order of the images."""
+        ordered = sorted(outcomes, key=lambda outcome: outcome.index)
+        return cls(
+            attacked=np.array([each.attacked for each in ordered], np.bool_),
+            success=np.array([each.success for each in ordered], np.bool_),
+            pixels=np.stack([each.pixels for each in ordered]),
+            colours=np.stack([each.colours for each in ordered]),
+            images=np.stack([each.image for each in ordered]),
+            queries=np.array([each.queries for each in ordered], np.int64),
+            evaluated=np.array([each.evaluated for each in ordered], np.int64),
+            exhausted=np.array([each.exhausted for each in ordered], np.bool_),
+        )
+
+
+class Progress(NamedTuple):
+    """How far an attack has come."""
+
+    finished: int
+    """Images done."""
+    images: int
+    """Images in all."""
+    successes: int
+    evaluated: int
+    """Candidates so far."""
+    share: float
+    """0 to 1: images done, and of those under way the part of their budget that is spent."""
