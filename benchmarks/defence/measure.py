@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from pixelproof.attack.results import Progress
 from pixelproof.benchmarks.conditions import describe_conditions, now
-from pixelproof.benchmarks.defence.search import Plan, Report, changed_images, search
+from pixelproof.benchmarks.defence.search import Plan, Report, changed_images, open_store, search
 from pixelproof.benchmarks.defence.settings import DataChoice, Settings
-from pixelproof.benchmarks.defence.store import Record, Store
+from pixelproof.benchmarks.defence.store import Record
 from pixelproof.benchmarks.defence.summary import Measured, examples, row, success_positions
 from pixelproof.benchmarks.defence.victims import Victim, bare_classifier, purified_pipeline
 from pixelproof.benchmarks.formats import DefenceResults, DefenceRow, Example, Positions
@@ -55,7 +55,8 @@ def measure_bundle(
     """
     with Pipeline(bundle, threads=threads) as pipeline, Pipeline(bundle, part="classifier", threads=threads) as bare:
         data = choice.images
-        _check(bundle, pipeline, data)
+        _check_purifies(bundle, pipeline)
+        check_fit(bundle, pipeline, data)
         right = bare.predict(data.images).argmax(1) == data.labels
         kept = pipeline.predict(data.images).argmax(1) == data.labels
         chosen = np.flatnonzero(right)[: settings.images]
@@ -71,16 +72,21 @@ def measure_bundle(
         return BundleResults(row(measured), gallery, success_positions(measured), pipeline.provider)
 
 
-def _check(bundle: Path, pipeline: Pipeline, data: ImageSet) -> None:
-    if pipeline.manifest["purifier"] is None:
-        raise UsageError(
-            f"bundle '{bundle}' has no purifier, so there is no defence to measure. Next: pixelproof export"
-        )
+def check_fit(bundle: Path, pipeline: Pipeline, data: ImageSet) -> None:
+    """Refuse data of another size or another number of classes than the bundle's."""
     if data.images.shape[1:3] != pipeline.image_size or len(pipeline.class_names) != len(data.class_names):
         height, width = pipeline.image_size
         raise UsageError(
             f"bundle '{bundle}' takes {height}x{width} images of {len(pipeline.class_names)} classes; the data are "
             f"{data.images.shape[1]}x{data.images.shape[2]} of {len(data.class_names)}. Next: give --data that fits"
+        )
+
+
+def _check_purifies(bundle: Path, pipeline: Pipeline) -> None:
+    if pipeline.manifest["purifier"] is None:
+        raise UsageError(
+            f"bundle '{bundle}' has no purifier, so there is no defence to measure. "
+            "Next: pixelproof export CLASSIFIER --purifier gated -o BUNDLE"
         )
 
 
@@ -125,17 +131,7 @@ class _Searches:
         deployed: Callable[[NDArray[np.uint8]], NDArray[np.float32]],
         chosen: NDArray[np.int64],
     ) -> list[Record]:
-        store = Store(
-            self.folder,
-            {
-                "victim": victim.identity,
-                "data": self.choice.name,
-                "method": plan.method,
-                "pixels": plan.pixels,
-                "seed": plan.seed,
-                "passed_colours": plan.passed_colours,
-            },
-        )
+        store = open_store(self.folder, plan, victim, self.choice.name)
         try:
             return search(plan, victim, deployed, self.choice.images, chosen, store, self.report)
         finally:

@@ -3,7 +3,8 @@
 import io
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ class Plan:
         pixels: changed at most.
         seed: of the method's randomness.
         passed_colours: try the colours that the purifier lets pass instead of the method's own.
+        target: the class to reach; None where any wrong one will do.
     """
 
     name: str
@@ -37,6 +39,13 @@ class Plan:
     pixels: int
     seed: int
     passed_colours: bool = False
+    target: int | None = None
+
+
+def open_store(folder: Path, plan: Plan, victim: Victim, data_name: str) -> Store:
+    """The records in `folder` of just this plan, victim and data set."""
+    settings = {key: value for key, value in asdict(plan).items() if key != "name"}
+    return Store(folder, {"victim": victim.identity, "data": data_name, **settings})
 
 
 def search(
@@ -79,7 +88,7 @@ def _attack(
     def keep(outcome: Outcome) -> None:
         now = time.perf_counter()
         label = int(images.labels[outcome.index])
-        success = outcome.success and holds(outcome.image, images.images[outcome.index], label, plan.pixels, deployed)
+        success = outcome.success and holds(plan, outcome.image, images.images[outcome.index], label, deployed)
         store.add(
             Record(
                 image=int(indices[outcome.index]),
@@ -100,6 +109,7 @@ def _attack(
         method=plan.method,
         pixels=plan.pixels,
         seed=plan.seed,
+        targets=None if plan.target is None else np.full(len(images), plan.target),
         batch_size=BATCH_SIZE,
         progress=lambda progress: report(plan.name, progress),
         on_finished=keep,
@@ -115,12 +125,13 @@ def _parameters(plan: Plan, victim: Victim, images: ImageSet) -> dict[str, Any]:
 
 
 def holds(
-    adversarial: NDArray[np.uint8], original: NDArray[np.uint8], label: int, pixels: int, deployed: Predict
+    plan: Plan, adversarial: NDArray[np.uint8], original: NDArray[np.uint8], label: int, deployed: Predict
 ) -> bool:
-    """Whether the image, written as PNG and read back, differs in at most `pixels` pixels and is misclassified."""
+    """Whether the image, written as PNG and read back, is within the plan's pixels and deceives what is deployed."""
     reread = read_png(write_png(adversarial))
     changed = int((reread != original).any(-1).sum())
-    return changed <= pixels and int(deployed(reread[None])[0].argmax()) != label
+    seen = int(deployed(reread[None])[0].argmax())
+    return changed <= plan.pixels and (seen != label if plan.target is None else seen == plan.target)
 
 
 def write_png(image: NDArray[np.uint8]) -> bytes:

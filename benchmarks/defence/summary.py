@@ -1,5 +1,6 @@
 """From the records of single images to the figures of the table, the gallery and the map of positions."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -137,12 +138,10 @@ def _positions(
     purifier: str | None,
     protocol: str,
 ) -> Positions:
-    counts = np.zeros(data.images.shape[1:3], np.int64)
-    for record in records:
-        for row_index, column in record.pixels:
-            counts[row_index, column] += 1
-    height, width = counts.shape
-    return Positions(classifier, purifier, protocol, (height, width), tuple(map(tuple, counts.tolist())))
+    _, height, width, _ = data.images.shape
+    hits = Counter((row_index, column) for record in records for row_index, column in record.pixels)
+    counts = tuple(tuple(hits[row_index, column] for column in range(width)) for row_index in range(height))
+    return Positions(classifier, purifier, protocol, (height, width), counts)
 
 
 def _first_successes(records: Sequence[Record]) -> list[Record]:

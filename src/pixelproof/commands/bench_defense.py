@@ -17,7 +17,7 @@ PROTOCOLS = ("both", "transfer")
 def defense(
     bundles: Annotated[list[Path], typer.Argument(metavar="BUNDLE...", help="Bundles' folders, each with a purifier.")],
     data: Annotated[
-        Path | None, typer.Option(help="CIFAR-10's binary version: a folder or .tar.gz. [$PIXELPROOF_DATA, user cache]")
+        Path | None, typer.Option(help="CIFAR-10: a folder or .tar.gz.", show_default="$PIXELPROOF_DATA, user cache")
     ] = None,
     sample: Annotated[bool, typer.Option("--sample", help="Attack the 200 shipped images instead.")] = False,
     images: Annotated[int, typer.Option(min=1, help="Attack the first so many that the classifier gets right.")] = 200,
@@ -25,7 +25,9 @@ def defense(
     protocol: Annotated[str, typer.Option(help="both, or transfer alone.")] = "both",
     pixels: Annotated[int, typer.Option(min=1, help="Pixels that may change.")] = 1,
     seed: Annotated[int, typer.Option(help="Of the attack's randomness.")] = 0,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads a call may use. [one a core]")] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="CPU threads a call may use.", show_default="one a core")
+    ] = None,
     records: Annotated[
         Path, typer.Option(help="Folder of each image's outcome; the same command resumes from there.")
     ] = Path("runs/defense"),

@@ -11,12 +11,12 @@ from pixelproof.errors import BackendError, missing_extra, unknown_name
 def train(
     name: Annotated[str, typer.Argument(help="A shipped network: lenet, resnet, autoencoder, gated.")],
     data: Annotated[
-        Path | None, typer.Option(help="CIFAR-10's binary version: a folder or .tar.gz. [$PIXELPROOF_DATA, user cache]")
+        Path | None, typer.Option(help="CIFAR-10: a folder or .tar.gz.", show_default="$PIXELPROOF_DATA, user cache")
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="The weights file. [runs/NAME/NAME.safetensors]")
+        Path | None, typer.Option("-o", "--output", help="The weights file.", show_default="runs/NAME/NAME.safetensors")
     ] = None,
-    run: Annotated[Path | None, typer.Option(help="Folder of checkpoint and log. [runs/NAME]")] = None,
+    run: Annotated[Path | None, typer.Option(help="Folder of checkpoint and log.", show_default="runs/NAME")] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of first weights, order and augmentation.")] = 0,
     epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",

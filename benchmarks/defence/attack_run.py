@@ -1,0 +1,113 @@
+"""One attack on one bundle, as `pixelproof attack` runs it."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pixelproof.benchmarks.codec import encode
+from pixelproof.benchmarks.defence.measure import check_fit
+from pixelproof.benchmarks.defence.search import Plan, Report, changed_images, open_store, search, write_png
+from pixelproof.benchmarks.defence.settings import DataChoice
+from pixelproof.benchmarks.defence.store import Record
+from pixelproof.benchmarks.defence.victims import Victim, bare_classifier, purified_pipeline
+from pixelproof.benchmarks.formats import Share
+from pixelproof.errors import UsageError
+from pixelproof.runtime import Pipeline
+
+
+@dataclass(frozen=True)
+class AttackRun:
+    """What an attack gave.
+
+    Attributes:
+        summary: settings and figures, ready for JSON.
+        images: each attacked image's record, ready for JSON.
+        adversarial: PNG files by name, of the successes.
+    """
+
+    summary: dict[str, Any]
+    images: list[dict[str, Any]]
+    adversarial: dict[str, bytes]
+
+
+def attack_bundle(
+    bundle: Path,
+    choice: DataChoice,
+    *,
+    protocol: str,
+    method: str,
+    images: int,
+    pixels: int,
+    target: int | None,
+    seed: int,
+    folder: Path,
+    threads: int | None = None,
+    report: Report = lambda *_: None,
+) -> AttackRun:
+    """Attack the first `images` images that the victim gets right (and that are not of the `target` class).
+
+    Args:
+        bundle: the bundle's folder.
+        choice: images of its size and classes.
+        protocol: "transfer" (the bare classifier) or "adaptive" (the whole pipeline).
+        method: a method of `pixelproof.attack`.
+        images: how many to attack.
+        pixels: changed at most.
+        target: index of the class to reach, or None.
+        seed: of the method's randomness.
+        folder: of the records, from which an attack that was stopped goes on.
+        threads: CPU threads a call may use.
+        report: told how far it has come.
+
+    Raises:
+        UsageError: data that do not fit the bundle, or an adaptive attack on a bundle without a purifier.
+    """
+    with Pipeline(bundle, threads=threads) as pipeline, Pipeline(bundle, part="classifier", threads=threads) as bare:
+        check_fit(bundle, pipeline, choice.images)
+        victim = _victim(bundle, protocol, pipeline, bare)
+        deployed = bare if protocol == "transfer" else pipeline
+        plan = Plan(f"{protocol} {method}", method, pixels, seed, target=target)
+        data = choice.images
+        eligible = deployed.predict(data.images).argmax(1) == data.labels
+        if target is not None:
+            eligible &= data.labels != target
+        chosen = np.flatnonzero(eligible)[:images]
+        store = open_store(folder, plan, victim, choice.name)
+        try:
+            records = search(plan, victim, deployed.predict, data, chosen, store, report)
+        finally:
+            store.close()
+        settings = {"bundle": str(bundle), "protocol": protocol, **asdict(plan), "provider": deployed.provider}
+    names = {f"{r.image:05d}-{data.class_names[data.labels[r.image]]}.png": r for r in records if r.success}
+    pictures = changed_images(list(names.values()), data)
+    return AttackRun(
+        summary={**_settings(settings, choice), **_figures(records)},
+        images=[asdict(record) for record in records],
+        adversarial={name: write_png(picture) for name, picture in zip(names, pictures, strict=True)},
+    )
+
+
+def _victim(bundle: Path, protocol: str, pipeline: Pipeline, bare: Pipeline) -> Victim:
+    if protocol == "transfer":
+        return bare_classifier(bare)
+    if pipeline.manifest["purifier"] is None:
+        raise UsageError(f"bundle '{bundle}' has no purifier to adapt to. Next: --protocol transfer")
+    return purified_pipeline(pipeline, bare)
+
+
+def _settings(settings: dict[str, Any], choice: DataChoice) -> dict[str, Any]:
+    target = settings.pop("target")
+    del settings["name"], settings["passed_colours"]
+    return {**settings, "target": None if target is None else choice.images.class_names[target], "data": choice.name}
+
+
+def _figures(records: list[Record]) -> dict[str, Any]:
+    queries = [record.queries for record in records] or [0]
+    return {
+        "attack_success": encode(Share(sum(record.success for record in records), len(records))),
+        "queries_median": float(np.median(queries)),
+        "queries_p90": float(np.percentile(queries, 90)),
+        "seconds_per_image": float(np.mean([record.seconds for record in records] or [0.0])),
+    }

@@ -1,0 +1,110 @@
+"""`pixelproof attack`: search for adversarial pixels in many images."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pixelproof.commands.tables import print_table
+from pixelproof.errors import Interrupted, UsageError, unknown_name
+
+if TYPE_CHECKING:
+    from pixelproof.benchmarks.defence.attack_run import AttackRun
+
+METHODS = ("corners", "levels", "de")
+PROTOCOLS = ("transfer", "adaptive")
+
+
+def attack(
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle's folder.")],
+    data: Annotated[
+        Path | None,
+        typer.Option(help="CIFAR-10: a folder or .tar.gz.", show_default="$PIXELPROOF_DATA, user cache"),
+    ] = None,
+    sample: Annotated[bool, typer.Option("--sample", help="Attack the 200 shipped images instead.")] = False,
+    images: Annotated[int, typer.Option(min=1, help="Attack the first so many that the victim gets right.")] = 100,
+    method: Annotated[str, typer.Option(help="corners, levels or de.")] = "corners",
+    protocol: Annotated[
+        str, typer.Option(help="transfer (the classifier) or adaptive (all of it).")
+    ] = "transfer",
+    pixels: Annotated[int, typer.Option(min=1, help="Pixels that may change.")] = 1,
+    target: Annotated[
+        str | None, typer.Option(metavar="CLASS", help="Reach this class.", show_default="any wrong class")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the attack's randomness.")] = 0,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="CPU threads a call may use.", show_default="one a core")
+    ] = None,
+    records: Annotated[
+        Path, typer.Option(help="Folder of each image's outcome; the same command resumes from there.")
+    ] = Path("runs/attack"),
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="New folder for results.json and the adversarial images as PNG."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Attack a bundle: its bare classifier, or the whole pipeline as an attacker who knows the purifier."""
+    if method not in METHODS:
+        raise unknown_name("method", method, METHODS, "pixelproof attack BUNDLE --method NAME")
+    if protocol not in PROTOCOLS:
+        raise unknown_name("protocol", protocol, PROTOCOLS, "pixelproof attack BUNDLE --protocol NAME")
+    if output is not None and output.exists():
+        raise UsageError(f"'{output}' exists already. Next: choose another --output, or remove it")
+    from pixelproof.benchmarks.defence import DataChoice
+    from pixelproof.benchmarks.defence.attack_run import attack_bundle
+    from pixelproof.commands.progress import stages
+
+    choice = DataChoice.sample() if sample else DataChoice.test_set(data)
+    try:
+        with stages() as progress:
+            run = attack_bundle(
+                bundle,
+                choice,
+                protocol=protocol,
+                method=method,
+                images=images,
+                pixels=pixels,
+                target=_class_index(target, choice.images.class_names),
+                seed=seed,
+                folder=records,
+                threads=threads,
+                report=lambda stage, done: progress(stage, done.finished, done.images),
+            )
+    except KeyboardInterrupt:
+        raise Interrupted(f"stopped; finished images are kept in '{records}'. Next: the same command goes on") from None
+    _show(run.summary, as_json)
+    if output is not None:
+        _save(run, output)
+
+
+def _class_index(name: str | None, names: tuple[str, ...]) -> int | None:
+    if name is None:
+        return None
+    if name not in names:
+        raise unknown_name("class", name, names, "pixelproof attack BUNDLE --target CLASS")
+    return names.index(name)
+
+
+def _show(summary: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(summary, indent=2))
+    else:
+        print_table([(name.replace("_", " "), _text(value)) for name, value in summary.items()])
+
+
+def _text(value: Any) -> str:  # noqa: ANN401  (whatever JSON holds)
+    if isinstance(value, dict):
+        return f"{value['count']} of {value['n']} ({value['value']:.1%}, {value['low']:.1%} to {value['high']:.1%})"
+    return f"{value:,.3g}" if isinstance(value, float) else str(value)
+
+
+def _save(run: "AttackRun", output: Path) -> None:
+    from pixelproof.files import atomic_folder, write_bytes, write_json
+
+    with atomic_folder(output, replace=False) as folder:
+        write_json(folder / "results.json", {**run.summary, "images": run.images})
+        for name, png in run.adversarial.items():
+            write_bytes(folder / name, png)
+    typer.echo(f"wrote {output}: results.json and {len(run.adversarial)} adversarial images", err=True)
