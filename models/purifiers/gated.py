@@ -61,7 +61,7 @@ class BlindPredictor(nn.Module):
         which = torch.arange(len(images), device=images.device)[:, None, None, None]
         windows = padded[which, (rows[..., None] + reach)[..., None], (columns[..., None] + reach)[:, :, None]]
         weight = (self.window.weight * self.hole).permute(2, 3, 1, 0).flatten(0, 2)
-        features = windows.flatten(2) @ weight + self.window.bias
+        features = F.linear(windows.flatten(2), weight.T, self.window.bias)
         return self._read(features.transpose(1, 2).unsqueeze(-1))
 
     def _read(self, features: Tensor) -> tuple[Tensor, Tensor]:
@@ -92,14 +92,17 @@ class Gated(nn.Module):
         """The purified images, `(n, 3, H, W)` on the 0..255 scale."""
         prediction, scale = self.predictor(images)
         error = (F.conv2d(images - prediction, self.axes).abs() / scale).amax(1, keepdim=True)
-        bar = (worst_around(error) * self.share).clamp(min=self.threshold)
+        worst = worst_around(error) * self.share
+        # the worst pixel is not measured against itself, or the backward pass would not see its own error
+        bar = worst.masked_fill(error >= worst, 0).clamp(min=self.threshold)
         return replace_where((error - bar) / self.threshold, images, prediction)
 
     def passes(self, images: Tensor) -> Tensor:
         """The extreme colours that are let pass at each position: uint8 `(n, H, W, 8, 3)`.
 
         They are the corners of the gate's parallelepiped in colour space, cut to 0..255, then drawn towards the
-        prediction until they are inside again, rounding included. A worse pixel nearby lets yet others pass.
+        prediction until they are inside again, rounding included. A worse pixel nearby lets yet others pass. Where
+        the prediction leaves 0..255 so far that nothing is inside, they are the colour that would replace the pixel.
         """
         prediction, scale = (values.movedim(1, -1).unsqueeze(-2) for values in self.predictor(images))
         reach = (self.threshold * scale - _ROUNDING).clamp(min=0)
@@ -109,8 +112,8 @@ class Gated(nn.Module):
         centre = prediction.clamp(0, 255)
         error, step = (centre - prediction) @ axes.T, (corners - centre) @ axes.T
         room = (reach - error * step.sign()) / step.abs().clamp(min=1e-6)
-        drawn = centre + (corners - centre) * room.amin(-1, keepdim=True).clamp(0, 1)
-        levels: Tensor = drawn.round().to(torch.uint8)
+        share = room.amin(-1, keepdim=True).clamp(0, 1) * (error.abs() <= reach).all(-1, keepdim=True)
+        levels: Tensor = (centre + (corners - centre) * share + 0.5).floor().to(torch.uint8)
         return levels
 
 

@@ -1,0 +1,157 @@
+"""The learned gate: against a slow reference, the colours it lets pass, several attacked pixels, its backward pass."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from pixelproof.models.purifiers.gated import WINDOW, Gated, worst_around
+
+REACH = WINDOW // 2
+
+
+def reference(gated: Gated, images: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """What comes out `(n, H, W, 3)`, and where two float orders could tell differently `(n, H, W)`."""
+    values, prediction, scale = (
+        tensor.permute(0, 2, 3, 1).numpy().astype(np.float64) for tensor in (images, *gated.predictor(images))
+    )
+    red, green, blue = np.moveaxis(values - prediction, -1, 0)
+    axes = [(red + green + blue) / 3, (red - blue) / 2, (2 * green - red - blue) / 4]
+    error = np.max([np.abs(axis) / scale[..., index] for index, axis in enumerate(axes)], axis=0)
+    result, doubtful = values.copy(), np.zeros(error.shape, bool)
+    for image, row, column in np.ndindex(error.shape):
+        around = error[image, max(row - REACH, 0) : row + REACH + 1, max(column - REACH, 0) : column + REACH + 1].copy()
+        around[min(row, REACH), min(column, REACH)] = 0
+        bar = max(gated.threshold, gated.share * around.max())
+        own = error[image, row, column]
+        if own >= bar:
+            filling = np.floor(np.float32(prediction[image, row, column]) + np.float32(0.5))
+            result[image, row, column] = filling.clip(0, 255)
+        doubtful[image, row, column] = abs(own - bar) < 1e-4 * bar
+    return result, doubtful
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("share", [1.0, 0.5])
+def test_real_images_come_out_like_the_references(gated: Gated, attacked_images: Tensor, share: float):
+    gated.share = share
+    images = attacked_images[:10, :, :19, 3:]
+    expected, doubtful = reference(gated, images)
+    got = gated(images).permute(0, 2, 3, 1).numpy()
+    assert (expected != images.permute(0, 2, 3, 1).numpy()).any(-1).sum() > 5
+    assert doubtful.mean() < 1e-3
+    np.testing.assert_array_equal(got[~doubtful], expected[~doubtful])
+
+
+@torch.no_grad()
+def test_whole_levels_stay_whole_and_few_clean_pixels_change(gated: Gated, real_images: Tensor):
+    purified = gated(real_images)
+    assert torch.equal(purified, purified.round().clamp(0, 255))
+    changed = (purified != real_images).any(1)
+    filling = (gated.predictor(real_images)[0] + 0.5).floor().clamp(0, 255)
+    assert torch.equal(purified, torch.where(changed[:, None], filling, real_images))
+    assert changed.float().mean() < 0.05
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("size", [(32, 32), (9, 13)])
+def test_every_colour_it_names_passes(gated: Gated, real_images: Tensor, lattice_passes, size: tuple[int, int]):
+    images = real_images[:, :, : size[0], : size[1]][:: 1 if size == (9, 13) else 8]
+    gated.share = 0.0  # no pixel is shielded by a worse one
+    colours = gated.passes(images)
+    assert colours.dtype == torch.uint8
+    assert colours.shape == (len(images), *size, 8, 3)
+    assert lattice_passes(gated, images, REACH + 1, colours).all()
+
+
+@torch.no_grad()
+def test_the_colours_are_the_extreme_ones(gated: Gated, real_images: Tensor):
+    """Each lies within rounding (1.02 levels) of the gate's threshold, or at an end of the scale."""
+    images = real_images[::4]
+    prediction, scale = (values.movedim(1, -1).unsqueeze(-2) for values in gated.predictor(images))
+    colours = gated.passes(images).float()
+    slack = gated.threshold * scale - ((colours - prediction) @ gated.axes[:, :, 0, 0].T).abs()
+    at_gate = slack.amin(-1) < 1.05
+    at_end = ((colours == 0) | (colours == 255)).any(-1)
+    assert (at_gate | at_end).all()
+    assert at_gate.any()
+    reach = gated.threshold * scale.amax(-1, keepdim=True) * 8 / 3  # of any corner, in any channel
+    free = ((prediction >= reach) & (prediction <= 255 - reach)).all(-1).squeeze(-1)
+    octants = ((colours - prediction) @ gated.axes[:, :, 0, 0].T > 0).long() @ torch.tensor([1, 2, 4])
+    assert (octants[free].sort(-1).values == torch.arange(8)).all()
+
+
+@torch.no_grad()
+def test_the_worst_around_is_that_of_a_7x7_window():
+    error = torch.rand(2, 1, 9, 13, generator=torch.Generator().manual_seed(0))
+    worst = worst_around(error)
+    for row, column in np.ndindex(9, 13):
+        window = error[:, :, max(row - 3, 0) : row + 4, max(column - 3, 0) : column + 4]
+        assert torch.equal(worst[:, :, row, column], window.amax((2, 3)))
+
+
+def two_pixels(distance: tuple[int, int]) -> tuple[Tensor, tuple[int, int], tuple[int, int]]:
+    """A grey image with a white pixel and, `distance` rows and columns away, a light one."""
+    images = torch.full((1, 3, 24, 24), 128.0)
+    first, second = (10, 10), (10 + distance[0], 10 + distance[1])
+    images[0, :, *first] = 255.0
+    images[0, :, *second] = 230.0
+    return images, first, second
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("distance", [(0, 4), (4, 0), (4, 4), (1, 4), (-4, 3), (0, 9)])
+def test_both_of_two_pixels_beyond_one_window_are_replaced(neighbour_mean: Gated, distance: tuple[int, int]):
+    images, first, second = two_pixels(distance)
+    purified = neighbour_mean(images)
+    assert (purified[0, :, *first] == 128).all()
+    assert (purified[0, :, *second] == 128).all()
+    assert (purified != images).any(1).sum() == 2
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("distance", [(0, 2), (3, 3), (-2, 1), (0, -3)])
+def test_within_one_window_the_worst_shields_the_other(neighbour_mean: Gated, distance: tuple[int, int]):
+    """What a share of 1 does to decoys: a pixel that alone would be replaced passes beside a worse one."""
+    images, first, second = two_pixels(distance)
+    alone = images.clone()
+    alone[0, :, *first] = 128
+    assert (neighbour_mean(alone)[0, :, *second] == 128).all()
+    purified = neighbour_mean(images)
+    assert (purified[0, :, *first] == 128).all()
+    assert (purified[0, :, *second] == 230).all()
+    neighbour_mean.share = 0.5
+    assert torch.equal(neighbour_mean(images), torch.full_like(images, 128))
+
+
+@torch.no_grad()
+def test_neighbours_of_an_attacked_pixel_are_not_replaced_for_it(neighbour_mean: Gated):
+    images = torch.full((1, 3, 9, 9), 128.0)
+    images[0, :, 4, 4] = 0.0
+    neighbour_mean.threshold = 3.0
+    error = (images - neighbour_mean.predictor(images)[0]).abs() / 4
+    assert (error[0, 0] >= neighbour_mean.threshold).sum() == 9  # all see the black pixel, or are it
+    assert torch.equal(neighbour_mean(images), torch.full_like(images, 128))
+
+
+def test_asking_for_a_gradient_changes_no_bit(gated: Gated, attacked_images: Tensor):
+    exact = gated(attacked_images)
+    assert torch.equal(gated(attacked_images.clone().requires_grad_()), exact)
+
+
+@pytest.mark.parametrize(("level", "replaced"), [(139.5, False), (140.5, True), (180.0, True)])
+def test_the_gradient_goes_through_the_gate(neighbour_mean: Gated, level: float, replaced: bool):
+    """At 20 levels off, 5 scales of 4, the gate opens; a step of the pixel moves it by a sigmoid's slope."""
+    images = torch.full((1, 3, 9, 9), 120.0)
+    images[0, :, 4, 4] = level
+    images.requires_grad_()
+    output = neighbour_mean(images)[0, 0, 4, 4]
+    assert output.item() == (120 if replaced else level)
+    (gradient,) = torch.autograd.grad(output, images)
+    soft = 1 / (1 + np.exp(-(level - 140) / 20 / 0.1))
+    slope = soft * (1 - soft) / 0.1 * (120 - level)
+    by_brightness = slope / 20 / 3  # a third of a level of brightness a channel
+    assert gradient[0, 1, 4, 4].item() == pytest.approx(by_brightness, rel=1e-3, abs=1e-6)
+    assert gradient[0, 0, 4, 4].item() == pytest.approx(by_brightness + (not replaced), rel=1e-3, abs=1e-6)
+    through_prediction = (replaced - by_brightness) / 8  # of the filling, and of the error
+    assert gradient[0, 0, 3, 5].item() == pytest.approx(through_prediction, rel=1e-3, abs=1e-6)

@@ -1,0 +1,102 @@
+"""The networks by name: what is offered, what is refused, and that PyTorch is not needed to ask."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pixelproof.errors import UsageError, WeightsError
+from pixelproof.files import sha256_file
+from pixelproof.models import (
+    CLASSIFIERS,
+    PURIFIERS,
+    TRAINABLE,
+    build_classifier,
+    build_purifier,
+    check_trainable,
+    provenance,
+    weights_path,
+)
+from pixelproof.models.data import sample
+from pixelproof.models.weights import save_weights
+
+SHIPPED = [name for name in TRAINABLE if weights_path(name).is_file()]
+
+
+def test_names():
+    assert CLASSIFIERS == ("lenet", "resnet")
+    assert PURIFIERS == ("median", "autoencoder", "gated")
+    assert TRAINABLE == ("lenet", "resnet", "autoencoder", "gated")
+    assert weights_path("median") is None
+    assert provenance("median") == {}
+
+
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_classifiers_come_ready_to_use(name: str):
+    network = build_classifier(name, trained=False)
+    assert not network.training
+    assert network(torch.rand(2, 3, 32, 32)).shape == (2, 10)
+
+
+@pytest.mark.parametrize("name", PURIFIERS)
+def test_purifiers_come_ready_to_use(name: str):
+    network = build_purifier(name, trained=False)
+    assert not network.training
+    assert network(torch.rand(2, 3, 32, 32) * 255).shape == (2, 3, 32, 32)
+
+
+@pytest.mark.parametrize(
+    ("build", "asked", "nearest"),
+    [(build_classifier, "resnett", "resnet"), (build_purifier, "gate", "gated"), (check_trainable, "lnet", "lenet")],
+)
+def test_an_unknown_name_gets_the_nearest(build, asked: str, nearest: str):
+    with pytest.raises(UsageError, match=f"'{asked}'; did you mean '{nearest}'"):
+        build(asked)
+
+
+def test_what_has_nothing_to_learn_is_not_trainable():
+    with pytest.raises(UsageError, match="'median'; there are: autoencoder, gated, lenet, resnet"):
+        check_trainable("median")
+
+
+def test_weights_of_ones_own_are_loaded(tmp_path: Path):
+    torch.manual_seed(1)
+    network = build_classifier("lenet", trained=False)
+    save_weights(network, tmp_path / "own.safetensors", {})
+    torch.manual_seed(2)
+    loaded = build_classifier("lenet", weights=tmp_path / "own.safetensors")
+    images = torch.rand(3, 3, 32, 32)
+    assert torch.equal(loaded(images), network(images))
+
+
+def test_missing_weights_are_named(tmp_path: Path):
+    with pytest.raises(WeightsError, match=r"no weights file '.*none\.safetensors'\. Next: pixelproof train"):
+        build_purifier("gated", weights=tmp_path / "none.safetensors")
+
+
+def test_names_and_data_need_no_pytorch():
+    program = (
+        "import sys; from pixelproof.models import *; from pixelproof.models.data import sample; sample();"
+        "weights_path('lenet'); check_trainable('gated'); print(*sorted({'torch', 'onnx', 'PIL'} & set(sys.modules)))"
+    )
+    assert subprocess.check_output([sys.executable, "-c", program], text=True).split() == []
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_weights_are_those_of_their_provenance(name: str):
+    record = provenance(name)
+    assert record["weights_sha256"] == sha256_file(weights_path(name))
+    assert record["command"].startswith(f"pixelproof train {name} ")
+    assert {"seed", "epochs", "figures", "versions", "wall_time_s", "data_sha256"} <= record.keys()
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", [name for name in SHIPPED if name in CLASSIFIERS])
+def test_shipped_classifiers_recognise_the_sample(name: str):
+    images, labels = sample().images, sample().labels
+    logits = build_classifier(name)(torch.from_numpy(images).permute(0, 3, 1, 2) / 255)
+    accuracy = float(np.mean(logits.argmax(1).numpy() == labels))
+    assert abs(accuracy - provenance(name)["figures"]["accuracy"]) < 0.1  # 200 of the 10,000 test images
