@@ -6,10 +6,13 @@ from typing import Annotated
 import typer
 
 import pixelproof
+from pixelproof.commands.attack import attack
 from pixelproof.commands.bench import bench
+from pixelproof.commands.bench_defense import defense
 from pixelproof.commands.classify import classify
 from pixelproof.commands.data import data
 from pixelproof.commands.doctor import doctor
+from pixelproof.commands.export import export
 from pixelproof.commands.inspect import inspect
 from pixelproof.commands.train import train
 from pixelproof.errors import PixelproofError
@@ -42,7 +45,10 @@ def _options(
 app.add_typer(data, name="data")
 app.add_typer(bench, name="bench")
 app.command(name="train")(train)
+app.command(name="export")(export)
 app.command(name="classify")(classify)
+app.command(name="attack")(attack)
+bench.command(name="defense")(defense)
 app.command(name="inspect")(inspect)
 app.command(name="doctor")(doctor)
 

@@ -1,0 +1,158 @@
+"""`export_bundle`: from networks to a bundle that was seen to compute what they compute."""
+
+import importlib.util
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pixelproof.errors import UsageError, missing_extra
+from pixelproof.export.interface import (
+    Interface,
+    check_class_names,
+    check_normalisation,
+    check_outputs,
+    check_size,
+)
+from pixelproof.files import atomic_folder, write_bytes, write_json
+from pixelproof.runtime import Bundle, read_bundle
+from pixelproof.runtime.backends.onnxruntime_cpu import import_onnxruntime
+from pixelproof.runtime.bundle import CLASSIFIER, PIPELINE
+from pixelproof.runtime.manifest import MANIFEST
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from pixelproof.export.classifiers import Classifier
+    from pixelproof.export.reference import Reference
+
+_PACKAGES = ("torch", "onnx", "onnxscript", "safetensors")
+
+
+def export_bundle(
+    classifier: "str | Path | nn.Module",
+    output: str | os.PathLike[str],
+    *,
+    purifier: "str | nn.Module" = "gated",
+    size: Sequence[int] | None = None,
+    class_names: Sequence[str] | None = None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    outputs: str = "logits",
+    weights: str | os.PathLike[str] | None = None,
+    force: bool = False,
+    progress: Callable[[str], None] | None = None,
+) -> Bundle:
+    """Write a bundle: a purifier and a classifier in one ONNX graph, and the classifier alone.
+
+    The bundle is run in a fresh process on real images (shipped CIFAR-10 test images, resized where need be) and
+    compared with the networks it was made from; where it differs, nothing is left behind.
+
+    Args:
+        classifier: a shipped name, `module:function` that builds an `nn.Module`, the path of an `.onnx` file, or an
+            `nn.Module`. One's own takes float32 `(n, 3, H, W)` in 0..1, normalised where `mean` and `std` are given.
+        output: the bundle's folder.
+        purifier: a name in `pixelproof.models.PURIFIERS`, "none", or an `nn.Module` from float32 `(n, 3, H, W)` on the
+            0..255 scale to the same.
+        size: height and width of the images; known for a shipped classifier, and for an ONNX file that fixes them.
+        class_names: in the order of the classifier's outputs; known for a shipped classifier.
+        mean: of the 0..1 image, one value a channel.
+        std: likewise, above 0.
+        outputs: what one's own classifier gives, "logits" or "probabilities".
+        weights: a safetensors file for a shipped name, `module:function` or `nn.Module`, which it is loaded into.
+        force: replace a bundle that is at `output` already.
+        progress: called with what is being done, a few words each.
+
+    Returns:
+        The bundle, read back and checked.
+
+    Raises:
+        UsageError: unknown names, unfit values, an existing `output`, a classifier that does not fit its description.
+        WeightsError: weights that are missing, damaged or made for another network.
+        ExportError: a network cannot be exported, or the bundle does not compute what the networks compute.
+        BackendError: ONNX Runtime does not work.
+    """
+    target, say = Path(output), progress or (lambda _: None)
+    _check_target(target, force)
+    _check_packages()
+    from pixelproof.export.classifiers import open_classifier
+    from pixelproof.export.purifiers import open_purifier
+    from pixelproof.export.reference import Reference
+
+    say("building the networks")
+    opened = open_classifier(classifier, None if weights is None else Path(weights))
+    if opened.class_names is not None and (mean is not None or std is not None):
+        raise UsageError(f"classifier '{opened.name}' normalises inside. Next: leave out --mean and --std")
+    interface = Interface(
+        size=check_size(_size(opened, size)),
+        class_names=check_class_names(class_names if class_names is not None else opened.class_names),
+        normalisation=check_normalisation(mean, std),
+        outputs=check_outputs(outputs),
+    )
+    reference = Reference(interface, opened, open_purifier(purifier))
+    _ = reference.bare, reference.cleaned  # what does not fit is told before the long work
+    try:
+        with atomic_folder(target, replace=force) as folder:
+            _fill(folder, reference, say)
+    except FileExistsError:  # it came while we worked
+        raise _exists(target) from None
+    return read_bundle(target)
+
+
+def _fill(folder: Path, reference: "Reference", say: Callable[[str], None]) -> None:
+    """Write the ONNX files into `folder`, verify them, and write the manifest with what was measured."""
+    from pixelproof.export.graph import fuse, serialised
+    from pixelproof.export.manifest import graph_metadata, manifest
+    from pixelproof.export.verification import verify
+
+    interface, classifier, purifier = reference.interface, reference.classifier, reference.purifier
+    say("exporting the classifier")
+    body = classifier.to_onnx(interface.size)
+    graphs = {CLASSIFIER: fuse(interface, body, None, graph_metadata(interface, classifier, None))}
+    if purifier is not None:
+        say("exporting the purifier")
+        front = purifier.to_onnx(interface.size)
+        graphs[PIPELINE] = fuse(interface, body, front, graph_metadata(interface, classifier, purifier))
+    for name, graph in graphs.items():
+        write_bytes(folder / name, serialised(graph))
+    say(f"verifying on {len(reference.images)} images")
+    facts = manifest(folder, interface, classifier, purifier)
+    write_json(folder / MANIFEST, facts)
+    facts["verification"] = verify(folder, reference)
+    if purifier is not None:
+        facts["purifier"]["suspicion_is_detector"] = facts["verification"]["pipeline"]["pixels_changed"] < 0.5
+    write_json(folder / MANIFEST, facts)
+
+
+def _check_target(target: Path, force: bool) -> None:
+    if os.path.lexists(target):
+        if not force:
+            raise _exists(target)
+        if not (target / MANIFEST).is_file():
+            raise UsageError(
+                f"'{target}' is no bundle, and --force replaces bundles alone. Next: give another -o BUNDLE"
+            )
+    for parent in target.parents:
+        if parent.exists() and not parent.is_dir():
+            raise UsageError(f"'{parent}' is a file, and '{target}' would lie in it. Next: give another -o BUNDLE")
+
+
+def _exists(target: Path) -> UsageError:
+    return UsageError(f"'{target}' exists already. Next: --force to replace it, or another -o BUNDLE")
+
+
+def _check_packages() -> None:
+    for name in _PACKAGES:
+        if importlib.util.find_spec(name) is None:
+            raise missing_extra(name, "export", "exporting a classifier")
+    import_onnxruntime()  # every export is run before it is handed over
+
+
+def _size(classifier: "Classifier", asked: Sequence[int] | None) -> Sequence[int] | None:
+    known = classifier.size
+    if known is not None and asked is not None and tuple(asked) != known:
+        raise UsageError(
+            f"classifier '{classifier.name}' takes images of {known[0]}x{known[1]} (height x width), "
+            f"and {'x'.join(map(str, asked))} was asked for. Next: leave out --size"
+        )
+    return known if asked is None else asked

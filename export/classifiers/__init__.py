@@ -1,0 +1,65 @@
+"""The classifiers that can be exported, one file a kind, and the choice of the kind by what was asked for."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pixelproof.errors import UsageError, unknown_name
+from pixelproof.export.classifiers.base import Classifier
+from pixelproof.files import sha256_file
+from pixelproof.models import CIFAR10_CLASSES, CLASSIFIERS, build_classifier, weights_path
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["Classifier", "open_classifier"]
+
+
+def open_classifier(asked: "str | Path | nn.Module", weights: Path | None) -> Classifier:
+    """The classifier behind a shipped name, `module:function`, the path of an ONNX file, or an `nn.Module`.
+
+    `weights`: a safetensors file for the first two. Raises `UsageError` for what is none of them, `WeightsError` for
+    unfit weights, `ExportError` where the user's own code fails.
+    """
+    if not isinstance(asked, str | Path):
+        return _own_module(asked, type(asked).__name__, weights)
+    text = str(asked)
+    if text in CLASSIFIERS:
+        return _shipped(text, weights)
+    if text.endswith(".onnx"):
+        return _onnx_file(Path(text), weights)
+    if ":" in text:
+        from pixelproof.export.classifiers.own_code import build_own
+
+        return _own_module(build_own(text), text, weights)
+    raise unknown_name("classifier", text, CLASSIFIERS, "choose one of them, or give module:function or FILE.onnx")
+
+
+def _shipped(name: str, weights: Path | None) -> Classifier:
+    from pixelproof.export.classifiers.torch_module import TorchClassifier
+
+    module = build_classifier(name, weights=weights)
+    path = weights or weights_path(name)
+    source = "module" if weights else "shipped"  # with other weights, provenance must not promise the shipped ones
+    return TorchClassifier(
+        name, source, sha256_file(path) if path else None, module, size=(32, 32), class_names=CIFAR10_CLASSES
+    )
+
+
+def _own_module(module: "nn.Module", name: str, weights: Path | None) -> Classifier:
+    from pixelproof.export.classifiers.torch_module import TorchClassifier, state_sha256
+    from pixelproof.models.weights import load_weights
+
+    if weights is not None:
+        load_weights(module, weights)
+    digest = state_sha256(module) if weights is None else sha256_file(weights)
+    return TorchClassifier(name, "module", digest, module)
+
+
+def _onnx_file(path: Path, weights: Path | None) -> Classifier:
+    from pixelproof.export.classifiers.onnx_file import OnnxClassifier
+
+    if weights is not None:
+        raise UsageError(
+            f"'{path}' holds its own weights, and --weights {weights} was given. Next: leave out --weights"
+        )
+    return OnnxClassifier(path)

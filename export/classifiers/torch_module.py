@@ -1,0 +1,69 @@
+"""A classifier that is a PyTorch module: a shipped one, or the user's own."""
+
+import hashlib
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import save
+from torch import nn
+
+from pixelproof.errors import ExportError, UsageError
+from pixelproof.export.messages import cause
+from pixelproof.export.tracing import frozen, trace
+
+
+class TorchClassifier:
+    """An `nn.Module` from float32 `(n, 3, H, W)` to `(n, classes)`; a copy of it is run, in evaluation mode."""
+
+    def __init__(
+        self,
+        name: str,
+        source: str,
+        weights_sha256: str | None,
+        module: nn.Module,
+        *,
+        size: tuple[int, int] | None = None,
+        class_names: tuple[str, ...] | None = None,
+    ) -> None:
+        self.name, self.source, self.weights_sha256 = name, source, weights_sha256
+        self.size, self.class_names = size, class_names
+        try:
+            self._module = frozen(module)
+        except Exception as error:  # whatever the user's code raises
+            raise ExportError(
+                f"classifier '{name}' cannot be copied to the CPU in float32: {cause(error)}. "
+                f"Next: give a module whose parameters are plain tensors"
+            ) from error
+
+    def run(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What the module gives for float32 `(n, 3, H, W)`; `UsageError` where it does not run on them."""
+        try:
+            with torch.no_grad():
+                outputs = self._module(torch.from_numpy(pixels))
+        except Exception as error:  # whatever the user's code raises
+            raise UsageError(
+                f"classifier '{self.name}' does not run on float32 {pixels.shape}: {cause(error)}. "
+                f"Next: check the size of its images, --size H,W"
+            ) from error
+        if not isinstance(outputs, torch.Tensor):
+            raise UsageError(
+                f"classifier '{self.name}' has to give one tensor, (n, classes), got {type(outputs).__name__}. "
+                f"Next: let its forward() return the logits alone"
+            )
+        return outputs.numpy()
+
+    def to_onnx(self, size: tuple[int, int]) -> onnx.ModelProto:
+        """The module's ONNX graph for images of (H, W); `ExportError` where PyTorch cannot export it."""
+        return trace(self._module, size, what=f"classifier '{self.name}'")
+
+
+def state_sha256(module: nn.Module) -> str | None:
+    """The SHA-256 of the safetensors file that holds `module`'s parameters and buffers; None where it has none."""
+    tensors = {
+        name: value.detach().cpu().contiguous().clone()  # a clone: safetensors refuses tensors that share memory
+        for name, value in module.state_dict().items()
+        if isinstance(value, torch.Tensor)
+    }
+    return hashlib.sha256(save(tensors)).hexdigest() if tensors else None

@@ -1,0 +1,110 @@
+"""What a bundle takes and gives: the image size, the classes, and how pixels become the classifier's input."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pixelproof.errors import UsageError, unknown_name
+
+Size = tuple[int, int]
+Channels = tuple[float, float, float]
+
+OUTPUTS = ("logits", "probabilities")
+
+
+@dataclass(frozen=True)
+class Interface:
+    """The checked description of a bundle's inputs and outputs."""
+
+    size: Size
+    """Height and width of the images, in pixels."""
+    class_names: tuple[str, ...]
+    normalisation: tuple[Channels, Channels] | None
+    """Mean and standard deviation of the 0..1 image, a value a channel; None where nothing is subtracted."""
+    outputs: str
+    """What the classifier gives: "logits" or "probabilities"."""
+
+    def inputs_spec(self) -> list[dict[str, Any]]:
+        """The graphs' input, as the manifest lists it."""
+        return [{"name": "images", "dtype": "uint8", "shape": ["batch", *self.size, 3]}]
+
+    def outputs_spec(self, *, purifies: bool) -> list[dict[str, Any]]:
+        """The outputs of `pipeline.onnx` or, where nothing purifies, of `classifier.onnx`."""
+        probabilities = {"name": "probabilities", "dtype": "float32", "shape": ["batch", len(self.class_names)]}
+        if not purifies:
+            return [probabilities]
+        return [
+            probabilities,
+            {"name": "purified", "dtype": "uint8", "shape": ["batch", *self.size, 3]},
+            {"name": "suspicion", "dtype": "float32", "shape": ["batch"]},
+            {"name": "suspect", "dtype": "int64", "shape": ["batch", 2]},
+        ]
+
+
+def check_outputs(outputs: str) -> str:
+    """`outputs`, or `UsageError` where it is not one of `OUTPUTS`."""
+    if outputs not in OUTPUTS:
+        raise unknown_name("kind of outputs", outputs, OUTPUTS, "--outputs logits, or --outputs probabilities")
+    return outputs
+
+
+def check_size(size: Sequence[int] | None) -> Size:
+    """(H, W), both above 0; or `UsageError`."""
+    if size is None:
+        raise UsageError(
+            "the size of the classifier's images is not known. Next: give --size H,W (in Python: size=(H, W))"
+        )
+    if len(size) != 2 or not all(isinstance(side, int) and side > 0 for side in size):
+        raise UsageError(
+            f"expected a height and a width in pixels, both above 0, got {_listed(size)}. Next: --size 32,32"
+        )
+    height, width = size
+    return height, width
+
+
+def check_class_names(names: Sequence[str] | None) -> tuple[str, ...]:
+    """The class names, printable and all different; or `UsageError`."""
+    if names is None:
+        raise UsageError(
+            "the names of the classifier's classes are not known. "
+            "Next: give --classes FILE, a name a line (in Python: class_names=[...])"
+        )
+    if isinstance(names, str) or not names:
+        raise UsageError(f"expected a list of class names, got {names!r}. Next: --classes FILE, a name a line")
+    for number, name in enumerate(names, 1):
+        if not name.strip() or not name.isprintable():
+            raise UsageError(f"class name {number} of {len(names)} is {name!r}. Next: give it a name that can be shown")
+        if (first := names.index(name) + 1) < number:
+            raise UsageError(f"classes {first} and {number} are both named '{name}'. Next: give each its own name")
+    return tuple(names)
+
+
+def check_normalisation(mean: Sequence[float] | None, std: Sequence[float] | None) -> tuple[Channels, Channels] | None:
+    """Mean and standard deviation of the 0..1 image, or None for neither; or `UsageError`."""
+    if mean is None and std is None:
+        return None
+    if mean is None or std is None:
+        missing = "mean" if mean is None else "std"
+        raise UsageError(f"a normalisation has a mean and a std, and the {missing} is missing. Next: give --{missing}")
+    means, stds = _channels("mean", mean), _channels("std", std)
+    if not all(0 <= value <= 1 for value in means):
+        raise UsageError(
+            f"--mean is of the image on the 0..1 scale, got {_listed(mean)}. Next: divide mean and std by 255"
+        )
+    if not all(0 < value <= 1 for value in stds):
+        raise UsageError(
+            f"--std is of the image on the 0..1 scale and above 0, got {_listed(std)}. Next: divide by 255"
+        )
+    return means, stds
+
+
+def _channels(option: str, values: Sequence[float]) -> Channels:
+    if len(values) != 3 or not all(math.isfinite(value) for value in values):
+        raise UsageError(f"expected three numbers, R,G,B, got {_listed(values)}. Next: --{option} 0.5,0.5,0.5")
+    red, green, blue = map(float, values)
+    return red, green, blue
+
+
+def _listed(values: Sequence[float]) -> str:
+    return ",".join(map(str, values)) or "none"

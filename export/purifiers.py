@@ -1,0 +1,53 @@
+"""The purifier to export: a shipped one by name, or a module."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from pixelproof.errors import UsageError
+from pixelproof.export.classifiers.torch_module import state_sha256
+from pixelproof.export.messages import cause
+from pixelproof.export.tracing import frozen, trace
+from pixelproof.files import sha256_file
+from pixelproof.models import build_purifier, weights_path
+
+
+@dataclass(frozen=True)
+class Purifier:
+    """A purifier in PyTorch: float32 `(n, 3, H, W)` on the 0..255 scale to the same, in evaluation mode."""
+
+    name: str
+    weights_sha256: str | None
+    module: nn.Module
+
+    def run(self, levels: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The purified `levels`, float32 `(n, 3, H, W)` clipped to 0..255; `UsageError` where it does not run."""
+        try:
+            with torch.no_grad():
+                cleaned: NDArray[np.float32] = self.module(torch.from_numpy(levels)).clamp(0, 255).numpy()
+        except RuntimeError as error:
+            height, width = levels.shape[2:]
+            raise UsageError(
+                f"purifier '{self.name}' does not run on images of {height}x{width}: {cause(error)}. "
+                f"Next: --purifier none, or larger images"
+            ) from error
+        return cleaned
+
+    def to_onnx(self, size: tuple[int, int]) -> onnx.ModelProto:
+        """The ONNX graph for images of (H, W), one input and one output; `ExportError`."""
+        return trace(self.module, size, what=f"purifier '{self.name}'")
+
+
+def open_purifier(asked: str | nn.Module) -> Purifier | None:
+    """The purifier `asked` for, None for "none"; `UsageError` for an unknown name."""
+    if isinstance(asked, nn.Module):
+        return Purifier(type(asked).__name__, state_sha256(asked), frozen(asked))
+    if asked == "none":
+        return None
+    module = build_purifier(asked)
+    path = weights_path(asked)
+    return Purifier(asked, sha256_file(path) if path else None, frozen(module))

@@ -1,0 +1,112 @@
+"""What the networks gave before they were exported, on real images: what the bundle has to give too."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from pixelproof.errors import UsageError
+from pixelproof.export.classifiers import Classifier
+from pixelproof.export.interface import Interface, Size
+from pixelproof.export.purifiers import Purifier
+from pixelproof.models.data import sample
+
+_LEAST_IMAGES = 20
+_MOST_PIXELS = 2**21  # all 200 images up to 102x102 pixels, and 41 of 224x224
+_PIXELS_A_RUN = 2**18
+
+
+def real_images(size: Size) -> NDArray[np.uint8]:
+    """The shipped sample, uint8 `(n, H, W, 3)`, resized; large images are fewer, evenly drawn, so that checks end."""
+    images = sample().images
+    height, width = size
+    count = min(len(images), max(_LEAST_IMAGES, _MOST_PIXELS // (height * width)))
+    images = images[np.linspace(0, len(images) - 1, count).round().astype(int)]
+    if images.shape[1:3] != size:
+        images = np.stack([np.asarray(Image.fromarray(image).resize((width, height))) for image in images])
+    return images
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The original networks, run one after the other with all arithmetic between them in NumPy."""
+
+    interface: Interface
+    classifier: Classifier
+    purifier: Purifier | None
+
+    @cached_property
+    def images(self) -> NDArray[np.uint8]:
+        """The real images that everything is compared on, uint8 `(n, H, W, 3)`."""
+        return real_images(self.interface.size)
+
+    @cached_property
+    def bare(self) -> NDArray[np.float64]:
+        """The classifier's probabilities `(n, classes)` on the images as they are."""
+        return self.classify(to_levels(self.images))
+
+    @cached_property
+    def cleaned(self) -> NDArray[np.float32]:
+        """The purified images, float32 `(n, 3, H, W)` on the 0..255 scale, not rounded."""
+        levels = to_levels(self.images)
+        if self.purifier is None:
+            return levels
+        return np.concatenate([self.purifier.run(rows) for rows in _runs(levels)])
+
+    def classify(self, levels: NDArray[np.float32]) -> NDArray[np.float64]:
+        """The probabilities `(n, classes)` of float32 `(n, 3, H, W)` levels; `UsageError` for unfit outputs."""
+        pixels = levels / np.float32(255)
+        if self.interface.normalisation is not None:
+            mean, std = (np.array(values, np.float32).reshape(3, 1, 1) for values in self.interface.normalisation)
+            pixels = (pixels - mean) / std
+        outputs = [self._checked(self.classifier.run(rows), len(rows)) for rows in _runs(pixels)]
+        return self._probabilities(np.concatenate(outputs).astype(np.float64))
+
+    def _checked(self, outputs: NDArray[np.float32], rows: int) -> NDArray[np.float32]:
+        classes = len(self.interface.class_names)
+        name = self.classifier.name
+        if outputs.ndim != 2 or len(outputs) != rows:
+            raise UsageError(
+                f"classifier '{name}' has to give ({rows}, classes) for {rows} images, got {outputs.shape}. "
+                f"Next: let it give one row of logits an image"
+            )
+        if outputs.shape[1] != classes:
+            raise UsageError(
+                f"classifier '{name}' tells {outputs.shape[1]} classes apart, and {classes} are named. "
+                f"Next: give --classes FILE with {outputs.shape[1]} lines"
+            )
+        if not np.isfinite(outputs).all():
+            raise UsageError(
+                f"classifier '{name}' gives values that are not finite on real images. "
+                f"Next: check its weights, and --mean and --std"
+            )
+        return outputs
+
+    def _probabilities(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
+        sums = outputs.sum(axis=1)
+        are_probabilities = bool((outputs >= 0).all() and np.allclose(sums, 1, atol=1e-4))
+        if self.interface.outputs == "logits" and not (are_probabilities and outputs.shape[1] > 1):
+            shifted = np.exp(outputs - outputs.max(axis=1, keepdims=True))
+            softmax: NDArray[np.float64] = shifted / shifted.sum(axis=1, keepdims=True)
+            return softmax
+        if self.interface.outputs == "probabilities" and are_probabilities:
+            return outputs
+        got = "probabilities" if are_probabilities else "logits"
+        raise UsageError(
+            f"classifier '{self.classifier.name}' should give {self.interface.outputs}, and its outputs are {got}: "
+            f"{outputs.min():.3g} to {outputs.max():.3g}, rows summing to {sums.min():.4g} to {sums.max():.4g}. "
+            f"Next: --outputs {got}"
+        )
+
+
+def to_levels(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Uint8 `(n, H, W, 3)` as float32 `(n, 3, H, W)` on the same scale."""
+    return np.ascontiguousarray(images.transpose(0, 3, 1, 2).astype(np.float32))
+
+
+def _runs(images: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    """`images` `(n, 3, H, W)` in pieces that do not take too much memory at once."""
+    rows = max(1, _PIXELS_A_RUN // (images.shape[2] * images.shape[3]))
+    return [images[start : start + rows] for start in range(0, len(images), rows)]

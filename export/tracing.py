@@ -1,0 +1,65 @@
+"""PyTorch to ONNX, with the exporter's chatter kept off the terminal."""
+
+import contextlib
+import copy
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from typing import cast
+
+import onnx
+import torch
+from torch import nn
+
+from pixelproof.errors import ExportError
+from pixelproof.export.limits import check_nbytes
+from pixelproof.export.messages import cause
+
+_EXAMPLES = 2  # with a single example image the exporter takes the batch for a constant
+
+
+def trace(module: nn.Module, size: tuple[int, int], *, what: str) -> onnx.ModelProto:
+    """`module`, which takes one float32 `(batch, 3, H, W)`, as ONNX with a symbolic batch and fixed H and W.
+
+    `what` names the module in the `ExportError` that says it cannot be exported.
+    """
+    check_nbytes(what, sum(tensor.nbytes for tensor in [*module.parameters(), *module.buffers()]))
+    example = torch.zeros((_EXAMPLES, 3, *size))
+    try:
+        with _quiet(), torch.no_grad():
+            program = torch.onnx.export(
+                module,
+                (example,),
+                dynamo=True,
+                external_data=False,
+                optimize=True,
+                verbose=False,
+                dynamic_shapes=({0: torch.export.Dim("batch")},),
+            )
+    except Exception as error:  # the exporter's own, or whatever the user's code raises
+        raise ExportError(
+            f"PyTorch cannot export {what} to ONNX for batches of any size: {cause(error)}. Next: mend its forward(), "
+            f"or export it to ONNX yourself and give the file: pixelproof export FILE.onnx"
+        ) from error
+    return cast(onnx.ModelProto, program.model_proto)  # type: ignore[union-attr]
+
+
+def frozen(module: nn.Module) -> nn.Module:
+    """A copy of `module` for inference: on the CPU, in float32, in evaluation mode. `module` stays as it is."""
+    return copy.deepcopy(module).to("cpu", torch.float32).eval().requires_grad_(False)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    disabled = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with (
+            warnings.catch_warnings(action="ignore"),
+            contextlib.redirect_stdout(io.StringIO()),
+            contextlib.redirect_stderr(io.StringIO()),
+        ):
+            yield
+    finally:
+        logging.disable(disabled)

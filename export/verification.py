@@ -1,0 +1,108 @@
+"""The check after every export: the bundle, run in a fresh process, against the networks it was made from."""
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixelproof.errors import ExportError
+from pixelproof.export.reference import Reference, to_levels
+from pixelproof.export.replay import BATCHES
+
+PROBABILITY_TOLERANCE = 1e-5
+LEVEL_TOLERANCE = 1
+_SUSPICION_TOLERANCE = LEVEL_TOLERANCE / 255 + 1e-6
+
+Arrays = dict[str, NDArray[Any]]
+
+
+def verify(bundle: Path, reference: Reference) -> dict[str, Any]:
+    """Run `bundle` on the reference's images in a fresh process, and compare what it gives with `reference`.
+
+    Probabilities may differ by `PROBABILITY_TOLERANCE`, purified images by `LEVEL_TOLERANCE` levels, top-1 not at all.
+
+    Returns:
+        The figures for the manifest.
+
+    Raises:
+        ExportError: the bundle does not run, or gives something else; with the largest difference.
+    """
+    images = reference.images
+    told = _replay(bundle, images)
+    figures: dict[str, Any] = {
+        "images": len(images),
+        "batches": [*BATCHES, len(images) - sum(BATCHES)],
+        "provider": str(told["provider"]),
+        "classifier": _compare("classifier.onnx", told, "classifier", reference.bare),
+    }
+    if reference.purifier is not None:
+        figures["pipeline"] = _compare_pipeline(told, reference)
+    return figures
+
+
+def _replay(bundle: Path, images: NDArray[np.uint8]) -> Arrays:
+    with tempfile.TemporaryDirectory(prefix="pixelproof-") as folder:
+        given, results = Path(folder) / "images.npy", Path(folder) / "results.npz"
+        np.save(given, images)
+        # -P: a file in the current directory must not stand in for a module
+        command = [sys.executable, "-P", "-m", "pixelproof.export.replay", str(bundle), str(given), str(results)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            detail = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+            raise ExportError(f"the exported bundle does not run: {detail}")
+        with np.load(results, allow_pickle=False) as told:
+            return dict(told)
+
+
+def _compare(file: str, told: Arrays, part: str, expected: NDArray[np.float64]) -> dict[str, Any]:
+    probabilities = told[f"{part}.probabilities"]
+    difference = float(np.abs(probabilities - expected).max())
+    labels_differ = int((told[f"{part}.labels"] != expected.argmax(axis=1)).sum())
+    if not difference <= PROBABILITY_TOLERANCE:  # so that NaN is no pass
+        raise _differs(file, f"probabilities by up to {difference:.2g} ({PROBABILITY_TOLERANCE:g} is allowed)")
+    if labels_differ:
+        raise _differs(
+            file,
+            f"the most probable class of {labels_differ} of {len(expected)} images (probabilities {difference:.2g})",
+        )
+    return {"same_top1": len(expected), "probabilities_max_difference": difference}
+
+
+def _compare_pipeline(told: Arrays, reference: Reference) -> dict[str, Any]:
+    levels, cleaned = to_levels(reference.images), reference.cleaned
+    purified = to_levels(told["pipeline.purified"])
+    difference = np.abs(purified - np.floor(cleaned + np.float32(0.5)))
+    if not (largest := float(difference.max())) <= LEVEL_TOLERANCE:
+        raise _differs("pipeline.onnx", f"'purified' by up to {largest:g} levels ({LEVEL_TOLERANCE} is allowed)")
+    if np.array_equal(cleaned, np.floor(cleaned)):
+        cleaned = purified  # whole levels: where a tie was rounded the other way, the classifier has seen that level
+    change = np.abs(cleaned - levels).max(axis=1)
+    _compare_suspicion(told, change)
+    return {
+        **_compare("pipeline.onnx", told, "pipeline", reference.classify(cleaned)),
+        "purified_max_difference": int(largest),
+        "purified_share_different": float((difference > 0).mean()),
+        "pixels_changed": float((change > 0).mean()),
+    }
+
+
+def _compare_suspicion(told: Arrays, change: NDArray[np.float32]) -> None:
+    """`change`: what was done to each pixel, `(n, H, W)` levels."""
+    largest = change.max(axis=(1, 2))
+    suspicion, (rows, columns) = told["pipeline.suspicion"], told["pipeline.suspect"].T
+    at_suspect = np.where(rows < 0, 0, change[np.arange(len(change)), rows, columns])
+    for name, got in (("suspicion", suspicion), ("suspect", at_suspect / 255)):
+        difference = float(np.abs(got - largest / 255).max())
+        if not difference <= _SUSPICION_TOLERANCE:
+            raise _differs("pipeline.onnx", f"'{name}' by up to {difference:.2g} of the change made to the image")
+
+
+def _differs(file: str, what: str) -> ExportError:
+    return ExportError(
+        f"{file} does not compute what the original networks do; they differ in {what}. Next: see that it "
+        f"gives the same answer each time (no dropout, nothing drawn at random), and update torch and onnxruntime"
+    )

@@ -1,0 +1,110 @@
+"""`pixelproof export`: a classifier and a purifier into a bundle."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from pixelproof.errors import UsageError
+
+if TYPE_CHECKING:
+    from pixelproof.runtime import Bundle
+
+
+def export(
+    classifier: Annotated[
+        str,
+        typer.Argument(
+            metavar="CLASSIFIER",
+            help="lenet, resnet, a module:function that builds a torch.nn.Module, or an ONNX file.",
+        ),
+    ],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="BUNDLE", help="The folder. [CLASSIFIER-PURIFIER]")
+    ] = None,
+    purifier: Annotated[str, typer.Option(metavar="NAME", help="gated, median, autoencoder or none.")] = "gated",
+    weights: Annotated[Path | None, typer.Option(metavar="FILE", help="Weights for the network (safetensors).")] = None,
+    mean: Annotated[
+        str | None, typer.Option(metavar="R,G,B", help="Of one's own network: subtracted from the 0..1 image.")
+    ] = None,
+    std: Annotated[str | None, typer.Option(metavar="R,G,B", help="Then divided by.")] = None,
+    size: Annotated[str | None, typer.Option(metavar="H,W", help="Of one's own network's images, in pixels.")] = None,
+    classes: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Names of one's own network's classes, a name a line.")
+    ] = None,
+    outputs: Annotated[
+        str, typer.Option(metavar="KIND", help="What one's own network gives: logits or probabilities.")
+    ] = "logits",
+    force: Annotated[bool, typer.Option("--force", help="Replace a bundle that exists.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
+) -> None:
+    """Put a purifier before a classifier, write both as one ONNX graph, and verify it on real images."""
+    from pixelproof.export import export_bundle
+
+    target = output or Path(f"{_short(classifier)}-{purifier}")
+    console = Console(file=sys.stderr)  # this very stream: the exporter's own messages are kept off sys.stderr
+    with console.status(f"exporting {classifier}") as status:
+        bundle = export_bundle(
+            classifier,
+            target,
+            purifier=purifier,
+            size=None if size is None else _whole_numbers("--size", size),
+            class_names=None if classes is None else _lines(classes),
+            mean=None if mean is None else _numbers("--mean", mean),
+            std=None if std is None else _numbers("--std", std),
+            outputs=outputs,
+            weights=weights,
+            force=force,
+            progress=status.update,
+        )
+    if as_json:
+        summary = {"bundle": str(target), "manifest_sha256": bundle.manifest_sha256, "manifest": bundle.manifest}
+        typer.echo(json.dumps(summary, indent=2))
+    else:
+        _print(bundle)
+
+
+def _short(classifier: str) -> str:
+    """What the bundle's folder is named after: an ONNX file's stem, or the name with no separators."""
+    path = Path(classifier)
+    return path.stem if path.suffix == ".onnx" else classifier.replace(":", "-").replace("/", "-")
+
+
+def _numbers(option: str, text: str) -> list[float]:
+    try:
+        return [float(value) for value in text.split(",")]
+    except ValueError:
+        raise UsageError(f"{option} takes three numbers, R,G,B, got '{text}'. Next: {option} 0.5,0.5,0.5") from None
+
+
+def _whole_numbers(option: str, text: str) -> list[int]:
+    try:
+        return [int(value) for value in text.split(",")]
+    except ValueError:
+        raise UsageError(f"{option} takes two whole numbers, H,W, got '{text}'. Next: {option} 32,32") from None
+
+
+def _lines(path: Path) -> list[str]:
+    if not path.is_file():
+        raise UsageError(f"there is no file of class names '{path}'. Next: write one, a name a line")
+    try:
+        return path.read_text(encoding="utf-8-sig").rstrip().splitlines()
+    except UnicodeDecodeError:
+        raise UsageError(f"'{path}' is not a text file in UTF-8. Next: write the class names, a name a line") from None
+
+
+def _print(bundle: "Bundle") -> None:
+    measured = bundle.manifest["verification"]
+    figures = measured.get("pipeline", measured["classifier"])
+    levels = figures.get("purified_max_difference")
+    differences = [f"probabilities {figures['probabilities_max_difference']:.1e}"]
+    differences += [] if levels is None else [f"purified images {levels} levels"]
+    typer.echo(f"{bundle.path}: {', '.join(bundle.files)}")
+    typer.echo(
+        f"verified on {measured['images']} real images, {measured['provider']}: same class on each; "
+        f"largest differences: {', '.join(differences)}"
+    )
+    typer.echo(f"manifest SHA-256: {bundle.manifest_sha256}")
