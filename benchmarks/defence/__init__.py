@@ -1,6 +1,6 @@
 """The defence benchmark: what one-pixel attacks do to a bundle, transferred and adaptive."""
 
-from pixelproof.benchmarks.defence.measure import bench_defence, measure_bundle
+from pixelproof.benchmarks.defence.measure import bench_defence, measure_bundle, merge_results
 from pixelproof.benchmarks.defence.settings import DataChoice, Settings
 
-__all__ = ["DataChoice", "Settings", "bench_defence", "measure_bundle"]
+__all__ = ["DataChoice", "Settings", "bench_defence", "measure_bundle", "merge_results"]

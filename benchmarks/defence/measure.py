@@ -1,7 +1,7 @@
 """A bundle's rows of the defence table: transfer and adaptive attacks on the first N images that it gets right."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -180,10 +180,20 @@ def bench_defence(
         ),
         rows=tuple(part.row for part in parts),
         gallery=tuple(example for part in parts for example in part.gallery),
-        positions=_distinct_positions(parts),
+        positions=_distinct(position for part in parts for position in part.positions),
     )
 
 
-def _distinct_positions(parts: Sequence[BundleResults]) -> tuple[Positions, ...]:
+def merge_results(results: Sequence[DefenceResults]) -> DefenceResults:
+    """Measurements of one command as one, under the last one's date and conditions."""
+    return replace(
+        results[-1],
+        rows=tuple(row for each in results for row in each.rows),
+        gallery=tuple(example for each in results for example in each.gallery),
+        positions=_distinct(position for each in results for position in each.positions),
+    )
+
+
+def _distinct(positions: Iterable[Positions]) -> tuple[Positions, ...]:
     """Each map once: the transfer attack is the same for all purifiers of a classifier."""
-    return tuple(dict.fromkeys(position for part in parts for position in part.positions))
+    return tuple(dict.fromkeys(positions))

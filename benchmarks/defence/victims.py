@@ -56,7 +56,7 @@ def purified_pipeline(pipeline: Pipeline, classifier: Pipeline) -> Victim:
     passes = None if purifier is None or not hasattr(purifier, "passes") else _passes(purifier)
     predict: Predict = pipeline.predict
     if passes is not None:
-        predict = Distinct(pipeline.purify, classifier.predict, batch_size=BATCH_SIZE)
+        predict = Distinct(pipeline.purify, classifier.predict)
     known = purifier is not None and module is not None
     order = gradient_order(_Logits(purifier, module)) if known else sweep_order(predict)
     return Victim(predict, order, passes, identity)

@@ -11,9 +11,11 @@ from pixelproof.commands.bench import bench
 from pixelproof.commands.bench_defense import defense
 from pixelproof.commands.classify import classify
 from pixelproof.commands.data import data
+from pixelproof.commands.demo import demo
 from pixelproof.commands.doctor import doctor
 from pixelproof.commands.export import export
 from pixelproof.commands.inspect import inspect
+from pixelproof.commands.report import report
 from pixelproof.commands.train import train
 from pixelproof.errors import PixelproofError
 
@@ -42,6 +44,7 @@ def _options(
     """Options that stand before the subcommand."""
 
 
+app.command(name="demo")(demo)
 app.add_typer(data, name="data")
 app.add_typer(bench, name="bench")
 app.command(name="train")(train)
@@ -50,6 +53,7 @@ app.command(name="classify")(classify)
 app.command(name="attack")(attack)
 bench.command(name="defense")(defense)
 app.command(name="inspect")(inspect)
+app.command(name="report")(report)
 app.command(name="doctor")(doctor)
 
 

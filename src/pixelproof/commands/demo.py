@@ -1,0 +1,91 @@
+"""`pixelproof demo`: the whole job on the shipped models and images."""
+
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pixelproof.errors import Interrupted
+
+if TYPE_CHECKING:
+    from pixelproof.benchmarks.formats import DefenceResults
+
+# (classifier, purifiers, images to attack): what two cores do in a few minutes
+STAGES = (("lenet", ("median", "autoencoder", "gated"), 40), ("resnet", ("gated",), 6))
+TIMED = "resnet-gated"
+
+
+def demo(
+    output: Annotated[Path, typer.Option("-o", "--output", help="The report.")] = Path("report.html"),
+    folder: Annotated[Path, typer.Option(help="Where bundles and results go.")] = Path("runs/demo"),
+) -> None:
+    """Export, attack, defend and time the shipped networks on the shipped images, and write the report."""
+    command = shlex.join(["pixelproof", *sys.argv[1:]])
+    try:
+        _run(output, folder, command)
+    except KeyboardInterrupt:
+        raise Interrupted(f"stopped; what is done is kept in '{folder}'. Next: the same command goes on") from None
+
+
+def _run(output: Path, folder: Path, command: str) -> None:
+    from pixelproof.benchmarks.latency_bundle import bench_latency
+    from pixelproof.benchmarks.layout import print_table
+    from pixelproof.benchmarks.report import write_report
+    from pixelproof.benchmarks.results_file import write_results
+    from pixelproof.benchmarks.tables import defence_layout, latency_layout
+    from pixelproof.commands.progress import stages
+
+    typer.echo("1/4 export: purifier and classifier as one graph, compared with PyTorch in a fresh process", err=True)
+    bundles = _export(folder / "bundles")
+    typer.echo("2/4 attack and defend: one pixel, transferred and adaptive", err=True)
+    defence = _defend(bundles, folder, command)
+    typer.echo("3/4 latency: interleaved rounds", err=True)
+    with stages() as progress:
+        latency = bench_latency(
+            folder / "bundles" / TIMED, batches=(1, 64), rounds=20, command=command, progress=progress
+        )
+    typer.echo("4/4 report", err=True)
+    results = {folder / "defense.json": defence, folder / "latency.json": latency}
+    for path, measured in results.items():
+        write_results(path, measured)
+    write_report(list(results), output)
+    print_table(defence_layout(defence.rows))
+    print_table(latency_layout(latency))
+    typer.echo(f"report: {output.resolve()}")
+
+
+def _export(folder: Path) -> Sequence[tuple[Path, int]]:
+    from pixelproof.export import export_bundle
+
+    bundles = []
+    for classifier, purifiers, images in STAGES:
+        for purifier in purifiers:
+            target = folder / f"{classifier}-{purifier}"
+            typer.echo(f"  {target.name}", err=True)
+            export_bundle(classifier, target, purifier=purifier, force=True)
+            bundles.append((target, images))
+    return bundles
+
+
+def _defend(bundles: Sequence[tuple[Path, int]], folder: Path, command: str) -> "DefenceResults":
+    from pixelproof.benchmarks.defence import DataChoice, Settings, bench_defence, merge_results
+    from pixelproof.commands.progress import stages
+
+    choice = DataChoice.sample()
+    with stages() as progress:
+        return merge_results(
+            [
+                bench_defence(
+                    [bundle],
+                    choice,
+                    Settings(images=images),
+                    folder=folder / "records",
+                    command=command,
+                    report=lambda stage, done: progress(stage, done.finished, done.images),
+                )
+                for bundle, images in bundles
+            ]
+        )
