@@ -73,7 +73,7 @@ def _open(setting: Setting, stack: ExitStack) -> tuple[dict[Contender, Way], lis
         try:
             ways[stack.enter_context(way(setting))] = way
         except Absent as reason:
-            notes.append(f"not timed: {way.__name__.replace('_', ' ')}, because {reason}")
+            notes.append(f"Not timed: {way.__name__.replace('_', ' ')}, because {reason}")
     return ways, notes
 
 
@@ -101,13 +101,13 @@ def _cautions(rows: Sequence[LatencyRow]) -> list[str]:
     """What a reader of the figures has to know of how they came about."""
     cautions = []
     if idle_threads_spin():
-        cautions.append("PyTorch was loaded without OMP_WAIT_POLICY=passive: its idle threads slow whatever runs next")
+        cautions.append("PyTorch was loaded without OMP_WAIT_POLICY=passive: its idle threads slow whatever runs next.")
     unsteady = [row for row in rows if row.variation > STEADY]
     if unsteady:
         worst = max(unsteady, key=lambda row: row.variation)
         cautions.append(
-            f"times vary by more than {STEADY:.0%} (coefficient of variation) in {len(unsteady)} of {len(rows)} rows, "
-            f"most in '{worst.name}' at batch {worst.batch} ({worst.variation:.0%}): something else was running; trust "
-            "medians and their ratios more than p99"
+            f"Times vary by more than {STEADY * 100:.0f} % (coefficient of variation) in {len(unsteady)} of "
+            f"{len(rows)} rows, most in '{worst.name}' at batch {worst.batch} ({worst.variation * 100:.0f} %): something "
+            "else was running; trust medians and their ratios more than p99."
         )
     return cautions

@@ -34,6 +34,8 @@ class Table:
     caption: str
     headings: tuple[str, ...]
     names: int
+    group: int
+    """The column whose change starts a new group of rows."""
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = ()
 
@@ -66,7 +68,9 @@ def rich_table(table: Table) -> "RichTable":
     drawn.add_column(Text("\n".join(table.headings[: table.names])))
     for heading in table.headings[table.names :]:
         drawn.add_column(Text(heading.replace(" ", "\n")), justify="right")
-    for row in table.rows:
+    for number, row in enumerate(table.rows):
+        if number and row.cells[table.group].text != table.rows[number - 1].cells[table.group].text:
+            drawn.add_section()
         drawn.add_row(names(row), *map(figure, row.cells[table.names :]), style="italic" if row.reported else "")
     return drawn
 

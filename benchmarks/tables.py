@@ -94,7 +94,7 @@ def defence_layout(rows: Sequence[DefenceRow]) -> Table:
         lines += [_defence_row(row) for row in ours]
         lines += [_paper_row(row) for row in ours if row.paper][:1]
     notes = (*_DEFENCE_NOTES, *([_PAPER_NOTE] if any(row.paper for row in rows) else []))
-    return Table("One-pixel attacks and the defence", _DEFENCE_HEADINGS, 3, tuple(lines), notes)
+    return Table("One-pixel attacks and the defence", _DEFENCE_HEADINGS, 3, 0, tuple(lines), notes)
 
 
 def latency_layout(results: LatencyResults) -> Table:
@@ -103,7 +103,7 @@ def latency_layout(results: LatencyResults) -> Table:
     height, width = results.image_size
     caption = f"Latency: {results.subject}, images of {height}x{width}, {results.conditions.cpu}"
     notes = (*_LATENCY_NOTES, _providers(results.rows), *results.notes)
-    return Table(caption, _LATENCY_HEADINGS, 1, rows, notes)
+    return Table(caption, _LATENCY_HEADINGS, 1, 1, rows, notes)
 
 
 def percent(share: float | None) -> str:

@@ -19,7 +19,7 @@ def latency(
     batch: Annotated[str, typer.Option(help="Images a call; several sizes separated by commas.")] = "1,8,64",
     rounds: Annotated[int, typer.Option(min=1, help="How often each row is timed at each batch size.")] = 100,
     threads: Annotated[
-        int | None, typer.Option(min=1, help="CPU threads a call may use; one a core where not given.")
+        int | None, typer.Option(min=1, help="CPU threads a call may use.", show_default="one a core")
     ] = None,
     backend: Annotated[str, typer.Option(help="auto or cpu.")] = "auto",
     output: Annotated[

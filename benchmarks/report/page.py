@@ -1,0 +1,75 @@
+"""The page: result files to sections, sections to HTML."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pixelproof.benchmarks.conditions import now
+from pixelproof.benchmarks.formats import DefenceResults, LatencyResults, Results
+from pixelproof.benchmarks.layout import Table
+from pixelproof.benchmarks.report.gallery import gallery
+from pixelproof.benchmarks.report.headline import headlines
+from pixelproof.benchmarks.report.heatmap import heat_maps
+from pixelproof.benchmarks.results_file import read_results
+from pixelproof.benchmarks.tables import defence_layout, describe, latency_layout
+from pixelproof.errors import UsageError, missing_extra
+from pixelproof.files import write_text
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+_TEMPLATES = Path(__file__).parent.parent / "templates"
+
+
+def write_report(paths: Sequence[Path], target: Path) -> None:
+    """Write the report on the result files `paths` to `target`, whole or not at all.
+
+    Raises `UsageError` for anything that is no result file, or a target that is one of them or a folder;
+    `PixelproofError` where jinja2 is not installed.
+    """
+    if target.is_dir():
+        raise UsageError(f"'{target}' is a folder. Next: pixelproof report RESULTS -o {target / 'report.html'}")
+    if target.resolve() in {path.resolve() for path in paths}:
+        raise UsageError(f"'{target}' is one of the results. Next: pixelproof report RESULTS -o report.html")
+    write_text(target, render_report([read_results(path) for path in paths]))
+
+
+def render_report(results: Sequence[Results]) -> str:
+    """One HTML page on `results`, which refers to nothing outside itself."""
+    defences = [one for one in results if isinstance(one, DefenceResults)]
+    latencies = [one for one in results if isinstance(one, LatencyResults)]
+    heads = headlines(defences, latencies)
+    return _template().render(
+        created=now(),
+        headlines=heads,
+        tables=_tables(defences, latencies),
+        gallery=gallery(defences, {(head.row.classifier, head.row.purifier) for head in heads}),
+        maps=heat_maps(defences),
+        conditions=[(_title(one), describe(one.conditions) | {"measured": one.created}) for one in results],
+    )
+
+
+def _template() -> "Template":
+    try:
+        from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    except ModuleNotFoundError:
+        raise missing_extra("jinja2", "report", "writing a report") from None
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html")
+
+
+def _tables(defences: Sequence[DefenceResults], latencies: Sequence[LatencyResults]) -> dict[str, list[Table]]:
+    rows = [row for results in defences for row in results.rows]
+    return {"defence": [defence_layout(rows)] if rows else [], "latency": [latency_layout(one) for one in latencies]}
+
+
+def _title(results: Results) -> str:
+    if isinstance(results, LatencyResults):
+        return f"Latency of {results.subject}"
+    return f"Attacks on {', '.join(dict.fromkeys(row.classifier for row in results.rows))}"

@@ -1,0 +1,17 @@
+"""`pixelproof report`: benchmark results as one HTML page."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def report(
+    results: Annotated[list[Path], typer.Argument(metavar="RESULTS", help="JSON files of pixelproof bench.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The HTML file.")] = Path("report.html"),
+) -> None:
+    """Write the tables, attacked images and maps of benchmark results as one HTML file that needs nothing else."""
+    from pixelproof.benchmarks.report import write_report
+
+    write_report(results, output)
+    typer.echo(output)

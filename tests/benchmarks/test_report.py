@@ -1,0 +1,189 @@
+"""The report: one page with every figure in it, which refers to nothing outside itself."""
+
+import base64
+import dataclasses
+import re
+import sys
+from html.parser import HTMLParser
+
+import pytest
+
+from pixelproof.benchmarks.formats import Positions, Prediction, Share
+from pixelproof.benchmarks.report import render_report, write_report
+from pixelproof.benchmarks.report.headline import headlines
+from pixelproof.benchmarks.report.heatmap import heat_maps
+from pixelproof.benchmarks.results_file import write_results
+from pixelproof.errors import PixelproofError, UsageError
+
+_VOID = {"meta", "link", "img"}
+
+
+class Page(HTMLParser):
+    """The page's text and elements; fails where tags are not closed in order."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.text, self.elements, self.open = "", [], []
+        self.feed(html)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag not in _VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data if self.open[-1:] != ["style"] else ""
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+@pytest.fixture
+def page(defence, latency):
+    return Page(render_report([defence, latency]))
+
+
+def test_nothing_outside_the_page_is_referred_to(defence, latency):
+    html = render_report([defence, latency])
+    page = Page(html)
+    sources = [value for _, held in page.elements for name, value in held.items() if name in ("src", "href")]
+    assert sources
+    assert all(source.startswith("data:") for source in sources)
+    assert not re.search(r"https?://|url\(|@import|<script", html)
+
+
+@pytest.mark.parametrize(
+    "figure",
+    [
+        *("63.4 %", "60.4–66.3", "1.2 %", "98.1 %", "0.5 %", "21.0 %", "31 / 8,192", "9,000 / 16,384", "0.052"),
+        *("61.2 %", "21.7 %", "64.5 %", "19.2 %", "the paper's"),
+        *("ONNX, fused graph", "0.412", "0.433", "0.510", "3.10", "2,427", "times vary by more than 5%"),
+        *("62.0 %", "90.5 %", "cat, image 17"),
+        *("AMD EPYC 9V74", "onnxruntime 1.32.0", "pixelproof bench defense lenet-gated", "2026-01-31T12:05:00"),
+    ],
+)
+def test_every_figure_is_in_the_page(figure, page):
+    assert figure in page.text
+
+
+def test_images_are_inline_and_described(page, defence):
+    images = page.all("img")
+    assert len(images) == 3 * len(defence.gallery)
+    assert base64.b64decode(images[0]["src"].removeprefix("data:image/png;base64,")) == defence.gallery[0].original
+    assert images[1]["alt"] == "changed at row 2 column 5"
+    assert all(image["alt"] for image in images)
+
+
+def test_the_changed_pixel_is_ringed_where_it_is_and_only_once_changed(page, defence):
+    centres = [(float(held["cx"]), float(held["cy"])) for held in page.all("circle")]
+    assert set(centres) == {(5.5, 2.5)}
+    assert len(centres) == 2 * 2 * len(defence.gallery)  # halo and ring, on the attacked and the purified image
+
+
+def test_a_right_and_a_wrong_answer_are_told_apart_in_words(page):
+    assert re.search(r"✗\s+dog\s+62\.0 %\s*, wrong", page.text)
+    assert re.search(r"✓\s+cat\s+90\.5 %\s*, right", page.text)
+
+
+def test_the_map_has_a_spot_where_attacks_succeeded(page):
+    (spot,) = page.all("rect")
+    assert (spot["x"], spot["y"], spot["fill-opacity"]) == ("5", "2", "1.00")
+    assert "row 2, column 5: 7" in page.text
+
+
+def test_tables_have_captions_and_scoped_headings(page):
+    assert len(page.all("caption")) == len(page.all("table")) == 2
+    assert all(held.get("scope") in ("row", "col") for held in page.all("th"))
+
+
+def test_what_files_say_is_text_and_never_markup(defence):
+    evil = "<script>alert(1)</script>"
+    row = dataclasses.replace(defence.rows[0], classifier=evil)
+    shown = dataclasses.replace(defence.gallery[0], label=evil, after=Prediction('"><img src=x>', 0.5))
+    conditions = dataclasses.replace(defence.conditions, command=evil)
+    html = render_report([dataclasses.replace(defence, rows=(row,), gallery=(shown,), conditions=conditions)])
+    assert evil not in html
+    assert "<img src=x>" not in html
+    assert evil in Page(html).text
+
+
+def test_either_kind_of_results_will_do(defence, latency):
+    assert "Latency" not in Page(render_report([defence])).text
+    text = Page(render_report([latency])).text
+    assert "ONNX, fused graph" in text
+    assert "Attacked images" not in text
+
+
+def test_results_without_a_success_are_shown(defence):
+    nothing = Share(0, 0)
+    row = dataclasses.replace(defence.rows[0], attack_success=nothing, defence_rate=nothing, paper=None)
+    empty = dataclasses.replace(defence.positions[0], counts=((0,) * 8,) * 8)
+    page = Page(render_report([dataclasses.replace(defence, rows=(row,), gallery=(), positions=(empty,))]))
+    assert "No attack succeeded." in page.text
+    assert "the paper: not reported" in page.text
+
+
+def test_the_headline_takes_the_default_purifier_and_the_most_images(defence, latency):
+    gated = defence.rows[0]
+    other = dataclasses.replace(gated, purifier="median", n=5000)
+    small = dataclasses.replace(gated, method="de", n=30)
+    (head,) = headlines([dataclasses.replace(defence, rows=(other, small, gated))], [latency])
+    assert head.row == gated
+    assert [tile.figure for tile in head.tiles] == ["98.1 %", "0.5 %", "21.0 %", "3.10 ×"]
+    assert [tile.beside for tile in head.tiles] == [
+        "the paper: 64.5 %",
+        "the paper: 19.2 %",
+        "no purifier: 63.4 %",
+        "0.412 ms for 1 image",
+    ]
+    assert [bar.text for bar in head.bars] == ["63.4 %", "1.2 %", "21.0 %"]
+
+
+def test_the_time_of_another_bundle_is_not_in_the_headline(defence, latency):
+    (head,) = headlines([defence], [dataclasses.replace(latency, purifier="median")])
+    assert len(head.tiles) == 3
+
+
+def test_the_middle_quarter_is_counted(defence):
+    counts = [[0] * 4 for _ in range(4)]
+    counts[1][1], counts[2][2], counts[0][1], counts[3][3] = 3, 2, 4, 1
+    positions = Positions("lenet", None, "transfer", (4, 4), tuple(map(tuple, counts)))
+    (one,) = heat_maps([dataclasses.replace(defence, positions=(positions,))])
+    assert one.summary == "10 pixels of successful attacks, 50.0 % of them in the middle quarter."
+
+
+def test_what_came_twice_is_shown_once(defence):
+    assert len(heat_maps([defence, defence])) == 1
+    assert len(Page(render_report([defence, defence])).all("img")) == 6
+
+
+def test_the_target_is_written_whole_or_not_at_all(defence, tmp_path):
+    write_results(tmp_path / "results.json", defence)
+    (tmp_path / "broken.json").write_text("{")
+    with pytest.raises(UsageError, match=r"broken.json' is no JSON"):
+        write_report([tmp_path / "results.json", tmp_path / "broken.json"], tmp_path / "report.html")
+    assert not (tmp_path / "report.html").exists()
+    write_report([tmp_path / "results.json"], tmp_path / "new" / "report.html")
+    assert (tmp_path / "new" / "report.html").read_text().startswith("<!doctype html>")
+
+
+def test_results_and_folders_are_not_overwritten(defence, tmp_path):
+    write_results(tmp_path / "results.json", defence)
+    with pytest.raises(UsageError, match="is one of the results"):
+        write_report([tmp_path / "results.json"], tmp_path / "." / "results.json")
+    with pytest.raises(UsageError, match="is a folder"):
+        write_report([tmp_path / "results.json"], tmp_path)
+
+
+def test_a_missing_jinja2_is_told_with_the_pip_command(defence, monkeypatch):
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    with pytest.raises(PixelproofError, match=r"needs jinja2, .* pip install 'pixelproof\[report\]'"):
+        render_report([defence])

@@ -1,0 +1,49 @@
+"""`pixelproof report` as it is typed."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from pixelproof.cli import app
+from pixelproof.errors import UsageError
+
+LATENCY = {
+    "kind": "latency",
+    "format_version": 1,
+    "created": "2026-01-31T12:00:00+00:00",
+    "conditions": {
+        "provider": "CPUExecutionProvider",
+        "cpu": "AMD EPYC",
+        "cores": 2,
+        "threads": 1,
+        "versions": {},
+        "seed": None,
+        "data": "sample",
+        "command": "pixelproof bench latency bundle",
+    },
+    "classifier": "lenet",
+    "purifier": None,
+    "precision": "fp32",
+    "image_size": [32, 32],
+    "rows": [],
+    "notes": [],
+}
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["report", *map(str, arguments)], catch_exceptions=False)
+
+
+def test_the_page_is_written_and_its_path_printed(tmp_path):
+    (tmp_path / "latency.json").write_text(json.dumps(LATENCY))
+    result = run(tmp_path / "latency.json", "-o", tmp_path / "report.html")
+    assert result.stdout.strip() == str(tmp_path / "report.html")
+    assert "pixelproof bench latency bundle" in (tmp_path / "report.html").read_text()
+
+
+def test_results_of_another_kind_are_refused(tmp_path):
+    (tmp_path / "other.json").write_text(json.dumps(LATENCY | {"kind": "latencies"}))
+    with pytest.raises(UsageError, match="did you mean 'latency'"):
+        run(tmp_path / "other.json", "-o", tmp_path / "report.html")
+    assert not (tmp_path / "report.html").exists()
