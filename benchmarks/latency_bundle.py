@@ -107,7 +107,7 @@ def _cautions(rows: Sequence[LatencyRow]) -> list[str]:
         worst = max(unsteady, key=lambda row: row.variation)
         cautions.append(
             f"Times vary by more than {STEADY * 100:.0f} % (coefficient of variation) in {len(unsteady)} of "
-            f"{len(rows)} rows, most in '{worst.name}' at batch {worst.batch} ({worst.variation * 100:.0f} %): something "
-            "else was running; trust medians and their ratios more than p99."
+            f"{len(rows)} rows, most in '{worst.name}' at batch {worst.batch} ({worst.variation * 100:.0f} %): "
+            "something else was running; trust medians and their ratios more than p99."
         )
     return cautions
