@@ -48,10 +48,10 @@ def _run(output: Path, folder: Path, command: str) -> None:
             folder / "bundles" / TIMED, batches=(1, 64), rounds=20, command=command, progress=progress
         )
     typer.echo("4/4 report", err=True)
-    results = {folder / "defense.json": defence, folder / "latency.json": latency}
-    for path, measured in results.items():
-        write_results(path, measured)
-    write_report(list(results), output)
+    files = [folder / "defense.json", folder / "latency.json"]
+    write_results(files[0], defence)
+    write_results(files[1], latency)
+    write_report(files, output)
     print_table(defence_layout(defence.rows))
     print_table(latency_layout(latency))
     typer.echo(f"report: {output.resolve()}")
