@@ -1,0 +1,140 @@
+"""`pixelproof train` on a tiny data set, and what it answers to bad requests."""
+
+import json
+import resource
+import signal
+from pathlib import Path
+
+import pytest
+
+from pixelproof.models import data
+from pixelproof.models.data import sample
+from pixelproof.models.training import RECIPES, Recipe
+
+
+@pytest.fixture
+def tiny_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sample as the whole data set, and three epochs of 12 steps for LeNet."""
+    splits = {"train": sample(), "test": sample().take(slice(40))}
+    monkeypatch.setattr(data, "load_cifar10", lambda split, root: splits[split])
+    monkeypatch.setattr(data, "data_sha256", lambda root: {"test_batch.bin": "0" * 64})
+    recipe = Recipe(epochs=3, batch_size=16, optimiser="adamw", peak_rate=3e-3, averaging=0.9)
+    monkeypatch.setitem(RECIPES, "lenet", recipe)
+
+
+def last_line(err: str) -> str:
+    return err.splitlines()[-1]
+
+
+def test_it_writes_weights_with_their_provenance(tiny_data: None, run_cli, monkeypatch, tmp_path: Path):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run_cli("train", "lenet", "--seed", "4", "--epochs", "2", "--device", "cpu")
+    assert code == 0
+    record = json.loads(Path("runs/lenet/lenet.json").read_text())
+    accuracy = record["figures"]["accuracy"]
+    assert out == f"runs/lenet/lenet.safetensors: accuracy {accuracy:.4f} on 40 test images\n"
+    assert "lenet epoch 2: loss " in err
+    assert record["command"] == "pixelproof train lenet --seed 4 --epochs 2"
+    assert record["data_sha256"] == {"test_batch.bin": "0" * 64}
+    names = ["checkpoint.safetensors", "lenet.json", "lenet.safetensors", "log.jsonl"]
+    assert sorted(path.name for path in Path("runs/lenet").iterdir()) == names
+
+
+def test_run_and_output_go_where_they_are_told(tiny_data: None, run_cli, tmp_path: Path):
+    run, output = tmp_path / "run", tmp_path / "new" / "own.safetensors"
+    assert run_cli("train", "lenet", "--run", run, "-o", output, "--epochs", "1").code == 0
+    assert sorted(path.name for path in run.iterdir()) == ["checkpoint.safetensors", "log.jsonl"]
+    assert sorted(path.name for path in output.parent.iterdir()) == ["own.json", "own.safetensors"]
+
+
+def test_ctrl_c_says_what_is_kept_and_the_same_command_goes_on(tiny_data: None, run_cli, tmp_path: Path):
+    log = tmp_path / "run" / "log.jsonl"
+
+    def press_ctrl_c_when_an_epoch_is_logged(*_: object) -> None:
+        if log.is_file() and log.read_text():
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.raise_signal(signal.SIGINT)
+
+    before = signal.signal(signal.SIGALRM, press_ctrl_c_when_an_epoch_is_logged)
+    signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+    try:
+        code, out, err = run_cli("train", "lenet", "--run", tmp_path / "run", "--epochs", "500")
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert (code, out) == (1, "")
+    kept = len(log.read_text().splitlines())
+    assert last_line(err) == (
+        f"error: stopped training lenet; {kept} of 500 epochs are done and kept in '{tmp_path / 'run'}'. "
+        "Next: the same command goes on from there"
+    )
+    assert not list((tmp_path / "run").glob("lenet*"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["lnet"], 2, "unknown trainable network 'lnet'; did you mean 'lenet'?"),
+        (["median"], 2, "'median'; there are: autoencoder, gated, lenet, resnet."),
+        (["lenet", "--device", "gpu"], 2, "unknown device 'gpu'"),
+        (["lenet", "--output", "lenet.json"], 2, "weights are written as .safetensors, and 'lenet.json' is none"),
+        (["lenet", "--epochs", "0"], 2, "--epochs"),
+        (["lenet", "--seed", "-1"], 2, "--seed"),
+    ],
+)
+def test_bad_requests_are_refused(arguments, code: int, message: str, tiny_data: None, run_cli, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    outcome = run_cli("train", *arguments)
+    assert (outcome.code, outcome.out) == (code, "")
+    assert message in outcome.err
+    assert "Traceback" not in outcome.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_missing_and_truncated_data_are_one_line(run_cli, monkeypatch, tmp_path: Path):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run_cli("train", "lenet", "--data", tmp_path)
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert "--data" in err
+    assert "Next: pixelproof data fetch" in err
+    names = [f"data_batch_{number}.bin" for number in range(1, 6)]
+    for name in names:
+        (tmp_path / name).write_bytes(bytes(1000))
+    code, out, err = run_cli("train", "lenet", "--data", tmp_path)
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert "data_batch_1.bin' is truncated" in err
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
+
+
+def test_a_gpu_that_is_not_there_is_named(tiny_data: None, run_cli, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    code, out, err = run_cli("train", "lenet", "--device", "cuda")
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert "PyTorch finds no GPU here. Next: pixelproof doctor" in err
+
+
+def test_a_full_disk_is_one_line(tiny_data: None, run_cli, tmp_path: Path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        code, out, err = run_cli("train", "lenet", "--run", tmp_path / "run")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (code, out) == (1, "")
+    assert last_line(err) == "error: File too large. Next: check the disk and the folder's permissions"
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["log.jsonl"]
+
+
+def test_a_run_folder_that_cannot_be_made_is_named_before_training(tiny_data: None, run_cli, tmp_path: Path):
+    (tmp_path / "file").write_text("in the way")
+    code, out, err = run_cli("train", "lenet", "--run", tmp_path / "file" / "run")
+    assert (code, out) == (1, "")
+    assert "'" + str(tmp_path / "file") in last_line(err)
+    assert "epoch" not in err
+
+
+def test_a_damaged_checkpoint_is_named(tiny_data: None, run_cli, tmp_path: Path):
+    (tmp_path / "checkpoint.safetensors").write_bytes(b"no checkpoint")
+    code, _, err = run_cli("train", "lenet", "--run", tmp_path)
+    assert code == 1
+    assert last_line(err).startswith(f"error: the checkpoint '{tmp_path / 'checkpoint.safetensors'}' is damaged")

@@ -1,0 +1,81 @@
+"""The loop's parts: schedule, weight decay, averaging, and the figures of an evaluation."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from pixelproof.models.data import ImageSet
+from pixelproof.models.training import Recipe
+from pixelproof.models.training.loop import Loop, evaluate, make_optimiser, one_cycle
+from pixelproof.models.training.run import make_task, to_tensors
+
+
+def test_the_rate_rises_to_its_peak_and_falls_to_zero():
+    assert [one_cycle(done, 0.2) for done in (0, 0.1, 0.2, 0.6, 1)] == pytest.approx([0, 0.5, 1, 0.5, 0])
+    assert one_cycle(0, 0) == 1
+
+
+def test_every_step_takes_the_schedules_rate(tiny_set: ImageSet, short_recipes: dict[str, Recipe]):
+    recipe = replace(short_recipes["lenet"], epochs=2, warmup=0.25, peak_rate=1e-3)
+    loop = Loop(make_task("lenet", recipe, "cpu"), recipe, *to_tensors(tiny_set, "cpu"), seed=0)
+    rates = []
+    loop.optimiser.register_step_pre_hook(
+        lambda optimiser, *_: rates.append([group["lr"] for group in optimiser.param_groups])
+    )
+    for _ in loop.epochs(lambda *_: None):
+        pass
+    assert len(rates) == 2 * 16
+    rising = [1e-3 * step / 8 for step in range(8)]
+    falling = [1e-3 * (1 - step / 24) for step in range(24)]
+    assert [first for first, _ in rates] == pytest.approx(rising + falling)
+    assert all(first == second for first, second in rates)
+
+
+@pytest.mark.parametrize("kind", ["sgd", "adamw"])
+def test_weights_decay_and_biases_do_not(kind: str):
+    module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4, 2))
+    optimiser = make_optimiser(module, Recipe(epochs=1, optimiser=kind, weight_decay=0.01))
+    decay = {id(p): group["weight_decay"] for group in optimiser.param_groups for p in group["params"]}
+    expected = {
+        "0.weight": 0.01, "0.bias": 0, "1.weight": 0, "1.bias": 0, "3.weight": 0.01, "3.bias": 0,
+    }  # fmt: skip
+    assert {name: decay[id(parameter)] for name, parameter in module.named_parameters()} == expected
+
+
+def test_the_average_follows_every_step(tiny_set: ImageSet, short_recipes: dict[str, Recipe]):
+    recipe = replace(short_recipes["lenet"], epochs=1, averaging=0.75)
+    loop = Loop(make_task("lenet", recipe, "cpu"), recipe, *to_tensors(tiny_set, "cpu"), seed=0)
+    parameter = next(loop.task.module.parameters())
+    expected = parameter.detach().clone()
+
+    def follow(*_: object) -> None:
+        nonlocal expected
+        expected = 0.75 * expected + 0.25 * parameter.detach()
+
+    loop.optimiser.register_step_post_hook(follow)
+    list(loop.epochs(lambda *_: None))
+    torch.testing.assert_close(next(loop.average.parameters()), expected)
+    assert not torch.equal(parameter, expected)
+
+
+class Brightness:
+    """A task whose figures are known: an image's largest value, and its label."""
+
+    module = nn.Identity()
+
+    def loss(self, images: Tensor, labels: Tensor, generator: torch.Generator, done: float) -> Tensor:
+        raise NotImplementedError
+
+    def score(self, module: nn.Module, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        return {"largest": images.amax((1, 2, 3)).float(), "label": labels.float()}
+
+
+def test_figures_are_means_over_all_images():
+    images = torch.randint(0, 256, (1203, 3, 2, 2), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    labels = torch.arange(1203)
+    module = nn.Dropout().train()
+    figures = evaluate(Brightness(), module, images, labels)
+    assert figures == pytest.approx({"largest": images.flatten(1).max(1).values.double().mean().item(), "label": 601})
+    assert not module.training

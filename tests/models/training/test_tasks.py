@@ -1,0 +1,98 @@
+"""What networks learn: each kind's loss falls within a few steps, and its figures say what they are called."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from pixelproof.models import build_purifier
+from pixelproof.models.data import ImageSet
+from pixelproof.models.purifiers.gated import Gated
+from pixelproof.models.training import Recipe, train
+from pixelproof.models.training.tasks import BlindPrediction, Classification, Reconstruction
+
+
+@pytest.mark.parametrize(
+    ("name", "factor", "figures"),
+    [
+        ("lenet", 0.97, {"accuracy"}),
+        ("autoencoder", 0.5, {"mean_error", "mean_error_corrupted"}),
+        ("gated", 0.9, {"mean_error", "replaced_clean", "replaced_corrupted"}),
+    ],
+)
+def test_the_loss_falls(
+    name: str, factor: float, figures: set[str], tiny_set: ImageSet, short_recipes: dict[str, Recipe], tmp_path: Path
+):
+    entries = []
+    record = train(
+        name,
+        tiny_set,
+        tiny_set.take(slice(50)),
+        output=tmp_path / "weights.safetensors",
+        run=tmp_path / "run",
+        on_epoch=entries.append,
+    )
+    assert entries[-1]["loss"] < factor * entries[0]["loss"]
+    assert record["figures"].keys() == figures
+
+
+class Constant(torch.nn.Module):
+    """Answers the same whatever it is shown."""
+
+    def __init__(self, answer: torch.Tensor) -> None:
+        super().__init__()
+        self.answer = answer
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """`answer` for each image."""
+        return self.answer.expand(len(images), *self.answer.shape[1:])
+
+
+def images_of(level: int, count: int = 4) -> torch.Tensor:
+    return torch.full((count, 3, 8, 8), level, dtype=torch.uint8)
+
+
+def test_accuracy_counts_right_answers():
+    task = Classification(Constant(torch.tensor([[0.0, 2.0, 1.0]])), Recipe(epochs=1))
+    scores = task.score(task.module, images_of(5), torch.tensor([1, 1, 2, 0]))
+    assert scores["accuracy"].tolist() == [1, 1, 0, 0]
+
+
+def test_early_steps_see_smaller_images():
+    sizes = []
+    module = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
+    module.register_forward_pre_hook(lambda _, inputs: sizes.append(tuple(inputs[0].shape)))
+    task = Classification(module, Recipe(epochs=1, crop_margin=0, early_share=0.5, early_side=6))
+    labels = torch.zeros(4, dtype=torch.int64)
+    for done in (0.0, 0.49, 0.5, 1.0):
+        task.loss(images_of(200), labels, torch.Generator().manual_seed(0), done)
+    assert sizes == [(4, 3, 6, 6)] * 2 + [(4, 3, 8, 8)] * 2
+
+
+def test_a_corrupted_pixel_counts_as_often_as_asked():
+    """Everything is off by 25.5 levels, a tenth: each of 64 pixels adds 0.01, the corrupted one 20 times that."""
+    recipe = Recipe(epochs=1, corrupted_pixels=1, corrupted_weight=20)
+    task = Reconstruction(Constant(torch.full((1, 3, 8, 8), 100 + 25.5)), recipe)
+    loss = task.loss(images_of(100), torch.zeros(4), torch.Generator().manual_seed(0), 0.5)
+    assert loss.item() == pytest.approx(0.01 * (63 + 20) / 64)
+    scores = task.score(task.module, images_of(100), torch.zeros(4))
+    assert scores["mean_error"].tolist() == [25.5] * 4
+    assert scores["mean_error_corrupted"].tolist() == [25.5] * 4
+
+
+def test_an_exact_prediction_costs_its_scale_alone():
+    gated = build_purifier("gated", trained=False)
+    assert isinstance(gated, Gated)
+    gated.requires_grad_(False)
+    gated.predictor.output.weight.zero_()
+    gated.predictor.output.bias.copy_(torch.tensor([0.0, 0, 0, -20, -20, -20]))  # predicts 128, half a level
+    task = BlindPrediction(gated, Recipe(epochs=1, corrupted_pixels=2))
+    generator = torch.Generator().manual_seed(0)
+    scale = torch.tensor(0.5)
+    assert task.loss(images_of(128), torch.zeros(4), generator, 0.5) == pytest.approx(scale.log())
+    brighter = task.loss(images_of(138), torch.zeros(4), generator, 0.5)  # off by 10 on the first of three axes
+    assert brighter == pytest.approx(scale.log() + 10 / scale / 3)
+    scores = task.score(gated, images_of(128), torch.zeros(4))
+    assert scores["mean_error"].tolist() == [0] * 4
+    assert scores["replaced_clean"].tolist() == [0] * 4
+    assert scores["replaced_corrupted"].tolist() == [1] * 4
