@@ -2,11 +2,14 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # small networks: more threads of PyTorch only wait for one another
 
 CLIP, FACTORS = 200, [[4, 0, -4], [0, 2, 0], [-1, 0, 1]]
 """The stand-in purifier takes values above CLIP down to it; the classifier multiplies the channels' means."""
@@ -93,8 +96,7 @@ def _write(folder: Path, files: dict[str, bytes], manifest: dict[str, Any]) -> P
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
     entries = {
-        name: {"sha256": hashlib.sha256(content).hexdigest(), "nbytes": len(content)}
-        for name, content in files.items()
+        name: {"sha256": hashlib.sha256(content).hexdigest(), "nbytes": len(content)} for name, content in files.items()
     }
     (folder / "bundle.json").write_text(json.dumps({"files": entries} | manifest))
     return folder
@@ -125,3 +127,17 @@ def _manifest(size: tuple[int, int], purifier: str | None) -> dict[str, Any]:
         "versions": {"python": "3.11.0", "onnx": "1.19.0"},
         "verification": {"images": 200, "probabilities_max_difference": 1e-7},
     }
+
+
+@pytest.fixture(scope="session")
+def lenet_gated_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle as `pixelproof export` writes it: LeNet behind the gated purifier, random weights, always the same."""
+    torch = pytest.importorskip("torch")
+    from pixelproof.export import export_bundle
+    from pixelproof.models import CIFAR10_CLASSES, build_classifier, build_purifier
+
+    torch.manual_seed(0)
+    classifier, purifier = build_classifier("lenet", trained=False), build_purifier("gated", trained=False)
+    folder = tmp_path_factory.mktemp("exported") / "lenet-gated"
+    export_bundle(classifier, folder, purifier=purifier, size=(32, 32), class_names=CIFAR10_CLASSES)
+    return folder

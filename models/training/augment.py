@@ -43,7 +43,7 @@ def corrupt(images: Tensor, count: int, generator: torch.Generator) -> tuple[Ten
 
     Args:
         images: float `(n, 3, H, W)` on the 0..255 scale; left as it is.
-        count: pixels an image.
+        count: pixels an image; two may fall on the same place.
         generator: on the CPU.
 
     Returns:

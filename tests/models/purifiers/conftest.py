@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pixelproof.models import build_purifier, weights_path
+from pixelproof.models import build_purifier
 from pixelproof.models.data import sample
 from pixelproof.models.purifiers.gated import Gated
 
@@ -70,8 +70,6 @@ GATES = {"random": random_gate, "neighbour mean": neighbour_mean_gate, "shipped"
 @pytest.fixture(params=GATES)
 def gated(request: pytest.FixtureRequest) -> Gated:
     """Each gate in turn."""
-    if request.param == "shipped" and not weights_path("gated").is_file():
-        pytest.skip("models/weights/gated.safetensors is not trained yet")
     return GATES[request.param]()
 
 

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from pixelproof.models import build_purifier
 from pixelproof.models.purifiers.gated import WINDOW, Gated, worst_around
 
 REACH = WINDOW // 2
@@ -122,6 +123,29 @@ def test_within_one_window_the_worst_shields_the_other(neighbour_mean: Gated, di
     assert (purified[0, :, *second] == 230).all()
     neighbour_mean.share = 0.5
     assert torch.equal(neighbour_mean(images), torch.full_like(images, 128))
+
+
+def replaced(gated: Gated, images: Tensor, places: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+    """Which of the pixels, set to the opposite corner of the colour cube, are replaced: `(places, n)`."""
+    which, attacked = np.arange(len(images)), images.clone()
+    for rows, columns in places:
+        attacked[which, :, rows, columns] = torch.where(attacked[which, :, rows, columns] > 127, 0.0, 255.0)
+    changed = (gated(attacked) != attacked).any(1).numpy()
+    return np.stack([changed[which, rows, columns] for rows, columns in places])
+
+
+@torch.no_grad()
+def test_the_shipped_gate_finds_pixels_of_real_images(real_images: Tensor):
+    gated = build_purifier("gated")
+    assert isinstance(gated, Gated)
+    rows, columns = np.random.default_rng(0).integers(0, 32, (2, 10, len(real_images)))
+    images = real_images.repeat(10, 1, 1, 1)
+    first = (rows.ravel(), columns.ravel())
+    far = ((first[0] + 16) % 32, (first[1] + 5) % 32)
+    near = (np.where(first[0] < 16, first[0] + 2, first[0] - 2), first[1])
+    assert replaced(gated, images, [first]).mean() > 0.95
+    assert replaced(gated, images, [first, far]).all(0).mean() > 0.9
+    assert replaced(gated, images, [first, near]).sum(0).max() == 1
 
 
 @torch.no_grad()
