@@ -47,7 +47,7 @@ class Absent(Exception):  # noqa: N818  (no fault: the message is a note in the 
 @contextmanager
 def eager_pytorch(setting: Setting) -> Iterator[Contender]:
     """PyTorch: the purifier's module, then the classifier's, with the shipped weights that the bundle was made of."""
-    _let_idle_threads_sleep()
+    let_idle_threads_sleep()
     purifier, classifier = _shipped_modules(setting.manifest)
     import torch
 
@@ -100,8 +100,9 @@ def idle_threads_spin() -> bool:
     return "torch" in sys.modules and os.environ.get("OMP_WAIT_POLICY", "").lower() != "passive"
 
 
-def _let_idle_threads_sleep() -> None:
-    # OpenMP reads this when PyTorch loads it. On a busy machine spinning made ResNet-32 take 1,200 ms instead of 7.
+def let_idle_threads_sleep() -> None:
+    """Keep PyTorch's idle threads off the cores; has an effect only before PyTorch is loaded, when OpenMP reads it."""
+    # On two busy cores spinning threads made ResNet-32 take 1,200 ms instead of 7.
     if "torch" not in sys.modules:
         os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 

@@ -32,12 +32,14 @@ def demo(
 
 def _run(output: Path, folder: Path, command: str) -> None:
     from pixelproof.benchmarks.latency_bundle import bench_latency
+    from pixelproof.benchmarks.latency_ways import let_idle_threads_sleep
     from pixelproof.benchmarks.layout import print_table
     from pixelproof.benchmarks.report import write_report
     from pixelproof.benchmarks.results_file import write_results
     from pixelproof.benchmarks.tables import defence_layout, latency_layout
     from pixelproof.commands.progress import stages
 
+    let_idle_threads_sleep()
     typer.echo("1/4 export: purifier and classifier as one graph, compared with PyTorch in a fresh process", err=True)
     bundles = _export(folder / "bundles")
     typer.echo("2/4 attack and defend: one pixel, transferred and adaptive", err=True)
