@@ -19,6 +19,8 @@ from pixelproof.commands.report import report
 from pixelproof.commands.train import train
 from pixelproof.errors import PixelproofError
 
+_CTRL_C = 130
+
 app = typer.Typer(
     name="pixelproof",
     no_args_is_help=True,
@@ -63,8 +65,10 @@ def main() -> None:
         app()
     except PixelproofError as error:
         _fail(str(error), error.exit_code)
-    except KeyboardInterrupt:
-        _fail("interrupted", 1)
+    except SystemExit as left:
+        if left.code == _CTRL_C:  # typer's own, without a word
+            _fail("interrupted", 1)
+        raise
     except OSError as error:
         where = f" '{error.filename}'" if error.filename else ""
         _fail(f"{error.strerror or error}{where}. Next: check the disk and the folder's permissions", 1)
