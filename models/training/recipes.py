@@ -46,7 +46,9 @@ class Recipe:
 
 
 RECIPES: dict[str, Recipe] = {
-    "lenet": Recipe(epochs=90, optimiser="adamw", peak_rate=4e-3, weight_decay=2e-2, averaging=0.999, crop_margin=1),
+    "lenet": Recipe(
+        epochs=90, batch_size=256, optimiser="adamw", peak_rate=6e-3, weight_decay=4e-2, averaging=0.999, crop_margin=2
+    ),
     "autoencoder": Recipe(
         epochs=10, optimiser="adamw", peak_rate=4e-3, weight_decay=1e-4, corrupted_pixels=2, corrupted_weight=20.0
     ),
