@@ -43,7 +43,7 @@ class Loop:
 
     def epochs(self, progress: Progress) -> Iterator[dict[str, Any]]:
         """Train the epochs that are left, and yield what each was like: loss, images/s, seconds."""
-        while self.epoch < self.recipe.epochs:
+        while self.epoch < self.recipe.total_epochs:
             started = time.perf_counter()
             loss = self._train_epoch(progress)
             self.epoch += 1
@@ -57,8 +57,7 @@ class Loop:
         total = torch.zeros((), device=self.images.device)
         for step in range(self.steps_an_epoch):
             chosen = order[step * self.recipe.batch_size : (step + 1) * self.recipe.batch_size]
-            done = (self.epoch + step / self.steps_an_epoch) / self.recipe.epochs
-            self._set_rate(done)
+            done = self._set_rate(self.epoch + step / self.steps_an_epoch)
             loss = self.task.loss(self.images[chosen], self.labels[chosen], self.generator, done)
             self.optimiser.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
@@ -69,10 +68,16 @@ class Loop:
                 progress(self.epoch + 1, step + 1, self.steps_an_epoch, total.item() / (step + 1))
         return total.item() / self.steps_an_epoch
 
-    def _set_rate(self, done: float) -> None:
-        rate = self.recipe.peak_rate * one_cycle(done, self.recipe.warmup)
+    def _set_rate(self, epoch: float) -> float:
+        """Set the learning rate `epoch` epochs into the run; the share of the first cycle that is done, 0 to 1."""
+        recipe = self.recipe
+        if epoch < recipe.epochs:
+            rate = recipe.peak_rate * one_cycle(epoch / recipe.epochs, recipe.warmup)
+        else:
+            rate = recipe.restart_rate * one_cycle((epoch - recipe.epochs) / recipe.restart_epochs, recipe.warmup)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
+        return min(epoch / recipe.epochs, 1.0)
 
     @torch.no_grad()
     def _update_average(self) -> None:
@@ -105,7 +110,7 @@ class Loop:
 
 
 def one_cycle(done: float, warmup: float) -> float:
-    """The share of the peak rate after `done` (0 to 1) of all steps."""
+    """The share of the peak rate after `done` (0 to 1) of a cycle."""
     return done / warmup if done < warmup else (1 - done) / (1 - warmup)
 
 

@@ -1,6 +1,6 @@
 """How each shipped network is trained: one recipe a name."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -11,8 +11,12 @@ class Recipe:
     zero over the rest (one-cycle: Smith, Topin, "Super-convergence", 2019). The weights that are evaluated and
     shipped are an exponential moving average over the steps.
 
+    A second, gentler cycle may follow (warm restart: Loshchilov, Hutter, "SGDR", 2017).
+
     Attributes:
-        epochs: passes over the training set.
+        epochs: passes over the training set in the first cycle.
+        restart_epochs: in the second cycle.
+        restart_rate: highest learning rate of the second cycle.
         batch_size: images a step.
         optimiser: "sgd" (momentum 0.9, Nesterov) or "adamw".
         peak_rate: highest learning rate.
@@ -22,7 +26,7 @@ class Recipe:
         label_smoothing: probability mass spread over all classes (classifiers).
         crop_margin: largest shift in pixels (classifiers).
         cutout_side: side of the blackened square in pixels, 0 for none (classifiers).
-        early_share: share of all steps that see images scaled down to `early_side` pixels, which cost less
+        early_share: share of the first cycle's steps that see images scaled down to `early_side` pixels, which cost less
             (classifiers that take any size).
         early_side: their height and width.
         corrupted_pixels: pixels an image that get a random colour (purifiers).
@@ -30,6 +34,8 @@ class Recipe:
     """
 
     epochs: int
+    restart_epochs: int = 0
+    restart_rate: float = 0.0
     batch_size: int = 128
     optimiser: str = "sgd"
     peak_rate: float = 0.2
@@ -44,6 +50,11 @@ class Recipe:
     corrupted_pixels: int = 0
     corrupted_weight: float = 1.0
 
+    @property
+    def total_epochs(self) -> int:
+        """Of both cycles."""
+        return self.epochs + self.restart_epochs
+
 
 RECIPES: dict[str, Recipe] = {
     "lenet": Recipe(
@@ -53,5 +64,13 @@ RECIPES: dict[str, Recipe] = {
         epochs=10, optimiser="adamw", peak_rate=4e-3, weight_decay=1e-4, corrupted_pixels=2, corrupted_weight=20.0
     ),
     "gated": Recipe(epochs=20, optimiser="adamw", peak_rate=4e-3, weight_decay=1e-4, corrupted_pixels=8),
-    "resnet": Recipe(epochs=22, peak_rate=0.25, label_smoothing=0.05, early_share=0.36),
+    "resnet": Recipe(
+        epochs=22, restart_epochs=10, restart_rate=0.12, peak_rate=0.25, label_smoothing=0.05, early_share=0.36
+    ),
 }
+
+
+def recipe_for(name: str, epochs: int | None = None) -> Recipe:
+    """The recipe of `name`, or with `epochs` one cycle of just so many."""
+    recipe = RECIPES[name]
+    return recipe if epochs is None else replace(recipe, epochs=epochs, restart_epochs=0)

@@ -4,7 +4,7 @@ import json
 import os
 import platform
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from pixelproof.models.data import ImageSet
 from pixelproof.models.purifiers.gated import Gated
 from pixelproof.models.training.checkpoint import Checkpoint
 from pixelproof.models.training.loop import Loop, Progress, evaluate
-from pixelproof.models.training.recipes import RECIPES, Recipe
+from pixelproof.models.training.recipes import RECIPES, Recipe, recipe_for
 from pixelproof.models.training.tasks import BlindPrediction, Classification, Reconstruction, Task
 from pixelproof.models.weights import save_weights
 
@@ -99,7 +99,7 @@ def to_tensors(data: ImageSet, device: str) -> tuple[Tensor, Tensor]:
 
 def _checked_recipe(name: str, epochs: int | None, output: Path, images: int) -> Recipe:
     check_trainable(name)
-    recipe = RECIPES[name] if epochs is None else replace(RECIPES[name], epochs=epochs)
+    recipe = recipe_for(name, epochs)
     if output.suffix != ".safetensors":
         right = output.with_suffix(".safetensors")
         raise UsageError(f"weights are written as .safetensors, and '{output}' is none. Next: give --output {right}")
@@ -131,7 +131,7 @@ def _train_epochs(
             on_epoch(entry)
     except KeyboardInterrupt:
         raise Interrupted(
-            f"stopped training {checkpoint.run['name']}; {kept} of {loop.recipe.epochs} epochs are done and kept in "
+            f"stopped training {checkpoint.run['name']}; {kept} of {loop.recipe.total_epochs} epochs are done and kept in "
             f"'{run}'. Next: the same command goes on from there"
         ) from None
 
@@ -144,9 +144,10 @@ def describe(
     name: str, settings: dict[str, Any], history: list[dict[str, Any]], device: str, data_hashes: dict[str, str]
 ) -> dict[str, Any]:
     """The provenance of a finished run, but for its figures."""
+    own = settings["recipe"] == asdict(RECIPES[name])
     return {
         "name": name,
-        "command": f"pixelproof train {name} --seed {settings['seed']} --epochs {settings['recipe']['epochs']}",
+        "command": f"pixelproof train {name} --seed {settings['seed']}" + ("" if own else f" --epochs {len(history)}"),
         "seed": settings["seed"],
         "epochs": len(history),
         "recipe": settings["recipe"],

@@ -25,9 +25,7 @@ def attack(
     sample: Annotated[bool, typer.Option("--sample", help="Attack the 200 shipped images instead.")] = False,
     images: Annotated[int, typer.Option(min=1, help="Attack the first so many that the victim gets right.")] = 100,
     method: Annotated[str, typer.Option(help="corners, levels or de.")] = "corners",
-    protocol: Annotated[
-        str, typer.Option(help="transfer (the classifier) or adaptive (all of it).")
-    ] = "transfer",
+    protocol: Annotated[str, typer.Option(help="transfer (the classifier) or adaptive (all of it).")] = "transfer",
     pixels: Annotated[int, typer.Option(min=1, help="Pixels that may change.")] = 1,
     target: Annotated[
         str | None, typer.Option(metavar="CLASS", help="Reach this class.", show_default="any wrong class")

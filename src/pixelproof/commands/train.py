@@ -27,7 +27,7 @@ def train(
 
     check_trainable(name)
     try:
-        from pixelproof.models.training import RECIPES
+        from pixelproof.models.training import recipe_for
         from pixelproof.models.training import train as run_training
     except ModuleNotFoundError as error:
         raise missing_extra(error.name or "PyTorch", "export", "training") from error
@@ -37,7 +37,7 @@ def train(
     target = output or folder / f"{name}.safetensors"
     chosen = _device(device)
     training, test, hashes = load_cifar10("train", data), load_cifar10("test", data), data_sha256(data)
-    with training_progress(name, epochs or RECIPES[name].epochs) as (step, report):
+    with training_progress(name, recipe_for(name, epochs).total_epochs) as (step, report):
         record = run_training(
             name,
             training,
