@@ -20,8 +20,8 @@ class Criterion(Protocol):
     def fitness(self, probabilities: NDArray[np.float32], classes: NDArray[np.int64]) -> NDArray[np.float32]:
         """How far off the goal is, float32 `(m,)`: the smaller, the nearer."""
 
-    def odds(self, probabilities: NDArray[np.float32], classes: NDArray[np.int64]) -> NDArray[np.float32]:
-        """The same as a ratio, which still tells candidates apart where a sure classifier's probability rounds to 1."""
+    def share(self, probabilities: NDArray[np.float32], classes: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The same, but it still tells candidates apart where a sure classifier's probability rounds to 1."""
 
 
 class Untargeted:
@@ -35,9 +35,9 @@ class Untargeted:
         """The true class's probability, float32 `(m,)`."""
         return _of(probabilities, classes)
 
-    def odds(self, probabilities: NDArray[np.float32], classes: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Minus the best other class's probability over the true one's, float32 `(m,)`."""
-        return -_best_other(probabilities, classes) / _at_least_tiny(_of(probabilities, classes))
+    def share(self, probabilities: NDArray[np.float32], classes: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Minus the best other class's share of its own and the true class's probability, float32 `(m,)`."""
+        return -_share(_best_other(probabilities, classes), _of(probabilities, classes))
 
 
 class Targeted:
@@ -51,9 +51,9 @@ class Targeted:
         """Minus the target's probability, float32 `(m,)`."""
         return -_of(probabilities, classes)
 
-    def odds(self, probabilities: NDArray[np.float32], classes: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Minus the target's probability over the best other class's, float32 `(m,)`."""
-        return -_of(probabilities, classes) / _at_least_tiny(_best_other(probabilities, classes))
+    def share(self, probabilities: NDArray[np.float32], classes: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Minus the target's share of its own and the best other class's probability, float32 `(m,)`."""
+        return -_share(_of(probabilities, classes), _best_other(probabilities, classes))
 
 
 def criterion_for(targets: NDArray[np.int64] | None) -> Criterion:
@@ -80,5 +80,5 @@ def _best_other(probabilities: NDArray[np.float32], classes: NDArray[np.int64]) 
     return best
 
 
-def _at_least_tiny(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.maximum(probabilities, _TINY)
+def _share(wanted: NDArray[np.float32], unwanted: NDArray[np.float32]) -> NDArray[np.float32]:
+    return wanted / np.maximum(wanted + unwanted, _TINY)

@@ -59,13 +59,11 @@ class Engine:
         waiting = iter(searches)
         self._fill(waiting)
         while self.lanes:
-            shares = self._allot()
-            self._evaluate(shares)
+            self._evaluate(self._allot())
             ended = [lane for lane in self.lanes if lane.finished]
-            if ended:
-                self.lanes = [lane for lane in self.lanes if not lane.finished]
-                self._fill(waiting)
+            self.lanes = [lane for lane in self.lanes if not lane.finished]
             yield ended
+            self._fill(waiting)
 
     def _fill(self, waiting: Iterator[tuple[int, Search]]) -> None:
         while len(self.lanes) < min(LANES, self._batch_size):

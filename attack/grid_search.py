@@ -28,8 +28,9 @@ class GridSearch:
         """The plan; the table is looked up for the first image, so that an unfit one is refused at once."""
         count = self.table(np.zeros(1, np.int64))[0, ..., 0].size
         one = self.problem.pixels == 1
+        criterion = self.problem.criterion
         return Plan(
-            fitness=self.problem.criterion.odds,
+            fitness=criterion.fitness if one else criterion.share,  # the one-pixel search asks for none
             budget=count if one else several_pixels_budget(count, self.problem.pixels),
             exhaustive=one,
             searches=lambda indices: self._searches(count, indices),

@@ -32,13 +32,13 @@ class SweepOrder:
     ) -> NDArray[np.int32]:
         """The ranking, int32 `(n, candidates)`; see `Order` for the arguments.
 
-        A position takes the odds of the nearest probed one; a colour's lie between those of the first and the last, in
-        proportion to its place between them.
+        A position takes the shares of the nearest probed one; a colour's lies between those of the first and the last
+        colour, in proportion to its place between them.
         """
         count, height, width, _, _ = colours.shape
-        odds = self._probe(images, colours, labels if targets is None else targets, targets)
+        shares = self._probe(images, colours, labels if targets is None else targets, targets)
         near_row, near_column = self._nearest(height), self._nearest(width)
-        first, last = np.moveaxis(odds[:, near_row[:, None], near_column], -1, 0)[..., None]
+        first, last = np.moveaxis(shares[:, near_row[:, None], near_column], -1, 0)[..., None]
         return rank((first + (last - first) * _place(colours)).reshape(count, -1))
 
     def _probed(self, length: int) -> NDArray[np.int64]:
@@ -58,15 +58,15 @@ class SweepOrder:
         classes: NDArray[np.int64],
         targets: NDArray[np.int64] | None,
     ) -> NDArray[np.float32]:
-        """The odds at the probed positions, first and last colour: float32 `(n, rows, columns, 2)`."""
+        """The shares at the probed positions, first and last colour: float32 `(n, rows, columns, 2)`."""
         count, height, width, _, _ = colours.shape
         rows, columns = self._probed(height), self._probed(width)
         ends = colours[:, rows[:, None], columns][:, :, :, [0, -1]].reshape(-1, 1, 3)
         positions = np.tile(np.repeat((rows[:, None] * width + columns).reshape(-1), 2), count)[:, None]
         image_of_row = np.repeat(np.arange(count), len(positions) // count)
         probabilities = self._probabilities(images, image_of_row, positions, ends)
-        odds = criterion_for(targets).odds(probabilities, classes[image_of_row])
-        return odds.reshape(count, len(rows), len(columns), 2)
+        shares = criterion_for(targets).share(probabilities, classes[image_of_row])
+        return shares.reshape(count, len(rows), len(columns), 2)
 
     def _probabilities(
         self,
@@ -100,9 +100,8 @@ def sweep_order(predict: Predict, *, stride: int = 4, batch_size: int = 512) -> 
     """An order for classifiers that give no gradient: it asks them.
 
     Every `stride`-th position of every `stride`-th row is set to the first and the last of its colours (of a box, the
-    darkest and the brightest). These queries come on top
-    of those that the search counts: add `queries_per_image(H, W)` for every attacked image (128 for 32x32 and the
-    default stride), or read `asked`.
+    darkest and the brightest). These queries come on top of those that the search counts: add
+    `queries_per_image(H, W)` for every attacked image (128 for 32x32 and the default stride), or read `asked`.
 
     Args:
         predict: as for `attack`, the same classifier.

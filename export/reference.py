@@ -14,7 +14,7 @@ from pixelproof.export.purifiers import Purifier
 from pixelproof.models.data import sample
 
 _LEAST_IMAGES = 20
-_MOST_PIXELS = 2**21  # all 200 images up to 102x102 pixels, and 41 of 224x224
+_MOST_PIXELS = 2**20  # all 200 images up to 72x72 pixels, and 20 of 224x224
 _PIXELS_A_RUN = 2**18
 
 

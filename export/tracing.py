@@ -38,11 +38,19 @@ def trace(module: nn.Module, size: tuple[int, int], *, what: str) -> onnx.ModelP
                 dynamic_shapes=({0: torch.export.Dim("batch")},),
             )
     except Exception as error:  # the exporter's own, or whatever the user's code raises
-        raise ExportError(
-            f"PyTorch cannot export {what} to ONNX for batches of any size: {cause(error)}. Next: mend its forward(), "
-            f"or export it to ONNX yourself and give the file: pixelproof export FILE.onnx"
-        ) from error
-    return cast(onnx.ModelProto, program.model_proto)  # type: ignore[union-attr]
+        raise _failed(what, cause(error)) from error
+    model = cast(onnx.ModelProto, program.model_proto)  # type: ignore[union-attr]
+    for value in [*model.graph.input, *model.graph.output]:  # the exporter may bake the batch in without a word
+        if not (batch := value.type.tensor_type.shape.dim[0]).dim_param:
+            raise _failed(what, f"the batch axis of '{value.name}' came out fixed at {batch.dim_value}")
+    return model
+
+
+def _failed(what: str, why: str) -> ExportError:
+    return ExportError(
+        f"PyTorch cannot export {what} to ONNX for batches of any size: {why}. Next: mend its forward(), "
+        f"or export it to ONNX yourself and give the file: pixelproof export FILE.onnx"
+    )
 
 
 def frozen(module: nn.Module) -> nn.Module:

@@ -52,8 +52,11 @@ def _replay(bundle: Path, images: NDArray[np.uint8]) -> Arrays:
         command = [sys.executable, "-P", "-m", "pixelproof.export.replay", str(bundle), str(given), str(results)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
-            detail = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
-            raise ExportError(f"the exported bundle does not run: {detail}")
+            why = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+            why = why.partition(". Next: ")[0].replace(str(bundle), "BUNDLE")  # that folder is about to go
+            raise ExportError(
+                f"the exported bundle does not run: {why}. Next: pixelproof doctor checks the installation"
+            )
         with np.load(results, allow_pickle=False) as told:
             return dict(told)
 

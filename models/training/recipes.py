@@ -26,8 +26,8 @@ class Recipe:
         label_smoothing: probability mass spread over all classes (classifiers).
         crop_margin: largest shift in pixels (classifiers).
         cutout_side: side of the blackened square in pixels, 0 for none (classifiers).
-        early_share: share of the first cycle's steps that see images scaled down to `early_side` pixels, which cost less
-            (classifiers that take any size).
+        early_share: share of the first cycle's steps that see images scaled down to `early_side` pixels, which cost
+            less (classifiers that take any size).
         early_side: their height and width.
         corrupted_pixels: pixels an image that get a random colour (purifiers).
         corrupted_weight: how often such a pixel counts in the loss (`autoencoder`).

@@ -131,8 +131,8 @@ def _train_epochs(
             on_epoch(entry)
     except KeyboardInterrupt:
         raise Interrupted(
-            f"stopped training {checkpoint.run['name']}; {kept} of {loop.recipe.total_epochs} epochs are done and kept in "
-            f"'{run}'. Next: the same command goes on from there"
+            f"stopped training {checkpoint.run['name']}; {kept} of {loop.recipe.total_epochs} epochs are done and kept "
+            f"in '{run}'. Next: the same command goes on from there"
         ) from None
 
 
