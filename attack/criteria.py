@@ -81,4 +81,5 @@ def _best_other(probabilities: NDArray[np.float32], classes: NDArray[np.int64]) 
 
 
 def _share(wanted: NDArray[np.float32], unwanted: NDArray[np.float32]) -> NDArray[np.float32]:
-    return wanted / np.maximum(wanted + unwanted, _TINY)
+    share: NDArray[np.float32] = wanted / np.maximum(wanted + unwanted, _TINY)
+    return share

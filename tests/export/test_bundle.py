@@ -325,7 +325,7 @@ def test_a_bundle_is_replaced_by_force_alone(small: Callable[..., None], tmp_pat
     small(bundle)
     first = (bundle / "bundle.json").read_bytes()
     (bundle / "engines").mkdir()
-    with pytest.raises(UsageError, match="exists already. Next: --force"):
+    with pytest.raises(UsageError, match=r"exists already\. Next: --force"):
         small(bundle)
     assert (bundle / "bundle.json").read_bytes() == first
     small(bundle, force=True)
