@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from rich.console import Console
@@ -52,10 +52,13 @@ def training_progress(name: str, epochs: int) -> Iterator[tuple[Step, Report]]:
 @contextmanager
 def stages() -> Iterator[Callable[[str, int, int], None]]:
     """A function to call with a stage's name, how much of it is done, and how much there is; a bar a stage."""
-    with bar() as progress:
-        tasks: dict[str, TaskID] = {}
+    progress = bar()
+    tasks: dict[str, TaskID] = {}
+    with ExitStack() as shown:
 
         def report(stage: str, done: int, total: int) -> None:
+            if not tasks:  # a bar without a stage would leave an empty line before an early error
+                shown.enter_context(progress)
             if stage not in tasks:
                 tasks[stage] = progress.add_task(stage)
             progress.update(tasks[stage], completed=done, total=total)
