@@ -1,7 +1,6 @@
 """ONNX Runtime on the CPU."""
 
 import importlib
-import importlib.metadata
 from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
@@ -68,6 +67,8 @@ def import_onnxruntime() -> ModuleType:
 
 def installed_wheels() -> list[str]:
     """Those of ONNX Runtime's wheels that are installed."""
+    import importlib.metadata  # as slow to import as the rest of the runtime together
+
     return [name for name in WHEELS if any(importlib.metadata.distributions(name=name))]
 
 
