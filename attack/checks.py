@@ -13,7 +13,7 @@ _HELP = 'Next: python -c "from pixelproof.attack import attack; help(attack)"'
 
 def checked_images(images: Any) -> NDArray[np.uint8]:  # noqa: ANN401  (whatever the caller gave)
     """`images` as a C-contiguous uint8 `(n, H, W, 3)`, n, H and W at least 1."""
-    given = np.asarray(images)
+    given = as_array("images", images, "uint8 of shape (n, H, W, 3)")
     if given.dtype != np.uint8 or given.ndim != 4 or given.shape[3] != 3:
         raise _unfit("images", "uint8 of shape (n, H, W, 3)", given)
     if given.size == 0:
@@ -23,17 +23,19 @@ def checked_images(images: Any) -> NDArray[np.uint8]:  # noqa: ANN401  (whatever
 
 def checked_classes(name: str, classes: Any, count: int) -> NDArray[np.int64]:  # noqa: ANN401
     """`classes` as int64 `(count,)`, none negative."""
-    given = np.asarray(classes)
+    expected = f"integers of shape ({count},), one for each image"
+    given = as_array(name, classes, expected)
     if given.dtype.kind not in "iu" or given.shape != (count,):
-        raise _unfit(name, f"integers of shape ({count},), one for each image", given)
-    if given.min() < 0:
-        raise UsageError(f"{name} has {given.min()}, expected classes from 0 up. {_HELP}")
-    return given.astype(np.int64)
+        raise _unfit(name, expected, given)
+    converted = given.astype(np.int64)  # a -1 once stored as uint64 is -1 again
+    if converted.min() < 0:
+        raise UsageError(f"{name} has {given[converted.argmin()]}, expected classes from 0 to 2^63 - 1. {_HELP}")
+    return converted
 
 
 def checked_targets(targets: Any, labels: NDArray[np.int64]) -> NDArray[np.int64]:  # noqa: ANN401
     """`targets` (one integer for all images, or `(n,)`) as int64 `(n,)`, each another class than the label."""
-    given = np.asarray(targets)
+    given = as_array("targets", targets, "one integer, or integers (n,)")
     given = checked_classes("targets", np.full(len(labels), given) if given.ndim == 0 else given, len(labels))
     same = np.flatnonzero(given == labels)
     if same.size:
@@ -59,17 +61,19 @@ def checked_box(low: Any, high: Any, shape: tuple[int, ...]) -> tuple[NDArray[np
 
 def checked_table(colours: Any, shape: tuple[int, ...]) -> NDArray[np.uint8]:  # noqa: ANN401
     """Colours for every position, if they are uint8 of `shape`, `(n, H, W)`, and `(C, 3)` behind it."""
-    given = np.asarray(colours)
+    expected = f"uint8 of shape ({', '.join(map(str, shape))}, C, 3), C >= 1"
+    given = as_array("colours", colours, expected)
     if given.dtype != np.uint8 or given.ndim != 5 or given.shape[:3] != shape or given.shape[4] != 3 or not given.size:
-        raise _unfit("colours", f"uint8 of shape {(*shape, 'C', 3)}, C >= 1", given)
+        raise _unfit("colours", expected, given)
     return given
 
 
 def _checked_levels(name: str, levels: Any, shape: tuple[int, ...]) -> NDArray[np.uint8]:  # noqa: ANN401
     """`levels` (an integer or an array of integers, 0 to 255) broadcast to `shape`, uint8, read-only."""
-    given = np.asarray(levels)
+    expected = f"integers that broadcast to {shape}"
+    given = as_array(name, levels, expected)
     if given.dtype.kind not in "iu":
-        raise _unfit(name, f"integers that broadcast to {shape}", given)
+        raise _unfit(name, expected, given)
     if given.size == 0 or given.min() < 0 or given.max() > 255:
         raise UsageError(
             f"{name} goes from {given.min(initial=256)} to {given.max(initial=-1)}, expected 0 to 255. {_HELP}"
@@ -77,7 +81,7 @@ def _checked_levels(name: str, levels: Any, shape: tuple[int, ...]) -> NDArray[n
     try:
         return np.broadcast_to(given.astype(np.uint8), shape)
     except ValueError:
-        raise _unfit(name, f"integers that broadcast to {shape}", given) from None
+        raise _unfit(name, expected, given) from None
 
 
 def checked_number(name: str, number: Any, least: int, most: int) -> int:  # noqa: ANN401
@@ -93,10 +97,11 @@ def checked_number(name: str, number: Any, least: int, most: int) -> int:  # noq
 
 def checked_probabilities(probabilities: Any, rows: int) -> NDArray[np.float32]:  # noqa: ANN401
     """What a classifier gave for a batch, if it is float32 `(rows, classes)` without a NaN."""
+    expected = f"float32 probabilities of shape ({rows}, classes >= 2)"
     if not isinstance(probabilities, np.ndarray) or probabilities.dtype != np.float32 or probabilities.ndim != 2:
-        raise _unfit("predict's answer", f"float32 probabilities of shape ({rows}, classes)", np.asarray(probabilities))
+        raise _unfit("predict's answer", expected, as_array("predict's answer", probabilities, expected))
     if len(probabilities) != rows or probabilities.shape[1] < 2:
-        raise _unfit("predict's answer", f"float32 probabilities of shape ({rows}, classes >= 2)", probabilities)
+        raise _unfit("predict's answer", expected, probabilities)
     if np.isnan(probabilities).any():
         row = int(np.flatnonzero(np.isnan(probabilities).any(axis=1))[0])
         raise PixelproofError(f"predict gave NaN in row {row} of {rows}. Next: check the classifier's weights")
@@ -113,11 +118,27 @@ def check_classes_exist(name: str, classes: NDArray[np.int64], count: int) -> No
         )
 
 
+def check_callable(name: str, given: Any) -> None:  # noqa: ANN401  (whatever the caller gave)
+    """Refuse what cannot be called, before any work is done."""
+    if not callable(given):
+        raise UsageError(f"{name} is {given!r}, expected a function or another callable. {_HELP}")
+
+
+def as_array(name: str, given: Any, expected: str) -> NDArray[Any]:  # noqa: ANN401  (whatever the caller gave)
+    """`given` as an array, of whatever dtype and shape."""
+    try:
+        return np.asarray(given)
+    except ValueError:
+        raise UsageError(
+            f"{name} is a {type(given).__name__} of parts that differ in shape, expected {expected}. {_HELP}"
+        ) from None
+
+
 def _unfit(name: str, expected: str, given: NDArray[Any]) -> UsageError:
     return UsageError(f"{name} has dtype {given.dtype} and shape {given.shape}, expected {expected}. {_HELP}")
 
 
 def checked_factor(name: str, number: Any) -> None:  # noqa: ANN401
     """Refuse a differential weight that is not above 0 and at most 2."""
-    if not isinstance(number, int | float) or not 0 < number <= 2:
+    if not isinstance(number, int | float | np.floating) or not 0 < number <= 2:
         raise UsageError(f"{name} is {number!r}, expected a number above 0, at most 2. {_HELP}")

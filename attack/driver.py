@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelproof.attack.checks import (
+    check_callable,
     check_classes_exist,
     checked_classes,
     checked_images,
@@ -74,6 +75,10 @@ def attack(
         UsageError: an argument, or what `predict` or `order` gave, is not as described.
         PixelproofError: `predict` gave NaN.
     """
+    check_callable("predict", predict)
+    for name, callback in (("progress", progress), ("on_finished", on_finished)):
+        if callback is not None:
+            check_callable(name, callback)
     images = checked_images(images)
     problem = _problem(images, checked_classes("labels", labels, len(images)), targets, pixels, seed)
     plan = _method(method, parameters).plan(problem)

@@ -67,7 +67,8 @@ def _margin_gradient(
     inputs = torch.from_numpy(images.transpose(0, 3, 1, 2).astype(np.float32)).to(device).requires_grad_()
     true = torch.from_numpy(labels).to(device)[:, None]
     with torch.enable_grad():
-        outputs = _checked(module(inputs), len(images))
+        needed = 1 + int(max(labels.max(), 1) if targets is None else max(labels.max(), targets.max()))
+        outputs = _checked(module(inputs), len(images), needed)
         rival = _best_other(outputs, true) if targets is None else torch.from_numpy(targets).to(device)[:, None]
         margin = outputs.gather(1, true) - outputs.gather(1, rival)
         (gradient,) = torch.autograd.grad(margin.sum(), inputs)
@@ -81,12 +82,17 @@ def _best_other(outputs: "Tensor", true: "Tensor") -> "Tensor":
     return outputs.detach().scatter(1, true, float("-inf")).argmax(dim=1, keepdim=True)
 
 
-def _checked(outputs: Any, count: int) -> "Tensor":  # noqa: ANN401  (whatever the module gives)
-    shape = getattr(outputs, "shape", None)
-    if shape is None or len(shape) != 2 or shape[0] != count or shape[1] < 2:
+def _checked(outputs: Any, count: int, needed: int) -> "Tensor":  # noqa: ANN401  (whatever the module gives)
+    import torch
+
+    shape: tuple[int, ...] = tuple(getattr(outputs, "shape", ()))
+    if not isinstance(outputs, torch.Tensor) or len(shape) != 2 or shape[0] != count or shape[1] < needed:
         raise UsageError(
-            f"the module gave {type(outputs).__name__} of shape {None if shape is None else tuple(shape)}, expected "
-            f"({count}, classes >= 2). Next: pass a module that returns logits or probabilities alone"
+            f"the module gave {type(outputs).__name__} of shape {shape}, expected a Tensor of shape "
+            f"({count}, classes >= {needed}). Next: pass a module that returns logits or probabilities alone"
         )
-    checked: Tensor = outputs
-    return checked
+    if not outputs.requires_grad:
+        raise PixelproofError("the module's output has no gradient. Next: use sweep_order(predict), or no order")
+    if outputs.isnan().any():
+        raise PixelproofError("the module gave NaN. Next: check its weights")
+    return outputs

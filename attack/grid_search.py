@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pixelproof.attack.checks import check_callable
 from pixelproof.attack.colours import ColourTable, decode
 from pixelproof.attack.orders import Order, checked_ranking, spread
 from pixelproof.attack.search import Plan, Problem, Search
@@ -26,6 +27,8 @@ class GridSearch:
 
     def plan(self) -> Plan:
         """The plan; the table is looked up for the first image, so that an unfit one is refused at once."""
+        if self.order is not None:
+            check_callable("order", self.order)
         count = self.table(np.zeros(1, np.int64))[0, ..., 0].size
         one = self.problem.pixels == 1
         criterion = self.problem.criterion

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from pixelproof.attack.checks import as_array
 from pixelproof.errors import UsageError
 
 
@@ -48,7 +49,7 @@ def spread(count: int) -> NDArray[np.int32]:
 
 def checked_ranking(ranking: Any, shape: tuple[int, int]) -> NDArray[np.int32]:  # noqa: ANN401  (a caller's callable)
     """What an order gave, as int32, if it ranks every candidate of every image once."""
-    given = np.asarray(ranking)
+    given = as_array("what order gave", ranking, f"integers (images, candidates) {shape}")
     if given.dtype.kind not in "iu" or given.shape != shape:
         raise UsageError(
             f"order gave {given.dtype} of shape {given.shape}, expected integers (images, candidates) {shape}. "

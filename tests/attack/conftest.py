@@ -1,11 +1,17 @@
-"""Stand-in classifiers that compute a row exactly alike in any batch, and images for them."""
+"""Stand-in classifiers that compute a row exactly alike in any batch, the shipped LeNet, and images for them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+
+from pixelproof.attack import AttackResult
+from pixelproof.models.data import sample
+
+Predict = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 
 @dataclass
@@ -33,6 +39,37 @@ class ExactClassifier:
         return self(images).argmax(axis=1)
 
 
+@dataclass
+class Recorder:
+    """Passes batches on to a classifier and keeps a copy of each."""
+
+    predict: Predict
+    batches: list[NDArray[np.uint8]] = field(default_factory=list)
+
+    def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        self.batches.append(images.copy())
+        return self.predict(images)
+
+    @property
+    def rows(self) -> NDArray[np.uint8]:
+        """Everything shown so far, in order; with batches of one row, exactly what was asked."""
+        return np.concatenate(self.batches)
+
+
+@dataclass
+class Network:
+    """An `nn.Module`, float32 `(n, 3, H, W)` on the 0..255 scale to logits, as a classifier of uint8 images."""
+
+    module: Any
+
+    def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        import torch
+
+        with torch.no_grad():
+            logits = self.module(torch.from_numpy(images).permute(0, 3, 1, 2).float())
+            return logits.softmax(dim=1).numpy()
+
+
 @pytest.fixture
 def make_classifier() -> Callable[..., ExactClassifier]:
     """`make_classifier(height, width, classes=4, seed=0)`."""
@@ -52,3 +89,113 @@ def make_images() -> Callable[..., NDArray[np.uint8]]:
         return np.random.default_rng(seed).integers(0, 256, (count, height, width, 3), dtype=np.uint8)
 
     return make
+
+
+@pytest.fixture
+def make_crops() -> Callable[..., NDArray[np.uint8]]:
+    """`make_crops(count, height, width)`: the middles of as many sample images, uint8 `(count, height, width, 3)`."""
+
+    def make(count: int, height: int, width: int) -> NDArray[np.uint8]:
+        row, column = (32 - height) // 2, (32 - width) // 2
+        return np.ascontiguousarray(sample().images[:count, row : row + height, column : column + width])
+
+    return make
+
+
+@pytest.fixture
+def record() -> Callable[[Predict], Recorder]:
+    """`record(predict)`: the same classifier, keeping what it is shown."""
+    return Recorder
+
+
+@pytest.fixture
+def never() -> Predict:
+    """A classifier that says class 0 whatever it sees, so that every search runs to its end."""
+    return lambda images: np.tile(np.array([0.7, 0.2, 0.1], np.float32), (len(images), 1))
+
+
+@pytest.fixture(scope="session")
+def make_network() -> Callable[..., Network]:
+    """`make_network(purifier=None)`: the shipped LeNet, behind a purifier where one is given."""
+    torch = pytest.importorskip("torch", reason="the shipped networks are PyTorch's")
+    from pixelproof.models import build_classifier
+
+    class Whole(torch.nn.Module):
+        def __init__(self, purifier: Any) -> None:
+            super().__init__()
+            self.purifier = purifier or torch.nn.Identity()
+            self.classifier = build_classifier("lenet")
+
+        def forward(self, levels: Any) -> Any:
+            return self.classifier(self.purifier(levels).clamp(0, 255) / 255)
+
+    return lambda purifier=None: Network(Whole(purifier).eval())
+
+
+@pytest.fixture(scope="session")
+def lenet(make_network: Callable[..., Network]) -> Network:
+    """The shipped LeNet."""
+    return make_network()
+
+
+@pytest.fixture(scope="session")
+def lenet_images(lenet: Network) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """The sample images that LeNet gets right, and their labels."""
+    shipped = sample()
+    right = lenet(shipped.images).argmax(axis=1) == shipped.labels
+    return shipped.images[right], shipped.labels[right]
+
+
+@pytest.fixture
+def check_successes() -> Callable[..., None]:
+    """`check_successes(found, images, labels, predict, batch_size, targets=None)`: each success is what it says it is.
+
+    It differs in at most k pixels, those that are named, which have the colours that are named, and the classifier
+    gets it wrong, shown it afresh in a batch of the same shape. What did not fall is handed back as it was.
+    """
+
+    def check(
+        found: AttackResult,
+        images: NDArray[np.uint8],
+        labels: NDArray[np.int64],
+        predict: Predict,
+        batch_size: int,
+        targets: NDArray[np.int64] | None = None,
+    ) -> None:
+        assert found.images.dtype == np.uint8
+        assert found.pixels.shape[:2] == found.colours.shape[:2]
+        shown = labels_in_batches(predict, found.images, batch_size)
+        for index, success in enumerate(found.success):
+            if not success:
+                assert np.array_equal(found.images[index], images[index])
+                assert (found.pixels[index] == -1).all()
+                continue
+            rebuilt = images[index].copy()
+            for (row, column), colour in zip(found.pixels[index], found.colours[index], strict=True):
+                rebuilt[row, column] = colour
+            assert np.array_equal(rebuilt, found.images[index])
+            assert (rebuilt != images[index]).any(axis=-1).sum() <= found.pixels.shape[1]
+            assert shown[index] != labels[index] if targets is None else shown[index] == targets[index]
+
+    return check
+
+
+def labels_in_batches(predict: Predict, images: NDArray[np.uint8], batch_size: int) -> list[int]:
+    """The classifier's labels, every batch filled up to the same shape."""
+    labels: list[int] = []
+    for start in range(0, len(images), batch_size):
+        part = images[start : start + batch_size]
+        filled = np.concatenate([part, np.repeat(part[:1], batch_size - len(part), axis=0)])
+        labels += predict(filled).argmax(axis=1)[: len(part)].tolist()
+    return labels
+
+
+@pytest.fixture
+def same_outcomes() -> Callable[..., None]:
+    """`same_outcomes(first, second, rows=all)`: `second` found what `first` did for those; `evaluated` may differ."""
+
+    def check(first: AttackResult, second: AttackResult, rows: Any = slice(None)) -> None:
+        for name in ("attacked", "success", "pixels", "colours", "images", "queries", "exhausted"):
+            assert np.array_equal(getattr(first, name)[rows], getattr(second, name)), name
+
+    return check
