@@ -38,7 +38,7 @@ class Engine:
         self.lanes: list[Lane] = []
         """The searches under way."""
         self.evaluated = 0
-        """Rows evaluated in searches so far."""
+        """Candidates evaluated so far, second looks not counted."""
 
     def labels(self) -> tuple[NDArray[np.int64], int]:
         """The classifier's labels of the images as they are, int64 `(n,)`, and how many classes it knows."""
@@ -95,12 +95,12 @@ class Engine:
         classes = self._classes[image_of_row]
         fitness = self._fitness(probabilities, classes)
         wins = self._succeeded(probabilities, classes).tobytes()
+        self.evaluated += sum(share for lane, share in zip(self.lanes, shares, strict=True) if not lane.confirming)
         start = 0
         for lane, share in zip(self.lanes, shares, strict=True):
             first_win = wins.find(b"\1", start, start + share)
             lane.advance(fitness[start : start + share], first_win - start if first_win >= 0 else -1)
             start += share
-        self.evaluated += start
 
     def _show(
         self, image_of_row: NDArray[np.int64], positions: NDArray[np.int64], colours: NDArray[np.uint8]
