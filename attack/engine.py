@@ -43,12 +43,14 @@ class Engine:
     def labels(self) -> tuple[NDArray[np.int64], int]:
         """The classifier's labels of the images as they are, int64 `(n,)`, and how many classes it knows."""
         indices = np.arange(len(self._classes))
-        parts = []
+        labels, classes = [], 0
         for start in range(0, len(indices), self._batch_size):
             rows = indices[start : start + self._batch_size]
             unchanged = np.empty((len(rows), 0), np.int64), np.empty((len(rows), 0, 3), np.uint8)
-            parts.append(self._show(rows, *unchanged))
-        return np.concatenate([part.argmax(axis=1) for part in parts]), parts[0].shape[1]
+            probabilities = self._show(rows, *unchanged)
+            labels.append(probabilities.argmax(axis=1))  # at once: predict may reuse what it gave
+            classes = probabilities.shape[1]
+        return np.concatenate(labels), classes
 
     def run(self, searches: Iterable[tuple[int, Search]]) -> Iterator[list[Lane]]:
         """After each batch, the searches that it ended (mostly none).

@@ -174,6 +174,8 @@ def check_successes() -> Callable[..., None]:
             for (row, column), colour in zip(found.pixels[index], found.colours[index], strict=True):
                 rebuilt[row, column] = colour
             assert np.array_equal(rebuilt, found.images[index])
+            rows, columns = found.pixels[index].T
+            assert np.array_equal(rebuilt[rows, columns], found.colours[index])
             assert (rebuilt != images[index]).any(axis=-1).sum() <= found.pixels.shape[1]
             assert shown[index] != labels[index] if targets is None else shown[index] == targets[index]
 

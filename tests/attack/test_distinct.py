@@ -40,6 +40,19 @@ def test_gives_exactly_what_classifying_each_purified_image_gives(searched, batc
     assert distinct.asked == 1000
 
 
+def test_a_classifier_may_answer_in_the_same_array_each_time(searched):
+    classifier, batches = searched
+    answer = np.empty((7, 4), np.float32)
+
+    def reusing(batch):
+        answer[:] = classifier(batch)
+        return answer
+
+    distinct = Distinct(coarse, reusing, batch_size=7)
+    for batch in batches:
+        assert np.array_equal(distinct(batch), direct(classifier)(batch))
+
+
 def test_each_purified_image_is_classified_once(searched):
     classifier, batches = searched
     distinct = Distinct(coarse, classifier)

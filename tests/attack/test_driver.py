@@ -1,7 +1,6 @@
 """`attack` from end to end: honest successes, images left alone, and reports on the way."""
 
 import itertools
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -50,6 +49,15 @@ def test_every_success_on_small_crops_is_one(make_crops, make_classifier, check_
         found = attack(classifier, images, labels, method=method, pixels=pixels, targets=targets, **parameters)
         assert found.success.sum() > 5
         check_successes(found, images, labels, classifier, 1, targets)
+
+
+def test_pixels_drawn_over_one_another_are_reported_as_they_are_seen(make_crops, make_classifier, check_successes):
+    images, classifier = make_crops(60, 1, 3), make_classifier(1, 3, seed=1)
+    labels = classifier.labels(images)
+    found = attack(classifier, images, labels, method="de", pixels=3, population=8, generations=3)
+    check_successes(found, images, labels, classifier, 1)
+    places = [len(set(map(tuple, pixels))) for pixels in found.pixels[found.success].tolist()]
+    assert min(places) < 3
 
 
 def test_one_target_does_for_all_images(make_crops, make_classifier, same_outcomes):
@@ -149,11 +157,20 @@ class Clock:
         return self.now_s
 
 
+def test_progress_counts_the_spent_part_of_searches_under_way(monkeypatch, make_crops, never):
+    monkeypatch.setattr("pixelproof.attack.driver.time", Clock(1))
+    reports = []
+    attack(never, make_crops(2, 4, 4), [0, 0], progress=reports.append, batch_size=64)
+    assert [report.evaluated for report in reports] == [64, 128, 192, 256, 256]
+    assert [report.share for report in reports] == [0.25, 0.5, 0.75, 1, 1]
+    assert [report.finished for report in reports] == [0, 0, 0, 2, 2]
+
+
 @pytest.mark.parametrize("step_s", [0, 0.03, 1])
 def test_progress_is_told_at_most_ten_times_a_second_and_at_the_end(monkeypatch, make_crops, make_classifier, step_s):
     images, classifier = make_crops(12, 8, 7), make_classifier(8, 7, seed=5)
     clock, reports = Clock(step_s), []
-    monkeypatch.setattr("pixelproof.attack.driver.time", SimpleNamespace(monotonic=clock.monotonic))
+    monkeypatch.setattr("pixelproof.attack.driver.time", clock)
     found = attack(
         classifier,
         images,

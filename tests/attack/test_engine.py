@@ -148,6 +148,22 @@ def test_evolution_goes_on_behind_a_success_that_does_not_hold(make_crops, recor
     assert len(firsts) > 30  # nearly every candidate was wrong when it was first shown
 
 
+@pytest.mark.parametrize("order", [None, sweep_order])
+def test_a_classifier_may_answer_in_the_same_array_each_time(victims, same_outcomes, order):
+    classifier, images, labels = victims
+    answer = np.empty((16, 4), np.float32)
+
+    def reusing(batch):
+        answer[:] = classifier(batch)
+        return answer
+
+    def found(predict):
+        made = order and order(predict, batch_size=16)
+        return attack(predict, images, labels, batch_size=16, order=made)
+
+    same_outcomes(found(classifier), found(reusing))
+
+
 def test_more_images_than_one_batch_holds_are_looked_at_before_the_search(make_crops, never, record):
     images, shown = make_crops(7, 2, 2), record(never)
     found = attack(shown, images, [1] * 7, batch_size=3)

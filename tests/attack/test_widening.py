@@ -10,19 +10,26 @@ from pixelproof.attack.orders import spread
 from pixelproof.attack.widening import several_pixels, several_pixels_budget
 
 
-def everything_proposed(colours, pixels, fitness_of):
-    """All that the search proposes, in order: positions `(m, k)` and colours `(m, k, 3)`."""
-    count = colours[..., 0].size
-    search = several_pixels(colours, spread(count), pixels)
-    positions, shades = [], []
-    candidates = next(search)
+def pages_proposed(colours, ranking, pixels, fitness_of):
+    """All that the search proposes, page by page."""
+    search = several_pixels(colours, ranking, pixels)
+    pages = [next(search)]
     while True:
-        positions.append(candidates.positions)
-        shades.append(candidates.colours)
         try:
-            candidates = search.send(fitness_of(candidates).astype(np.float32))
+            pages.append(search.send(fitness_of(pages[-1]).astype(np.float32)))
         except StopIteration:
-            return np.concatenate(positions), np.concatenate(shades)
+            return pages
+
+
+def everything_proposed(colours, pixels, fitness_of):
+    """The same in one piece: positions `(m, k)` and colours `(m, k, 3)`."""
+    pages = pages_proposed(colours, spread(colours[..., 0].size), pixels, fitness_of)
+    return tuple(np.concatenate(parts) for parts in zip(*pages, strict=True))
+
+
+def members(candidates):
+    """Of each team, the numbers of its candidates where every position has one colour."""
+    return [frozenset(row) for row in candidates.positions.tolist()]
 
 
 def alike(candidates):
@@ -68,6 +75,29 @@ def test_what_is_proposed_has_the_listed_colours(make_images, pixels):
     positions, shades = everything_proposed(colours, pixels, shuffled)
     listed = colours.reshape(20, 3, 3)
     assert (listed[positions] == shades[:, :, None]).all(axis=-1).any(axis=-1).all()
+
+
+def test_teams_are_refined_by_changing_one_pixel_at_a_time(make_images):
+    gains = {frozenset({0}): 1, frozenset({0, 1}): 3, frozenset({1, 2}): 4, frozenset({2, 3}): 5}
+
+    def fitness_of(candidates):  # the best single pixel leads to {0, 1}; only from there are the others reached
+        return np.array([-gains.get(team, 0) for team in members(candidates)])
+
+    pages = pages_proposed(make_images(16, 32, 1), np.arange(512, dtype=np.int32), 2, fitness_of)
+    second_rung = next(index for index, page in enumerate(pages) if len(page.positions) == 512 // 8 - 512 // 32)
+    assert frozenset({2, 3}) in {team for page in pages[1:second_rung] for team in members(page)}
+
+
+def test_no_two_teams_that_are_kept_have_the_same_members(make_images):
+    worth = np.random.default_rng(0).random(2048)
+
+    def fitness_of(candidates):
+        return np.array([-sum(worth[list(team)]) for team in members(candidates)])
+
+    pages = pages_proposed(make_images(32, 64, 1), np.arange(2048, dtype=np.int32), 3, fitness_of)
+    widest = [page for page in pages if len(page.positions) == 8 * 64][-1]  # eight pairs, each with every third pixel
+    pairs = [frozenset(team) for team in widest.positions[::64, :2].tolist()]
+    assert len(set(pairs)) == 8
 
 
 @pytest.mark.parametrize("targeted", [False, True])
