@@ -1,8 +1,11 @@
-"""The default purifier: predicts each pixel without seeing it, and replaces only what the prediction rules out.
+"""The default purifier: predicts each pixel without seeing it, and pulls back only what the prediction rules out.
 
-A small network sees the 7x7 window around a pixel but not the pixel itself, and gives a prediction and the scale of
-its own error. A pixel whose error is beyond what the scale explains, and among the worst of its neighbourhood, is
-replaced by the prediction; every other pixel passes untouched.
+A small network sees the window around a pixel but not the pixel itself, and gives a prediction and the scale of its
+own error. A pixel whose error is beyond what the scale explains, and the worst of its neighbourhood, is pulled back to
+where the scale still explains it; the further off it is, the nearer to the prediction it is taken, and what no scale
+explains becomes the prediction. Every other pixel passes untouched. The pull is the redescending influence function of
+Hampel, "The influence curve and its role in robust estimation", 1974, its flat part left out: a clean pixel that is
+merely unusual moves little, so that the gate can be narrow.
 
 Errors are measured on the axes of Ohta, Kanade, Sakai, "Color information for region segmentation", 1980, nearly the
 principal axes of natural colours: a pixel's brightness is hard to foresee, its hue is not, and on these axes the gate
@@ -15,10 +18,12 @@ from torch.nn import functional as F
 
 from pixelproof.models.purifiers.gate import replace_where
 
-WINDOW = 7
+WINDOW = 5
+REACH = WINDOW // 2
 _OHTA = ((1 / 3, 1 / 3, 1 / 3), (1 / 2, 0.0, -1 / 2), (-1 / 4, 1 / 2, -1 / 4))
 _SMALLEST_SCALE = 0.5  # levels: half a quantisation step
 _ROUNDING = 0.51  # levels that rounding a colour may move it on each of Ohta's axes, and a little for float errors
+_LEAST_VARIANCE = 1e-3  # of a direction that whitening still scales up to 1, in the network's units
 
 
 class BlindPredictor(nn.Module):
@@ -27,75 +32,103 @@ class BlindPredictor(nn.Module):
     Blind exactly: only the first layer has spatial extent, its centre is zero, and beyond the border it sees zeros and
     a channel that says so (reflected padding would show border pixels to themselves).
 
+    The first layer's weights are those for whitened windows: neighbours are so alike that gradient descent on plain
+    ones is many times slower. Both matrices are constants, so that an exported graph holds their product alone.
+
     Args:
         width: hidden channels.
     """
 
     hole: Tensor
+    whitening: Tensor
 
     def __init__(self, width: int = 32) -> None:
         super().__init__()
-        self.window = nn.Conv2d(4, width, WINDOW, padding=WINDOW // 2)
+        self.window = nn.Conv2d(4, width, WINDOW, padding=REACH)
         self.hidden = nn.Conv2d(width, width, 1)
         self.output = nn.Conv2d(width, 6, 1)
         hole = torch.ones(1, 1, WINDOW, WINDOW)
-        hole[..., WINDOW // 2, WINDOW // 2] = 0
+        hole[..., REACH, REACH] = 0
         self.register_buffer("hole", hole, persistent=False)
+        self.register_buffer("whitening", torch.eye(3 * WINDOW**2))
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """`(n, 3, H, W)` on the 0..255 scale to prediction (likewise) and scale (levels, on Ohta's axes)."""
-        weight = self.window.weight * self.hole
-        inside = torch.ones((1, 1, *images.shape[-2:]), dtype=images.dtype, device=images.device)
-        border = F.conv2d(inside, weight[:, 3:], self.window.bias, padding=WINDOW // 2)
-        return self._read(F.conv2d((images - 128) / 64, weight[:, :3], padding=WINDOW // 2) + border)
+        inside = F.pad((images - 128) / 64, (0, 0, 0, 0, 0, 1), value=1.0)
+        return self._read(F.conv2d(inside, self._weight(), self.window.bias, padding=REACH))
 
     def at(self, images: Tensor, rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
         """The same at some positions alone, `(n, m)` rows and columns: prediction and scale `(n, 3, m, 1)`.
 
         Training on a random share of the positions learns as much from each image for a fraction of the work.
         """
-        seen = F.pad((images - 128) / 64, (WINDOW // 2,) * 4)
-        valid = F.pad(torch.ones_like(images[:, :1]), (WINDOW // 2,) * 4)
-        padded = torch.cat([seen, valid], 1).permute(0, 2, 3, 1)
+        inside = F.pad((images - 128) / 64, (0, 0, 0, 0, 0, 1), value=1.0)
+        padded = F.pad(inside, (REACH,) * 4).permute(0, 2, 3, 1)
         reach = torch.arange(WINDOW, device=images.device)
         which = torch.arange(len(images), device=images.device)[:, None, None, None]
         windows = padded[which, (rows[..., None] + reach)[..., None], (columns[..., None] + reach)[:, :, None]]
-        weight = (self.window.weight * self.hole).permute(2, 3, 1, 0).flatten(0, 2)
-        features = F.linear(windows.flatten(2), weight.T, self.window.bias)
+        features = F.linear(windows.flatten(2), self._weight().permute(0, 2, 3, 1).flatten(1), self.window.bias)
         return self._read(features.transpose(1, 2).unsqueeze(-1))
 
+    @torch.no_grad()
+    def whiten(self, images: Tensor) -> None:
+        """Learn from now on as if the windows of `images`, uint8 `(n, 3, H, W)`, had uncorrelated values.
+
+        ZCA: Bell, Sejnowski, "The 'independent components' of natural scenes are edge filters", 1997.
+        """
+        hole = self.hole.expand(-1, 3, -1, -1).flatten()
+        windows = F.unfold((images.float() - 128) / 64, WINDOW).movedim(1, -1).flatten(0, 1) * hole
+        covariance = windows.T @ windows / len(windows) + torch.diag(1 - hole)
+        variance, directions = torch.linalg.eigh(covariance.double())
+        scaled = directions / (variance.clamp(min=0) + _LEAST_VARIANCE).sqrt()
+        self.whitening.copy_(scaled @ directions.T)
+
+    def _weight(self) -> Tensor:
+        weight = self.window.weight
+        colours = (weight[:, :3].flatten(1) @ self.whitening).view_as(weight[:, :3])
+        return torch.cat([colours, weight[:, 3:]], dim=1) * self.hole
+
     def _read(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        prediction, log_scale = self.output(F.relu(self.hidden(F.relu(features)))).split(3, dim=1)
-        return prediction * 64 + 128, F.softplus(log_scale) * 8 + _SMALLEST_SCALE
+        prediction, scale = self.output(F.relu(self.hidden(F.relu(features)))).split(3, dim=1)
+        # the positive branch of a hyperbola: like softplus, and many times cheaper
+        return prediction * 64 + 128, (scale + (scale * scale + 1).sqrt()) * 4 + _SMALLEST_SCALE
 
 
 class Gated(nn.Module):
-    """Replaces a pixel by its blind prediction where the error is beyond its scale and the worst around.
+    """Pulls a pixel back towards its blind prediction where its error is beyond its scale and the worst around.
 
     Args:
         width: hidden channels of the predictor.
-        threshold: error, in scales, from which a pixel is replaced.
-        share: share of the worst error in the 7x7 neighbourhood that a pixel's own must reach: an attacked pixel
-            spoils the predictions of its neighbours, which must not be replaced for it.
+        threshold: error, in scales, from which a pixel is pulled back.
+        hopeless: error, in thresholds, from which the prediction replaces the pixel; above 1.
+        share: share of the worst error in the neighbourhood that a pixel's own must reach: an attacked pixel spoils
+            the predictions of its neighbours, which must not be replaced for it.
     """
 
     axes: Tensor
 
-    def __init__(self, width: int = 32, threshold: float = 5.0, share: float = 1.0) -> None:
+    def __init__(self, width: int = 32, threshold: float = 3.5, hopeless: float = 6.0, share: float = 1.0) -> None:
         super().__init__()
         self.predictor = BlindPredictor(width)
         self.threshold = threshold
+        self.hopeless = hopeless
         self.share = share
         self.register_buffer("axes", torch.tensor(_OHTA).view(3, 3, 1, 1), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
         """The purified images, `(n, 3, H, W)` on the 0..255 scale."""
         prediction, scale = self.predictor(images)
-        error = (F.conv2d(images - prediction, self.axes).abs() / scale).amax(1, keepdim=True)
+        off = images - prediction
+        error = (F.conv2d(off, self.axes).abs() / scale).amax(1, keepdim=True) / self.threshold
         worst = worst_around(error) * self.share
         # the worst pixel is not measured against itself, or the backward pass would not see its own error
-        bar = worst.masked_fill(error >= worst, 0).clamp(min=self.threshold)
-        return replace_where((error - bar) / self.threshold, images, prediction)
+        bar = (worst * (error < worst).to(error.dtype)).clamp(min=1)
+        return replace_where(error - bar, images, prediction + off * self._kept(error))
+
+    def _kept(self, error: Tensor) -> Tensor:
+        """The share of its error that a pixel keeps: the threshold's, less and less of it up to `hopeless`."""
+        fading = (self.hopeless - error) / (self.hopeless - 1)
+        return fading.clamp(0, 1) / error.clamp(min=1)
 
     def passes(self, images: Tensor) -> Tensor:
         """The extreme colours that are let pass at each position: uint8 `(n, H, W, 8, 3)`.
@@ -118,6 +151,6 @@ class Gated(nn.Module):
 
 
 def worst_around(error: Tensor) -> Tensor:
-    """The largest `(n, 1, H, W)` error in each 7x7 neighbourhood, rows and columns one after the other."""
-    rows = F.max_pool2d(error, (WINDOW, 1), stride=1, padding=(WINDOW // 2, 0))
-    return F.max_pool2d(rows, (1, WINDOW), stride=1, padding=(0, WINDOW // 2))
+    """The largest `(n, 1, H, W)` error of the window around each pixel, rows and columns one after the other."""
+    rows = F.max_pool2d(error, (WINDOW, 1), stride=1, padding=(REACH, 0))
+    return F.max_pool2d(rows, (1, WINDOW), stride=1, padding=(0, REACH))

@@ -35,6 +35,7 @@ class Loop:
 
     def __init__(self, task: Task, recipe: Recipe, images: Tensor, labels: Tensor, seed: int) -> None:
         self.task, self.recipe, self.images, self.labels = task, recipe, images, labels
+        task.prepare(images)
         self.optimiser = make_optimiser(task.module, recipe)
         self.average = copy.deepcopy(task.module).eval()
         self.generator = torch.Generator().manual_seed(seed)

@@ -63,7 +63,7 @@ RECIPES: dict[str, Recipe] = {
     "autoencoder": Recipe(
         epochs=10, optimiser="adamw", peak_rate=4e-3, weight_decay=1e-4, corrupted_pixels=2, corrupted_weight=20.0
     ),
-    "gated": Recipe(epochs=20, optimiser="adamw", peak_rate=4e-3, weight_decay=1e-4, corrupted_pixels=8),
+    "gated": Recipe(epochs=14, optimiser="adamw", peak_rate=1e-2, weight_decay=1e-4, corrupted_pixels=8),
     "resnet": Recipe(
         epochs=22, restart_epochs=10, restart_rate=0.12, peak_rate=0.25, label_smoothing=0.05, early_share=0.36
     ),

@@ -16,6 +16,10 @@ class Task(Protocol):
 
     module: nn.Module
 
+    def prepare(self, images: Tensor) -> None:
+        """Take from the training images, uint8 `(n, 3, H, W)`, what the module has to know before the first step."""
+        ...
+
     def loss(self, images: Tensor, labels: Tensor, generator: torch.Generator, done: float) -> Tensor:
         """The scalar to minimise for uint8 `images` `(n, 3, H, W)` and int64 `labels` `(n,)`.
 
@@ -34,6 +38,9 @@ class Classification:
     def __init__(self, module: nn.Module, recipe: Recipe) -> None:
         self.module = module
         self.recipe = recipe
+
+    def prepare(self, images: Tensor) -> None:
+        """Nothing is needed."""
 
     def loss(self, images: Tensor, labels: Tensor, generator: torch.Generator, done: float) -> Tensor:
         """Mean cross entropy of the batch, in nats."""
@@ -61,6 +68,9 @@ class Reconstruction:
         self.module = module
         self.recipe = recipe
 
+    def prepare(self, images: Tensor) -> None:
+        """Nothing is needed."""
+
     def loss(self, images: Tensor, labels: Tensor, generator: torch.Generator, done: float) -> Tensor:
         """Mean squared error on the 0..1 scale, the corrupted pixels counting `recipe.corrupted_weight` times."""
         clean = augment.flip(images, generator).float()
@@ -84,11 +94,16 @@ class BlindPrediction:
     """The likelihood of pixels under the scales that were predicted for them without seeing them (Laplace)."""
 
     positions = 128  # an image and step
+    whitened = 500  # images whose windows tell how neighbours go together
 
     def __init__(self, module: Gated, recipe: Recipe) -> None:
         self.module: nn.Module = module
         self.gated = module
         self.recipe = recipe
+
+    def prepare(self, images: Tensor) -> None:
+        """Whiten the predictor's windows by those of some images."""
+        self.gated.predictor.whiten(images[: self.whitened])
 
     def loss(self, images: Tensor, labels: Tensor, generator: torch.Generator, done: float) -> Tensor:
         """Mean negative log likelihood, in nats a colour axis, of clean pixels beside corrupted ones."""

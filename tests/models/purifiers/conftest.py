@@ -1,7 +1,5 @@
 """Real images, attacked ones, and gates to test on."""
 
-import math
-
 import numpy as np
 import pytest
 import torch
@@ -9,7 +7,7 @@ from torch import Tensor
 
 from pixelproof.models import build_purifier
 from pixelproof.models.data import sample
-from pixelproof.models.purifiers.gated import Gated
+from pixelproof.models.purifiers.gated import REACH, Gated
 
 
 @pytest.fixture(scope="session")
@@ -50,10 +48,10 @@ def neighbour_mean_gate() -> Gated:
         layer.bias.zero_()
     for channel in range(3):
         for unit, sign in ((2 * channel, 1.0), (2 * channel + 1, -1.0)):  # the two halves of a value, around ReLU
-            predictor.window.weight[unit, channel, 2:5, 2:5] = sign / 8
+            predictor.window.weight[unit, channel, REACH - 1 : REACH + 2, REACH - 1 : REACH + 2] = sign / 8
             predictor.hidden.weight[unit, unit] = 1
             predictor.output.weight[channel, unit] = sign
-    predictor.output.bias[3:] = math.log(math.expm1((4 - 0.5) / 8))
+    predictor.output.bias[3:] = (0.875**2 - 1) / (2 * 0.875)  # where 4 * (z + sqrt(z^2 + 1)) + 0.5 is 4
     return gated
 
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pixelproof.models.purifiers.gated import WINDOW, BlindPredictor
+from pixelproof.models.purifiers.gated import REACH, BlindPredictor
 
 Predict = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
-APART = WINDOW // 2 + 1
+APART = REACH + 1
 
 
 @pytest.fixture(scope="module")
