@@ -3,7 +3,8 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -141,3 +142,31 @@ def lenet_gated_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("exported") / "lenet-gated"
     export_bundle(classifier, folder, purifier=purifier, size=(32, 32), class_names=CIFAR10_CLASSES)
     return folder
+
+
+@pytest.fixture(scope="session")
+def lenet_median_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shipped LeNet behind the median, whose attacks take few queries."""
+    pytest.importorskip("torch")
+    from pixelproof.export import export_bundle
+
+    folder = tmp_path_factory.mktemp("exported") / "lenet-median"
+    export_bundle("lenet", folder, purifier="median")
+    return folder
+
+
+@pytest.fixture
+def full_disk() -> Callable[[int], AbstractContextManager[None]]:
+    """`with full_disk(nbytes):` no file grows beyond so many bytes; writing on is an OSError, as on a full disk."""
+    resource = pytest.importorskip("resource", reason="this system sets no limit to files")
+
+    @contextmanager
+    def limited(nbytes: int) -> Iterator[None]:
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (nbytes, hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    return limited

@@ -69,6 +69,26 @@ def test_a_file_that_cannot_be_renamed_leaves_nothing_behind(tmp_path: Path):
     assert tree(tmp_path) == {"target": None, "target/inside": None}
 
 
+def test_a_full_disk_is_told_with_the_targets_name(tmp_path: Path, full_disk):
+    (tmp_path / "file").write_text("old")
+    with full_disk(10), pytest.raises(OSError, match="too large") as full:
+        write_text(tmp_path / "file", "longer than that")
+    assert full.value.filename == str(tmp_path / "file")
+    assert tree(tmp_path) == {"file": "old"}
+
+
+def test_an_error_names_the_targets_and_not_the_temporary_files(tmp_path: Path):
+    with pytest.raises(FileNotFoundError) as missing, atomic_path(tmp_path / "file") as temporary:
+        temporary.unlink()
+    assert missing.value.filename == str(tmp_path / "file")
+    with pytest.raises(FileNotFoundError) as missing, atomic_folder(tmp_path / "folder", replace=False) as new:
+        (new / "none").read_text()
+    assert missing.value.filename == str(tmp_path / "folder")
+    with pytest.raises(FileNotFoundError) as missing, atomic_folder(tmp_path / "folder", replace=False):
+        (tmp_path / "another").read_text()
+    assert missing.value.filename == str(tmp_path / "another")
+
+
 def test_the_file_and_the_folder_have_the_modes_that_the_user_gives_to_new_ones(tmp_path: Path, umask: int):
     write_text(tmp_path / "file", "new")
     with atomic_folder(tmp_path / "folder", replace=False) as new:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from pixelproof.benchmarks.codec import encode
-from pixelproof.benchmarks.defence.measure import check_fit
+from pixelproof.benchmarks.defence.measure import check_fit, check_some
 from pixelproof.benchmarks.defence.search import Plan, Report, changed_images, open_store, search, write_png
 from pixelproof.benchmarks.defence.settings import DataChoice
 from pixelproof.benchmarks.defence.store import Record
@@ -62,7 +62,8 @@ def attack_bundle(
         report: told how far it has come.
 
     Raises:
-        UsageError: data that do not fit the bundle, or an adaptive attack on a bundle without a purifier.
+        UsageError: data that do not fit the bundle, nothing to attack in them, or an adaptive attack on a bundle
+            without a purifier.
     """
     with Pipeline(bundle, threads=threads) as pipeline, Pipeline(bundle, part="classifier", threads=threads) as bare:
         check_fit(bundle, pipeline, choice.images)
@@ -74,6 +75,7 @@ def attack_bundle(
         if target is not None:
             eligible &= data.labels != target
         chosen = np.flatnonzero(eligible)[:images]
+        check_some(bundle, chosen, data, target)
         store = open_store(folder, plan, victim, choice.name)
         try:
             records = search(plan, victim, deployed.predict, data, chosen, store, report)
@@ -104,10 +106,10 @@ def _settings(settings: dict[str, Any], choice: DataChoice) -> dict[str, Any]:
 
 
 def _figures(records: list[Record]) -> dict[str, Any]:
-    queries = [record.queries for record in records] or [0]
+    queries = [record.queries for record in records]
     return {
         "attack_success": encode(Share(sum(record.success for record in records), len(records))),
         "queries_median": float(np.median(queries)),
         "queries_p90": float(np.percentile(queries, 90)),
-        "seconds_per_image": float(np.mean([record.seconds for record in records] or [0.0])),
+        "seconds_per_image": float(np.mean([record.seconds for record in records])),
     }

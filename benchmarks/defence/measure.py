@@ -51,7 +51,7 @@ def measure_bundle(
         report: told what is under way.
 
     Raises:
-        UsageError: a bundle without a purifier, or data of another size.
+        UsageError: a bundle without a purifier, data of another size, or none that the classifier gets right.
     """
     with Pipeline(bundle, threads=threads) as pipeline, Pipeline(bundle, part="classifier", threads=threads) as bare:
         data = choice.images
@@ -60,6 +60,7 @@ def measure_bundle(
         right = bare.predict(data.images).argmax(1) == data.labels
         kept = pipeline.predict(data.images).argmax(1) == data.labels
         chosen = np.flatnonzero(right)[: settings.images]
+        check_some(bundle, chosen, data)
         searches = _Searches(choice, settings, folder, report)
         transferred = searches.transfer(bare_classifier(bare), chosen)
         adaptive = (
@@ -79,6 +80,17 @@ def check_fit(bundle: Path, pipeline: Pipeline, data: ImageSet) -> None:
         raise UsageError(
             f"bundle '{bundle}' takes {height}x{width} images of {len(pipeline.class_names)} classes; the data are "
             f"{data.images.shape[1]}x{data.images.shape[2]} of {len(data.class_names)}. Next: give --data that fits"
+        )
+
+
+def check_some(bundle: Path, chosen: NDArray[np.int64], data: ImageSet, target: int | None = None) -> None:
+    """Refuse to attack nothing: the victim gets no image right, or those of the `target` class alone."""
+    if not len(chosen):
+        others = "" if target is None else f" that are not of class '{data.class_names[target]}'"
+        remedy = "another --target, or check" if others else "check"
+        raise UsageError(
+            f"bundle '{bundle}' gets right none of the {len(data)} images{others}, so there is nothing to attack. "
+            f"Next: {remedy} that its classes stand in the order of the data's"
         )
 
 
@@ -162,6 +174,10 @@ def bench_defence(
     report: Report = lambda *_: None,
 ) -> DefenceResults:
     """Measure each bundle; arguments as for `measure_bundle`, and the command line for the record."""
+    for bundle in bundles:  # what is unfit is told before the long work
+        with Pipeline(bundle, threads=threads) as pipeline:
+            _check_purifies(bundle, pipeline)
+            check_fit(bundle, pipeline, choice.images)
     parts = []
     for bundle in bundles:
 

@@ -2,10 +2,12 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TextIO
+
+from pixelproof.errors import DataError
+from pixelproof.files import errors_name
 
 
 @dataclass(frozen=True)
@@ -37,44 +39,61 @@ class Store:
     Args:
         folder: of all stores.
         settings: what the records depend on; the number of images is not part of it, since it may grow.
+
+    Raises:
+        DataError: the file is damaged before its last line.
     """
 
     def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
-        text = json.dumps(settings, sort_keys=True)
-        self.path = folder / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.jsonl"
-        self.records: dict[int, Record] = {}
-        self._file: TextIO | None = None
-        folder.mkdir(parents=True, exist_ok=True)
-        if self.path.exists():
-            self.records = {record.image: record for record in _whole_lines(self.path)}
-        else:
-            self.path.write_text(text + "\n")
+        self._header = json.dumps(settings, sort_keys=True)
+        self.path = folder / f"{hashlib.sha256(self._header.encode()).hexdigest()[:16]}.jsonl"
+        self.records = {record.image: record for record in _read(self.path, self._header)}
+        self._file: TextIO | None = None  # made with the first record: what never began leaves none
+        folder.mkdir(parents=True, exist_ok=True)  # at once: that it can't be is told before the long work
 
     def add(self, record: Record) -> None:
-        """Keep `record`, on disk before this returns."""
+        """Keep `record`, handed to the system before this returns."""
+        with errors_name(self.path):
+            if self._file is None:
+                self._file = _open(self.path, self._header)
+            self._file.write(json.dumps(asdict(record)) + "\n")
+            self._file.flush()
         self.records[record.image] = record
-        if self._file is None:
-            _drop_torn_line(self.path)
-            self._file = self.path.open("a")
-        self._file.write(json.dumps(asdict(record)) + "\n")
-        self._file.flush()
 
     def close(self) -> None:
         """Close the file."""
         if self._file is not None:
-            self._file.close()
+            with errors_name(self.path):  # what a full disk refused is tried once more
+                self._file.close()
 
 
-def _whole_lines(path: Path) -> Iterator[Record]:
-    content = path.read_text()
-    whole = content[: content.rfind("\n") + 1]
-    return (Record(**json.loads(line)) for line in whole.splitlines()[1:])
+def _read(path: Path, header: str) -> list[Record]:
+    """The records in the file `path`, if there is one; `DataError` unless it is whole but for its last line."""
+    content = path.read_bytes() if path.exists() else b""
+    records = []
+    for number, line in enumerate(content[: _whole_nbytes(content)].splitlines(), 1):
+        try:
+            if number > 1:
+                records.append(Record(**json.loads(line)))
+            elif line != header.encode():
+                raise ValueError
+        except (ValueError, TypeError):
+            raise DataError(
+                f"the records in '{path}' are damaged in line {number}. Next: delete the file; the same command then "
+                "attacks its images again"
+            ) from None
+    return records
 
 
-def _drop_torn_line(path: Path) -> None:
-    """A process that was killed may have left half a line."""
-    content = path.read_bytes()
-    whole = content.rfind(b"\n") + 1
-    if whole < len(content):
-        with path.open("r+b") as file:
-            file.truncate(whole)
+def _open(path: Path, header: str) -> TextIO:
+    """The file, ready for another record, without the half line that a process may have left that was killed."""
+    whole = _whole_nbytes(path.read_bytes()) if path.exists() else 0
+    file = path.open("a", encoding="utf-8")
+    file.truncate(whole)
+    if not whole:
+        file.write(header + "\n")
+    return file
+
+
+def _whole_nbytes(content: bytes) -> int:
+    return content.rfind(b"\n") + 1

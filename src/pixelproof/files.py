@@ -14,18 +14,19 @@ from typing import Any
 @contextmanager
 def atomic_path(target: Path) -> Iterator[Path]:
     """A temporary path beside `target`, renamed onto it when the block ends well and removed when it does not."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
-    os.close(descriptor)
-    temporary = Path(name)
-    try:
-        yield temporary
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
-        temporary.chmod(0o666 & ~_umask())  # mkstemp makes private files; results and weights are to be shared
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with errors_name(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
+        os.close(descriptor)
+        temporary = Path(name)
+        try:
+            yield temporary
+            with temporary.open("rb") as written:
+                os.fsync(written.fileno())
+            temporary.chmod(0o666 & ~_umask())  # mkstemp makes private files; results and weights are to be shared
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def write_bytes(target: Path, content: bytes) -> None:
@@ -53,14 +54,28 @@ def atomic_folder(target: Path, *, replace: bool) -> Iterator[Path]:
     """
     if not replace and os.path.lexists(target):
         raise FileExistsError(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent))
+    with errors_name(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent))
+        try:
+            yield temporary
+            temporary.chmod(0o777 & ~_umask())
+            _swap(temporary, target, replace)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def errors_name(target: Path) -> Iterator[None]:
+    """Let errors of the disk name `target`: a full one names nothing, others name the temporary file."""
     try:
-        yield temporary
-        temporary.chmod(0o777 & ~_umask())
-        _swap(temporary, target, replace)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        yield
+    except OSError as error:
+        parts = Path(error.filename or "").parts
+        is_temporary = any(part.startswith(f".{target.name}.") and part.endswith(".tmp") for part in parts)
+        if error.errno is not None and (error.filename is None or is_temporary):
+            error.filename = str(target)
+        raise
 
 
 def _swap(new: Path, target: Path, replace: bool) -> None:

@@ -1,7 +1,6 @@
 """`pixelproof train` on a tiny data set, and what it answers to bad requests."""
 
 import json
-import resource
 import signal
 from pathlib import Path
 
@@ -113,16 +112,31 @@ def test_a_gpu_that_is_not_there_is_named(tiny_data: None, run_cli, monkeypatch)
     assert "PyTorch finds no GPU here. Next: pixelproof doctor" in err
 
 
-def test_a_full_disk_is_one_line(tiny_data: None, run_cli, tmp_path: Path):
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
-    try:
+def test_a_full_disk_is_one_line(tiny_data: None, run_cli, full_disk, tmp_path: Path):
+    with full_disk(100_000):
         code, out, err = run_cli("train", "lenet", "--run", tmp_path / "run")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert (code, out) == (1, "")
-    assert last_line(err) == "error: File too large. Next: check the disk and the folder's permissions"
+    full = tmp_path / "run" / "checkpoint.safetensors"
+    assert last_line(err) == f"error: File too large '{full}'. Next: check the disk and the folder's permissions"
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["log.jsonl"]
+
+
+def test_weights_that_find_no_room_are_written_by_the_same_command_later(
+    tiny_data: None, run_cli, full_disk, tmp_path: Path
+):
+    arguments = ["train", "lenet", "--run", tmp_path / "run", "-o", tmp_path / "own" / "lenet.safetensors"]
+    run_cli("train", "lenet", "--run", tmp_path / "run")
+    for weights in (tmp_path / "run").glob("lenet.*"):
+        weights.unlink()
+    with full_disk(100_000):
+        code, _, err = run_cli(*arguments)
+    assert code == 1
+    assert f"error: File too large '{tmp_path / 'own' / 'lenet.safetensors'}'. Next: " in last_line(err)
+    assert list((tmp_path / "own").iterdir()) == []
+    code, _, err = run_cli(*arguments)
+    assert code == 0
+    assert "epoch 1:" not in err  # nothing was trained again
+    assert sorted(path.name for path in (tmp_path / "own").iterdir()) == ["lenet.json", "lenet.safetensors"]
 
 
 def test_a_run_folder_that_cannot_be_made_is_named_before_training(tiny_data: None, run_cli, tmp_path: Path):

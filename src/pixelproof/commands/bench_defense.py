@@ -71,4 +71,4 @@ def defense(
         print_table(defence_layout(results.rows))
     if output is not None:
         write_results(output, results)
-        typer.echo(f"wrote {output}", err=True)
+        typer.echo(f"wrote {' and '.join(map(str, result_paths(output)))}", err=True)
