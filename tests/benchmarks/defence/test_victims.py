@@ -1,0 +1,96 @@
+"""What is attacked answers as the bundle does, and the attacker ranks candidates by what he may know."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pixelproof.attack import attack
+from pixelproof.attack.sweep import SweepOrder
+from pixelproof.benchmarks.defence.victims import bare_classifier, purified_pipeline
+from pixelproof.models.data import sample
+from pixelproof.runtime import Pipeline
+
+
+@pytest.fixture
+def opened(request: pytest.FixtureRequest) -> Callable[[Path], tuple[Pipeline, Pipeline]]:
+    """The whole of a bundle and its bare classifier."""
+
+    def open_(bundle: Path) -> tuple[Pipeline, Pipeline]:
+        both = Pipeline(bundle), Pipeline(bundle, part="classifier")
+        for pipeline in both:
+            request.addfinalizer(pipeline.close)
+        return both
+
+    return open_
+
+
+def attacked_images() -> np.ndarray:
+    """Real images, each as it is and with a few pixels changed."""
+    images = np.repeat(sample().images[:16], 4, axis=0)
+    generator = np.random.default_rng(5)
+    for image in images[1::2]:
+        for row, column in generator.integers(0, 32, (3, 2)):
+            image[row, column] = generator.choice([0, 255], 3)
+    return images
+
+
+def test_either_victim_answers_as_its_part_of_the_bundle_bit_for_bit(lenet_median_bundle: Path, opened):
+    images = attacked_images()
+    pipeline, bare = opened(lenet_median_bundle)
+    np.testing.assert_array_equal(bare_classifier(bare).predict(images), bare.predict(images))
+    np.testing.assert_array_equal(purified_pipeline(pipeline, bare).predict(images), pipeline.predict(images))
+
+
+def test_a_purifier_of_fractions_of_levels_is_asked_as_a_whole(make_bundle, opened):
+    """What a classifier behind the autoencoder sees is not its uint8 output: nothing may be classified from that."""
+    pipeline, bare = opened(make_bundle(purifier="autoencoder", size=(32, 32)))
+    victim = purified_pipeline(pipeline, bare)
+    assert victim.predict == pipeline.predict
+    assert victim.passes is None
+
+
+def test_the_record_of_what_was_attacked_is_the_graphs_hash(lenet_median_bundle: Path, opened):
+    files = json.loads((lenet_median_bundle / "bundle.json").read_text())["files"]
+    pipeline, bare = opened(lenet_median_bundle)
+    assert bare_classifier(bare).identity == files["classifier.onnx"]["sha256"]
+    assert purified_pipeline(pipeline, bare).identity == files["pipeline.onnx"]["sha256"]
+
+
+def test_the_colours_told_are_let_pass(lenet_median_bundle: Path, opened):
+    pipeline, bare = opened(lenet_median_bundle)
+    passes = purified_pipeline(pipeline, bare).passes
+    assert passes is not None
+    images = sample().images[:4]
+    colours = passes(images)
+    assert (colours.shape, colours.dtype) == ((4, 32, 32, 8, 3), np.uint8)
+    for row, column in np.random.default_rng(1).integers(0, 32, (20, 2)):
+        painted = images.copy()
+        painted[:, row, column] = colours[:, row, column, 3]
+        np.testing.assert_array_equal(pipeline.purify(painted)[:, row, column], painted[:, row, column])
+
+
+def test_a_shipped_networks_candidates_are_ranked_by_its_gradient(lenet_median_bundle: Path, opened, some_real):
+    pipeline, bare = opened(lenet_median_bundle)
+    data = some_real.images.take(slice(1, 5))
+    found = {}
+    for name, victim in {"gradient": bare_classifier(bare), "none": bare_classifier(bare)}.items():
+        assert not isinstance(victim.order, SweepOrder)
+        order = victim.order if name == "gradient" else None
+        found[name] = attack(victim.predict, data.images, data.labels, order=order, batch_size=256)
+        assert found[name].success.all()
+    assert 20 * found["gradient"].queries.sum() < found["none"].queries.sum()
+    assert not isinstance(purified_pipeline(pipeline, bare).order, SweepOrder)
+
+
+def test_a_network_of_ones_own_is_ranked_by_queries_of_what_is_attacked(stand_in: Path, opened, monkeypatch):
+    def refuse(*_: object) -> None:
+        pytest.fail("a network that is not shipped was built")
+
+    monkeypatch.setattr("pixelproof.benchmarks.defence.victims.build_classifier", refuse)
+    pipeline, bare = opened(stand_in)
+    for victim in (bare_classifier(bare), purified_pipeline(pipeline, bare)):
+        assert isinstance(victim.order, SweepOrder)
+        assert victim.order._predict == victim.predict
