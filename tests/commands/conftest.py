@@ -1,7 +1,8 @@
 """Running the command line in this process."""
 
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import pytest
@@ -26,3 +27,37 @@ def run_cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
         return Outcome(int(left.value.code or 0), *capsys.readouterr())
 
     return run
+
+
+@pytest.fixture
+def refused(run_cli: Callable[..., Outcome]) -> Callable[..., str]:
+    """`refused(code, "attack", bundle, ...)`: the one line that is all the command says, leaving with `code`."""
+
+    def run(code: int, *arguments: object) -> str:
+        outcome = run_cli(*arguments)
+        assert (outcome.code, outcome.out) == (code, ""), outcome.err
+        assert outcome.err.count("\n") == 1, outcome.err
+        assert outcome.err.startswith("error: ")
+        assert "Next: " in outcome.err
+        return outcome.err
+
+    return run
+
+
+@pytest.fixture
+def ctrl_c_when() -> Iterator[Callable[[Callable[[], bool]], None]]:
+    """`ctrl_c_when(happened)`: this process gets SIGINT as soon as `happened()`, looked at every millisecond."""
+
+    def arm(happened: Callable[[], bool]) -> None:
+        def look(*_: object) -> None:
+            if happened():
+                signal.setitimer(signal.ITIMER_REAL, 0)
+                signal.raise_signal(signal.SIGINT)
+
+        signal.signal(signal.SIGALRM, look)
+        signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+
+    before = signal.getsignal(signal.SIGALRM)
+    yield arm
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)

@@ -1,7 +1,6 @@
 """`pixelproof train` on a tiny data set, and what it answers to bad requests."""
 
 import json
-import signal
 from pathlib import Path
 
 import pytest
@@ -46,21 +45,10 @@ def test_run_and_output_go_where_they_are_told(tiny_data: None, run_cli, tmp_pat
     assert sorted(path.name for path in output.parent.iterdir()) == ["own.json", "own.safetensors"]
 
 
-def test_ctrl_c_says_what_is_kept_and_the_same_command_goes_on(tiny_data: None, run_cli, tmp_path: Path):
+def test_ctrl_c_says_what_is_kept_and_the_same_command_goes_on(tiny_data: None, run_cli, ctrl_c_when, tmp_path: Path):
     log = tmp_path / "run" / "log.jsonl"
-
-    def press_ctrl_c_when_an_epoch_is_logged(*_: object) -> None:
-        if log.is_file() and log.read_text():
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.raise_signal(signal.SIGINT)
-
-    before = signal.signal(signal.SIGALRM, press_ctrl_c_when_an_epoch_is_logged)
-    signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
-    try:
-        code, out, err = run_cli("train", "lenet", "--run", tmp_path / "run", "--epochs", "500")
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+    ctrl_c_when(lambda: log.is_file() and log.read_text() != "")
+    code, out, err = run_cli("train", "lenet", "--run", tmp_path / "run", "--epochs", "500")
     assert (code, out) == (1, "")
     kept = len(log.read_text().splitlines())
     assert last_line(err) == (

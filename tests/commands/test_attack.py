@@ -1,0 +1,171 @@
+"""`pixelproof attack` as it is typed, interrupted and killed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pixelproof.models.data import sample
+from pixelproof.runtime import Pipeline
+
+
+@pytest.fixture(autouse=True)
+def current(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, where records go unasked."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def records(folder: str = "runs/attack") -> list[dict]:
+    """Whole records alone: another process may be writing one."""
+    lines = [line for path in Path(folder).glob("*.jsonl") for line in path.read_text().split("\n")[1:-1]]
+    return [json.loads(line) for line in lines]
+
+
+def test_it_prints_figures_and_writes_results_and_images(lenet_median_bundle: Path, run_cli):
+    code, out, err = run_cli("attack", lenet_median_bundle, "--sample", "--images", "3", "-o", "found")
+    assert code == 0
+    shown = dict(line.split("  ", 1) for line in out.splitlines())
+    assert shown["protocol"].strip() == "transfer"
+    assert shown["provider"].strip() == "CPUExecutionProvider"
+    assert shown["data"].strip() == "CIFAR-10, 200 test images (the shipped sample, 20 a class)"
+    assert shown["attack success"].strip() == "2 of 3 (66.7%, 20.8% to 93.9%)"
+    assert "wrote found: results.json and 2 adversarial images" in err
+    results = json.loads(Path("found/results.json").read_text())
+    assert results["attack_success"]["count"] == 2
+    assert [image["image"] for image in results["images"]] == [0, 1, 2]
+    assert sorted(path.name for path in Path("found").iterdir()) == ["00001-ship.png", "00002-ship.png", "results.json"]
+    pictures = np.stack([np.asarray(Image.open(f"found/0000{index}-ship.png")) for index in (1, 2)])
+    assert (pictures != sample().images[1:3]).any(-1).sum(axis=(1, 2)).tolist() == [1, 1]
+    with Pipeline(lenet_median_bundle, part="classifier") as bare:
+        assert (bare.predict(pictures).argmax(1) != sample().labels[1:3]).all()
+
+
+def test_json_is_all_that_stdout_gets_and_a_second_run_says_the_same(lenet_median_bundle: Path, run_cli):
+    arguments = ["attack", lenet_median_bundle, "--sample", "--images", "2", "--seed", "7", "--json"]
+    first = run_cli(*arguments)
+    summary = json.loads(first.out)
+    assert (summary["protocol"], summary["seed"], summary["target"]) == ("transfer", 7, None)
+    kept = records()
+    assert run_cli(*arguments).out == first.out
+    assert records() == kept
+
+
+def test_a_target_is_a_class_by_name(lenet_median_bundle: Path, run_cli):
+    arguments = ["--sample", "--images", "1", "--target", "automobile", "--method", "levels", "--json"]
+    summary = json.loads(run_cli("attack", lenet_median_bundle, *arguments).out)
+    assert (summary["target"], summary["method"], summary["attack_success"]["n"]) == ("automobile", "levels", 1)
+
+
+REFUSED = {
+    "method": (["--method", "cornerz"], 2, "unknown method 'cornerz'; did you mean 'corners'? there are: corners, de"),
+    "protocol": (["--protocol", "adaptiv"], 2, "unknown protocol 'adaptiv'; did you mean 'adaptive'?"),
+    "class": (["--target", "shipp"], 2, "unknown class 'shipp'; did you mean 'ship'? there are: airplane, automobile"),
+    "existing output": (["-o", "mine"], 2, "'mine' exists already. Next: choose another --output"),
+    "pixels": (["--pixels", "1025"], 2, "pixels is 1025, expected 1 to 1024"),
+    "seed": (["--seed", "-1"], 2, "seed is -1, expected 0 to"),
+    "records in a file": (["--records", "mine"], 1, "File exists 'mine'"),
+}
+
+
+@pytest.mark.parametrize(("options", "code", "message"), REFUSED.values(), ids=REFUSED.keys())
+def test_an_unfit_option_is_one_line_and_leaves_no_record(
+    options, code: int, message: str, lenet_median_bundle, refused
+):
+    Path("mine").write_text("kept")
+    assert message in refused(code, "attack", lenet_median_bundle, "--sample", *options)
+    assert records() == []
+    assert Path("mine").read_text() == "kept"
+
+
+def test_missing_and_truncated_data_are_one_line(lenet_median_bundle: Path, refused, current: Path):
+    assert f"no CIFAR-10 in '{current}'" in refused(1, "attack", lenet_median_bundle, "--data", current)
+    Path("test_batch.bin").write_bytes(bytes(1000))
+    line = refused(1, "attack", lenet_median_bundle, "--data", current)
+    assert "'test_batch.bin' is truncated or damaged: expected 30,730,000 bytes, got 1,000" in line
+    assert not Path("runs").exists()
+
+
+def test_a_bundle_that_is_missing_damaged_or_of_other_images_is_one_line(make_bundle, refused, current: Path):
+    assert "there is no bundle 'none'" in refused(1, "attack", "none", "--sample")
+    assert "takes 4x6 images of 3 classes; the data are 32x32 of 10" in refused(2, "attack", make_bundle(), "--sample")
+    os.truncate("bundle/pipeline.onnx", 100)
+    assert "'pipeline.onnx' should have" in refused(1, "attack", "bundle", "--sample")
+    assert not Path("runs").exists()
+
+
+def test_damaged_records_are_one_line(lenet_median_bundle: Path, run_cli, refused):
+    arguments = ["attack", lenet_median_bundle, "--sample", "--images", "1"]
+    run_cli(*arguments)
+    (path,) = Path("runs/attack").iterdir()
+    path.write_text(path.read_text() + "{}\n")
+    assert f"the records in '{path}' are damaged in line 3. Next: delete the file" in refused(1, *arguments)
+
+
+def test_ctrl_c_keeps_finished_images_and_the_same_command_goes_on(lenet_median_bundle: Path, run_cli, ctrl_c_when):
+    """Images 1 and 2 fall to the first batch; image 0 takes 8,192 queries."""
+    arguments = ["attack", lenet_median_bundle, "--sample", "--images", "3", "--json"]
+    ctrl_c_when(lambda: len(records()) == 2)
+    code, out, err = run_cli(*arguments, "-o", "found")
+    assert (code, out) == (1, "")
+    message = "error: stopped; finished images are kept in 'runs/attack'. Next: the same command goes on"
+    assert err.splitlines()[-1] == message
+    kept = records()
+    assert [record["image"] for record in kept] == [1, 2]
+    assert not Path("found").exists()
+    resumed = run_cli(*arguments)
+    assert records()[:2] == kept
+    at_once = run_cli(*arguments, "--records", "others")
+    same = [{**json.loads(each.out), "seconds_per_image": 0} for each in (resumed, at_once)]
+    assert same[0] == same[1]
+
+
+# a background job, as tests may be, hands down that SIGINT is ignored
+LISTEN = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+MAIN = [sys.executable, "-c", LISTEN + "from pixelproof.cli import main; main()"]
+
+
+def stopped_by(number: signal.Signals, arguments: list, happened: Callable[[], bool]) -> tuple[int, str]:
+    """Run the command in a process of its own until `happened()`, and send it the signal."""
+    with subprocess.Popen([*MAIN, *map(str, arguments)], stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 60
+        while not happened():
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.send_signal(number)
+        _, err = process.communicate(timeout=60)
+    return process.returncode, err
+
+
+def test_ctrl_c_on_a_real_process_ends_it_in_one_line(lenet_median_bundle: Path):
+    arguments = ["attack", lenet_median_bundle, "--sample", "--method", "levels", "--protocol", "adaptive"]
+    code, err = stopped_by(signal.SIGINT, arguments, lambda: len(records()) >= 1)
+    assert code == 1
+    assert err.splitlines()[-1].startswith("error: stopped; finished images are kept in 'runs/attack'.")
+    assert "Traceback" not in err
+    assert len(records()) >= 1
+
+
+def test_a_killed_attack_goes_on_from_its_whole_records(lenet_median_bundle: Path, run_cli):
+    arguments = ["attack", lenet_median_bundle, "--sample"]
+    code, _ = stopped_by(signal.SIGKILL, arguments, lambda: len(records()) >= 3)
+    assert code == -signal.SIGKILL
+    (path,) = Path("runs/attack").iterdir()
+    kept = path.read_text()
+    whole = kept[: kept.rfind("\n") + 1]
+    path.write_text(whole + '{"image": 0, "succ')  # as a power cut might leave it
+    result = json.loads(run_cli(*arguments, "--images", "6", "--json").out)
+    assert path.read_text().startswith(whole)
+    images = [record["image"] for record in records()]
+    assert len(images) == len(set(images))
+    assert {0, 1, 2, 3, 4, 5} <= set(images)
+    assert result["attack_success"]["n"] == 6

@@ -1,0 +1,115 @@
+"""`pixelproof export` as it is typed."""
+
+import json
+import signal
+from pathlib import Path
+
+import onnx.parser
+import pytest
+
+from pixelproof.export import verification
+from pixelproof.models import CIFAR10_CLASSES, weights_path
+from pixelproof.runtime import Pipeline, read_bundle
+
+OWN = """
+<ir_version: 10, opset_import: ["": 20]>
+own (float[N,3,8,8] x) => (float[N,3] y)
+<int64[2] sides = {2, 3}, float[3,3] factors = {4, 0, -4, 0, 2, 0, -1, 0, 1}>
+{
+    means = ReduceMean<keepdims=0>(x, sides)
+    y = MatMul(means, factors)
+}
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A current folder with `own.onnx`, a classifier of 8x8 images, and `classes.txt`."""
+    monkeypatch.chdir(tmp_path)
+    onnx.save(onnx.parser.parse_model(OWN), tmp_path / "own.onnx")
+    (tmp_path / "classes.txt").write_text("red\ngreen\nblue\n")
+    return tmp_path
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_shipped_network_goes_where_its_name_says(run_cli, lenet_median_bundle: Path, tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = run_cli("export", "lenet", "--purifier", "median", "--json")
+    told = json.loads(out)
+    bundle = read_bundle(Path("lenet-median"))
+    assert (code, told["bundle"]) == (0, "lenet-median")
+    assert (told["manifest_sha256"], told["manifest"]) == (bundle.manifest_sha256, bundle.manifest)
+    assert bundle.class_names == CIFAR10_CLASSES
+    assert names(tmp_path) == ["lenet-median"]
+    for name in ("classifier.onnx", "pipeline.onnx"):
+        assert bundle.files[name] == (lenet_median_bundle / name).read_bytes()
+
+
+def test_a_file_of_ones_own_is_exported_with_its_options_and_says_how_it_was_verified(own: Path, run_cli):
+    code, out, err = run_cli(
+        *("export", "own.onnx", "--purifier", "none", "--classes", "classes.txt", "-o", "new/own"),
+        *("--mean", "0.5,0.4,0.3", "--std", "0.2,0.25,0.3"),
+    )
+    bundle = read_bundle(Path("new/own"))
+    assert (code, err) == (0, "")
+    files, verified, sha256 = out.splitlines()
+    assert files == "new/own: classifier.onnx"
+    assert verified.startswith("verified on 200 real images, CPUExecutionProvider: same class on each; largest diff")
+    assert sha256 == f"manifest SHA-256: {bundle.manifest_sha256}"
+    assert bundle.class_names == ("red", "green", "blue")
+    assert bundle.manifest["classifier"]["normalisation"] == {"mean": [0.5, 0.4, 0.3], "std": [0.2, 0.25, 0.3]}
+    with Pipeline("new/own") as pipeline:
+        assert pipeline.image_size == (8, 8)
+
+
+REFUSED = {
+    "classifier": (["lenett"], 2, "unknown classifier 'lenett'; did you mean 'lenet'? there are: lenet, resnet."),
+    "purifier": (["lenet", "--purifier", "mediann"], 2, "unknown purifier 'mediann'; did you mean 'median'?"),
+    "no such file": (["none.onnx"], 2, "there is no ONNX file 'none.onnx'"),
+    "no such module": (["nowhere:build"], 2, "there is no module 'nowhere'"),
+    "damaged file": (["cut.onnx"], 2, "'cut.onnx' is not an ONNX file, or is damaged"),
+    "weights of another network": (["lenet", "--weights", weights_path("resnet")], 1, "do not fit LeNet"),
+    "truncated weights": (["lenet", "--weights", "cut.safetensors"], 1, "'cut.safetensors' is damaged"),
+    "pickled weights": (["lenet", "--weights", "cut.pt"], 2, "'cut.pt' is a pickle"),
+    "missing weights": (["lenet", "--weights", "none.safetensors"], 1, "there is no weights file 'none.safetensors'"),
+    "size": (["own.onnx", "--size", "8x8"], 2, "--size takes two whole numbers, H,W, got '8x8'"),
+    "another size": (["own.onnx", "--size", "9,8", "--classes", "classes.txt"], 2, "takes images of 8x8"),
+    "mean": (["own.onnx", "--mean", "half"], 2, "--mean takes three numbers, R,G,B, got 'half'"),
+    "no classes": (["own.onnx"], 2, "the names of the classifier's classes are not known"),
+    "classes": (["own.onnx", "--classes", "none.txt"], 2, "there is no file of class names 'none.txt'"),
+    "classes in no encoding": (["own.onnx", "--classes", "cut.pt"], 2, "'cut.pt' is not a text file in UTF-8"),
+    "existing": (["own.onnx", "--classes", "classes.txt", "-o", "classes.txt"], 2, "'classes.txt' exists already"),
+    "in a file": (["own.onnx", "-o", "classes.txt/b"], 2, "'classes.txt' is a file, and 'classes.txt/b' would lie in"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "code", "message"), REFUSED.values(), ids=REFUSED.keys())
+def test_what_cannot_be_exported_is_one_line_and_leaves_nothing(arguments, code: int, message: str, own, refused):
+    (own / "cut.onnx").write_bytes((own / "own.onnx").read_bytes()[:50])
+    shipped = weights_path("lenet")
+    assert shipped is not None
+    (own / "cut.safetensors").write_bytes(shipped.read_bytes()[:5000])
+    (own / "cut.pt").write_bytes(b"\x80\x04\xff")
+    before = names(own)
+    purifier = [] if "--purifier" in arguments else ["--purifier", "none"]
+    assert message in refused(code, "export", *arguments, *purifier)
+    assert names(own) == before
+
+
+def test_ctrl_c_leaves_nothing(own: Path, run_cli, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(verification, "verify", lambda *_: signal.raise_signal(signal.SIGINT))
+    before = names(own)
+    code, out, err = run_cli("export", "own.onnx", "--purifier", "none", "--classes", "classes.txt", "-o", "bundle")
+    assert (code, out, err) == (1, "", "error: interrupted\n")
+    assert names(own) == before
+
+
+def test_a_bundle_that_does_not_compute_the_same_is_not_handed_over(own: Path, refused, monkeypatch):
+    monkeypatch.setattr(verification, "PROBABILITY_TOLERANCE", -1.0)
+    before = names(own)
+    line = refused(1, "export", "own.onnx", "--purifier", "none", "--classes", "classes.txt", "-o", "bundle")
+    assert "classifier.onnx does not compute what the original networks do" in line
+    assert names(own) == before
