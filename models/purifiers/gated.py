@@ -54,16 +54,14 @@ class BlindPredictor(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """`(n, 3, H, W)` on the 0..255 scale to prediction (likewise) and scale (levels, on Ohta's axes)."""
-        inside = F.pad((images - 128) / 64, (0, 0, 0, 0, 0, 1), value=1.0)
-        return self._read(F.conv2d(inside, self._weight(), self.window.bias, padding=REACH))
+        return self._read(F.conv2d(_with_validity(images), self._weight(), self.window.bias, padding=REACH))
 
     def at(self, images: Tensor, rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
         """The same at some positions alone, `(n, m)` rows and columns: prediction and scale `(n, 3, m, 1)`.
 
         Training on a random share of the positions learns as much from each image for a fraction of the work.
         """
-        inside = F.pad((images - 128) / 64, (0, 0, 0, 0, 0, 1), value=1.0)
-        padded = F.pad(inside, (REACH,) * 4).permute(0, 2, 3, 1)
+        padded = F.pad(_with_validity(images), (REACH,) * 4).permute(0, 2, 3, 1)
         reach = torch.arange(WINDOW, device=images.device)
         which = torch.arange(len(images), device=images.device)[:, None, None, None]
         windows = padded[which, (rows[..., None] + reach)[..., None], (columns[..., None] + reach)[:, :, None]]
@@ -77,7 +75,7 @@ class BlindPredictor(nn.Module):
         ZCA: Bell, Sejnowski, "The 'independent components' of natural scenes are edge filters", 1997.
         """
         hole = self.hole.expand(-1, 3, -1, -1).flatten()
-        windows = F.unfold((images.float() - 128) / 64, WINDOW).movedim(1, -1).flatten(0, 1) * hole
+        windows = F.unfold(_with_validity(images.float())[:, :3], WINDOW).movedim(1, -1).flatten(0, 1) * hole
         covariance = windows.T @ windows / len(windows) + torch.diag(1 - hole)
         variance, directions = torch.linalg.eigh(covariance.double())
         scaled = directions / (variance.clamp(min=0) + _LEAST_VARIANCE).sqrt()
@@ -148,6 +146,11 @@ class Gated(nn.Module):
         share = room.amin(-1, keepdim=True).clamp(0, 1) * (error.abs() <= reach).all(-1, keepdim=True)
         levels: Tensor = (centre + (corners - centre) * share + 0.5).floor().to(torch.uint8)
         return levels
+
+
+def _with_validity(images: Tensor) -> Tensor:
+    """The network's input, `(n, 4, H, W)`: colours in units of 64 levels around mid-grey, and 1 inside the image."""
+    return F.pad((images - 128) / 64, (0, 0, 0, 0, 0, 1), value=1.0)
 
 
 def worst_around(error: Tensor) -> Tensor:

@@ -67,7 +67,7 @@ def import_onnxruntime() -> ModuleType:
 
 def installed_wheels() -> list[str]:
     """Those of ONNX Runtime's wheels that are installed."""
-    import importlib.metadata  # as slow to import as the rest of the runtime together
+    import importlib.metadata  # slow to import, and needed here alone
 
     return [name for name in WHEELS if any(importlib.metadata.distributions(name=name))]
 

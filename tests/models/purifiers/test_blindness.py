@@ -8,16 +8,19 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pixelproof.models.purifiers.gated import REACH, BlindPredictor
+from pixelproof.models.purifiers.gated import REACH, WINDOW, BlindPredictor
 
 Predict = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 APART = REACH + 1
 
 
 @pytest.fixture(scope="module")
-def predictor() -> BlindPredictor:
+def predictor(real_images: Tensor) -> BlindPredictor:
+    """Whitened, so that every weight mixes all values of the window but the centre's."""
     torch.manual_seed(0)
-    return BlindPredictor().requires_grad_(False).eval()
+    predictor = BlindPredictor().requires_grad_(False).eval()
+    predictor.whiten(real_images.to(torch.uint8))
+    return predictor
 
 
 @pytest.fixture(scope="module")
@@ -98,3 +101,18 @@ def test_some_positions_alone_are_predicted_alike(predictor: BlindPredictor, rea
     for some, everywhere in zip(predictor.at(images, rows, columns), predictor(images), strict=True):
         assert some.shape == (4, 3, 9 * 13, 1)
         torch.testing.assert_close(some.view(4, 3, 9, 13), everywhere)
+
+
+@torch.no_grad()
+def test_whitened_windows_are_uncorrelated_but_for_what_hardly_varies(real_images: Tensor):
+    predictor = BlindPredictor()
+    windows = torch.nn.functional.unfold((real_images - 128) / 64, WINDOW).movedim(1, -1).flatten(0, 1).double()
+    seen = predictor.hole.expand(1, 3, -1, -1).flatten() == 1
+    before = (windows.T @ windows / len(windows))[seen][:, seen]
+    predictor.whiten(real_images.to(torch.uint8))
+    whitened = windows[:, seen] @ predictor.whitening.double()[seen][:, seen]
+    after = whitened.T @ whitened / len(whitened)
+    assert torch.linalg.cond(before) > 1000
+    variances = torch.linalg.eigvalsh(after)
+    expected = torch.linalg.eigvalsh(before)
+    torch.testing.assert_close(variances, expected / (expected + 1e-3), rtol=1e-2, atol=1e-3)
