@@ -61,7 +61,7 @@ RECIPES: dict[str, Recipe] = {
         epochs=90, batch_size=256, optimiser="adamw", peak_rate=6e-3, weight_decay=4e-2, averaging=0.999, crop_margin=2
     ),
     "autoencoder": Recipe(
-        epochs=10, optimiser="adamw", peak_rate=4e-3, weight_decay=1e-4, corrupted_pixels=2, corrupted_weight=20.0
+        epochs=12, optimiser="adamw", peak_rate=3e-3, weight_decay=1e-4, corrupted_pixels=2, corrupted_weight=20.0
     ),
     "gated": Recipe(epochs=14, optimiser="adamw", peak_rate=1e-2, weight_decay=1e-4, corrupted_pixels=8),
     "resnet": Recipe(
