@@ -10,24 +10,32 @@ from pixelproof.errors import missing_extra, unknown_name
 if TYPE_CHECKING:
     from torch import nn
 
-_CLASSIFIERS = {"lenet": "lenet:LeNet", "resnet": "resnet:ResNet"}
+_CLASSIFIERS = {
+    "lenet": "lenet:LeNet",
+    "pure_cnn": "pure_cnn:PureCNN",
+    "nin": "nin:NiN",
+    "resnet": "resnet:ResNet",
+    "densenet": "densenet:DenseNet",
+    "wide_resnet": "wide_resnet:WideResNet",
+}
 _PURIFIERS = {
     "median": "purifiers.median:Median",
     "autoencoder": "purifiers.autoencoder:Autoencoder",
     "gated": "purifiers.gated:Gated",
 }
-_WITHOUT_WEIGHTS = {"median"}
+_WITHOUT_WEIGHTS = {"median"}  # nothing to learn
+_UNTRAINED = {"pure_cnn", "nin", "densenet", "wide_resnet"}  # offered by name once their weights are here
 
-CLASSIFIERS = tuple(_CLASSIFIERS)
+CLASSIFIERS = tuple(name for name in _CLASSIFIERS if name not in _UNTRAINED)
 PURIFIERS = tuple(_PURIFIERS)
-TRAINABLE = tuple(name for name in (*CLASSIFIERS, *PURIFIERS) if name not in _WITHOUT_WEIGHTS)
+TRAINABLE = tuple(name for name in (*_CLASSIFIERS, *PURIFIERS) if name not in _WITHOUT_WEIGHTS)
 
 
 def build_classifier(name: str, *, weights: Path | None = None, trained: bool = True) -> "nn.Module":
     """The classifier `name` in evaluation mode: float32 `(n, 3, 32, 32)` in 0..1 to logits `(n, 10)`.
 
     Args:
-        name: one of `CLASSIFIERS`.
+        name: one of `CLASSIFIERS`, or of `TRAINABLE` with weights of one's own or none.
         weights: a safetensors file; the shipped one where None.
         trained: False leaves the first, random weights.
 

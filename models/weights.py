@@ -12,15 +12,29 @@ from pixelproof.errors import UsageError, WeightsError
 from pixelproof.files import sha256_file, write_bytes, write_json
 
 
-def save_weights(module: nn.Module, path: Path, provenance: dict[str, Any]) -> None:
-    """Write `module`'s parameters and buffers to `path`, and `provenance` with their SHA-256 to `path` as `.json`."""
+def save_weights(module: nn.Module, path: Path, provenance: dict[str, Any], *, half: bool = False) -> None:
+    """Write `module`'s parameters and buffers to `path`, and `provenance` with their SHA-256 to `path` as `.json`.
+
+    With `half` the weights of convolutions and linear layers are written as float16; see `halve`.
+    """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
+    if half:
+        large = {name for name, parameter in module.named_parameters() if parameter.ndim > 1}
+        tensors = {name: tensor.half() if name in large else tensor for name, tensor in tensors.items()}
     write_bytes(path, save(tensors))
     write_json(path.with_suffix(".json"), {**provenance, "weights_sha256": sha256_file(path)})
 
 
+@torch.no_grad()
+def halve(module: nn.Module) -> None:
+    """Round the weights of convolutions and linear layers to float16, in place: what `half` writes, so measured."""
+    for parameter in module.parameters():
+        if parameter.ndim > 1:
+            parameter.copy_(parameter.half())
+
+
 def load_weights(module: nn.Module, path: Path) -> None:
-    """Fill `module` from the safetensors file `path`, every name and shape matching.
+    """Fill `module` from the safetensors file `path`, every name and shape matching; float16 is widened.
 
     Raises:
         UsageError: the file is a pickle.

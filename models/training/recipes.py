@@ -29,6 +29,7 @@ class Recipe:
         early_share: share of the first cycle's steps that see images scaled down to `early_side` pixels, which cost
             less (classifiers that take any size).
         early_side: their height and width.
+        half_precision: whether the weights are shipped as float16, and measured as such.
         corrupted_pixels: pixels an image that get a random colour (purifiers).
         corrupted_weight: how often such a pixel counts in the loss (`autoencoder`).
     """
@@ -47,6 +48,7 @@ class Recipe:
     cutout_side: int = 0
     early_share: float = 0.0
     early_side: int = 20
+    half_precision: bool = False
     corrupted_pixels: int = 0
     corrupted_weight: float = 1.0
 
@@ -64,6 +66,10 @@ RECIPES: dict[str, Recipe] = {
         epochs=12, optimiser="adamw", peak_rate=3e-3, weight_decay=1e-4, corrupted_pixels=2, corrupted_weight=20.0
     ),
     "gated": Recipe(epochs=14, optimiser="adamw", peak_rate=1e-2, weight_decay=1e-4, corrupted_pixels=8),
+    "pure_cnn": Recipe(epochs=30, peak_rate=0.2, label_smoothing=0.05, early_share=0.36, half_precision=True),
+    "nin": Recipe(epochs=30, peak_rate=0.2, label_smoothing=0.05, early_share=0.36, half_precision=True),
+    "densenet": Recipe(epochs=24, peak_rate=0.25, label_smoothing=0.05, early_share=0.36, half_precision=True),
+    "wide_resnet": Recipe(epochs=16, peak_rate=0.15, label_smoothing=0.05, early_share=0.36, half_precision=True),
     "resnet": Recipe(
         epochs=22, restart_epochs=10, restart_rate=0.12, peak_rate=0.25, label_smoothing=0.05, early_share=0.36
     ),

@@ -15,14 +15,14 @@ from torch import Tensor
 import pixelproof
 from pixelproof.errors import DataError, Interrupted, UsageError
 from pixelproof.files import write_text
-from pixelproof.models.catalogue import CLASSIFIERS, build_classifier, build_purifier, check_trainable
+from pixelproof.models.catalogue import PURIFIERS, build_classifier, build_purifier, check_trainable
 from pixelproof.models.data import ImageSet
 from pixelproof.models.purifiers.gated import Gated
 from pixelproof.models.training.checkpoint import Checkpoint
 from pixelproof.models.training.loop import Loop, Progress, evaluate
 from pixelproof.models.training.recipes import RECIPES, Recipe, recipe_for
 from pixelproof.models.training.tasks import BlindPrediction, Classification, Reconstruction, Task
-from pixelproof.models.weights import save_weights
+from pixelproof.models.weights import halve, save_weights
 
 GLANCE = 2000  # test images that an epoch's log entry is measured on; the provenance is measured on all
 
@@ -75,18 +75,20 @@ def train(
     loop.load(checkpoint)
     test_tensors = to_tensors(test, device)
     _train_epochs(loop, checkpoint, run, test_tensors, progress, on_epoch)
+    if recipe.half_precision:
+        halve(loop.average)
     record = describe(name, settings, checkpoint.history, device, data_hashes or {})
     record |= {"figures": evaluate(task, loop.average, *test_tensors), "test_images": len(test)}
     record["parameters"] = sum(p.numel() for p in loop.average.parameters())
-    save_weights(loop.average, output, record)
+    save_weights(loop.average, output, record, half=recipe.half_precision)
     return record
 
 
 def make_task(name: str, recipe: Recipe, device: str) -> Task:
     """The untrained network `name` on `device`, with what it is to learn."""
-    build = build_classifier if name in CLASSIFIERS else build_purifier
+    build = build_purifier if name in PURIFIERS else build_classifier
     module = build(name, trained=False).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    if name in CLASSIFIERS:
+    if name not in PURIFIERS:
         return Classification(module, recipe)
     return BlindPrediction(module, recipe) if isinstance(module, Gated) else Reconstruction(module, recipe)
 

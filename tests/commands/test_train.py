@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from pixelproof import models
 from pixelproof.models import data
 from pixelproof.models.data import sample
 from pixelproof.models.training import RECIPES, Recipe
@@ -58,11 +59,28 @@ def test_ctrl_c_says_what_is_kept_and_the_same_command_goes_on(tiny_data: None, 
     assert not list((tmp_path / "run").glob("lenet*"))
 
 
+def test_all_trains_each_in_its_own_folder_and_goes_on(tiny_data: None, run_cli, monkeypatch, tmp_path: Path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(models, "TRAINABLE", ("lenet", "gated"))
+    monkeypatch.setitem(RECIPES, "gated", Recipe(epochs=1, batch_size=16, peak_rate=1e-3, optimiser="adamw"))
+    run_cli("train", "lenet")
+    code, out, err = run_cli("train", "--all")
+    assert code == 0
+    assert "lenet epoch" not in err  # all of it was done
+    assert "gated epoch 1:" in err
+    written = [line.partition(":")[0] for line in out.splitlines()]
+    assert written == ["runs/lenet/lenet.safetensors", "runs/gated/gated.safetensors"]
+    assert all(Path(path).with_suffix(".json").is_file() for path in written)
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
+        ([], 2, "got neither a name nor --all; there are: lenet, "),
+        (["lenet", "--all"], 2, "got 'lenet' and --all; there are: lenet, "),
+        (["--all", "-o", "own.safetensors"], 2, "--output and --run are one network's"),
         (["lnet"], 2, "unknown trainable network 'lnet'; did you mean 'lenet'?"),
-        (["median"], 2, "'median'; there are: autoencoder, gated, lenet, resnet."),
+        (["median"], 2, "'median'; there are: autoencoder, densenet, gated, lenet, nin, pure_cnn, resnet"),
         (["lenet", "--device", "gpu"], 2, "unknown device 'gpu'"),
         (["lenet", "--output", "lenet.json"], 2, "weights are written as .safetensors, and 'lenet.json' is none"),
         (["lenet", "--epochs", "0"], 2, "--epochs"),

@@ -29,7 +29,9 @@ SHIPPED = [name for name in TRAINABLE if weights_path(name).is_file()]
 def test_names():
     assert CLASSIFIERS == ("lenet", "resnet")
     assert PURIFIERS == ("median", "autoencoder", "gated")
-    assert TRAINABLE == ("lenet", "resnet", "autoencoder", "gated")
+    assert TRAINABLE == (
+        "lenet", "pure_cnn", "nin", "resnet", "densenet", "wide_resnet", "autoencoder", "gated"
+    )  # fmt: skip
     assert weights_path("median") is None
     assert provenance("median") == {}
 
@@ -58,7 +60,9 @@ def test_an_unknown_name_gets_the_nearest(build, asked: str, nearest: str):
 
 
 def test_what_has_nothing_to_learn_is_not_trainable():
-    with pytest.raises(UsageError, match="'median'; there are: autoencoder, gated, lenet, resnet"):
+    with pytest.raises(
+        UsageError, match="'median'; there are: autoencoder, densenet, gated, lenet, nin, pure_cnn, resnet, wide_resnet"
+    ):
         check_trainable("median")
 
 

@@ -14,7 +14,7 @@ from pixelproof.errors import UsageError, WeightsError
 from pixelproof.files import sha256_file
 from pixelproof.models.lenet import LeNet
 from pixelproof.models.resnet import ResNet
-from pixelproof.models.weights import load_weights, save_weights
+from pixelproof.models.weights import halve, load_weights, save_weights
 
 
 def state(module: torch.nn.Module) -> dict[str, torch.Tensor]:
@@ -44,6 +44,23 @@ def test_parameters_and_buffers_come_back_bit_for_bit(tmp_path: Path):
     assert not same(state(other), state(network))
     load_weights(other, tmp_path / "deep" / "resnet.safetensors")
     assert same(state(other), state(network))
+
+
+@torch.no_grad()
+def test_half_precision_is_what_was_measured_and_half_the_size(tmp_path: Path):
+    network = seeded(lambda: ResNet(blocks=1), 0).eval()
+    save_weights(network, tmp_path / "full.safetensors", {})
+    before = state(network)
+    halve(network)
+    changed = [name for name, tensor in state(network).items() if not torch.equal(tensor, before[name])]
+    assert changed
+    assert all(before[name].ndim > 1 for name in changed)  # biases and normalisation are few, and stay exact
+    save_weights(network, tmp_path / "half.safetensors", {}, half=True)
+    assert (tmp_path / "half.safetensors").stat().st_size < 0.6 * (tmp_path / "full.safetensors").stat().st_size
+    other = seeded(lambda: ResNet(blocks=1), 1).eval()
+    load_weights(other, tmp_path / "half.safetensors")
+    assert same(state(other), state(network))
+    assert all(tensor.dtype != torch.float16 for tensor in state(other).values())
 
 
 def test_provenance_lies_beside_with_the_hash(saved: Path):

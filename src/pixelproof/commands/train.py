@@ -1,15 +1,20 @@
 """`pixelproof train`: train a shipped classifier or purifier."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from pixelproof.errors import BackendError, missing_extra, unknown_name
+from pixelproof.errors import BackendError, UsageError, missing_extra, unknown_name
 
 
 def train(
-    name: Annotated[str, typer.Argument(help="A shipped network: lenet, resnet, autoencoder, gated.")],
+    name: Annotated[
+        str | None, typer.Argument(help="A shipped network: a classifier's name, autoencoder or gated.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="All networks, one after the other.")] = False,
     data: Annotated[
         Path | None, typer.Option(help="CIFAR-10: a folder or .tar.gz.", show_default="$PIXELPROOF_DATA, user cache")
     ] = None,
@@ -21,37 +26,47 @@ def train(
     epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
-    """Train a classifier or purifier on CIFAR-10; the same command resumes where it stopped."""
-    from pixelproof.models import check_trainable
+    """Train a classifier or purifier on CIFAR-10, or --all; the same command resumes where it stopped."""
     from pixelproof.models.data import data_sha256, load_cifar10
 
-    check_trainable(name)
+    names = _names(name, every, output, run)
     try:
-        from pixelproof.models.training import recipe_for
         from pixelproof.models.training import train as run_training
     except ModuleNotFoundError as error:
         raise missing_extra(error.name or "PyTorch", "export", "training") from error
-    from pixelproof.commands.progress import training_progress
 
-    folder = run or Path("runs") / name
-    target = output or folder / f"{name}.safetensors"
     chosen = _device(device)
     training, test, hashes = load_cifar10("train", data), load_cifar10("test", data), data_sha256(data)
+    train_one = partial(
+        run_training, training=training, test=test, seed=seed, epochs=epochs, device=chosen, data_hashes=hashes
+    )
+    for each in names:
+        folder = run or Path("runs") / each
+        _train(train_one, each, output or folder / f"{each}.safetensors", folder, epochs)
+
+
+def _names(name: str | None, every: bool, output: Path | None, run: Path | None) -> tuple[str, ...]:
+    """What to train."""
+    from pixelproof.models import TRAINABLE, check_trainable
+
+    if every == (name is not None):
+        asked = f"'{name}' and --all" if every else "neither a name nor --all"
+        raise UsageError(f"got {asked}; there are: {', '.join(TRAINABLE)}. Next: pixelproof train NAME, or --all")
+    if name is None:
+        if output is not None or run is not None:
+            raise UsageError("--output and --run are one network's, and --all trains many. Next: leave them out")
+        return TRAINABLE
+    check_trainable(name)
+    return (name,)
+
+
+def _train(train_one: Callable[..., dict[str, Any]], name: str, output: Path, folder: Path, epochs: int | None) -> None:
+    from pixelproof.commands.progress import training_progress
+    from pixelproof.models.training import recipe_for
+
     with training_progress(name, recipe_for(name, epochs).total_epochs) as (step, report):
-        record = run_training(
-            name,
-            training,
-            test,
-            output=target,
-            run=folder,
-            seed=seed,
-            epochs=epochs,
-            device=chosen,
-            data_hashes=hashes,
-            progress=step,
-            on_epoch=report,
-        )
-    typer.echo(f"{target}: {_figures(record['figures'])} on {record['test_images']:,} test images")
+        record = train_one(name, output=output, run=folder, progress=step, on_epoch=report)
+    typer.echo(f"{output}: {_figures(record['figures'])} on {record['test_images']:,} test images")
 
 
 def _device(asked: str) -> str:

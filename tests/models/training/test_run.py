@@ -252,3 +252,16 @@ def test_purifiers_are_trained_on_images_of_any_size(short_recipes: dict[str, Re
     for name in ("autoencoder", "gated"):
         record = train(name, small, small, output=tmp_path / f"{name}.safetensors", run=tmp_path / name, epochs=1)
         assert all(np.isfinite(figure) for figure in record["figures"].values())
+
+
+def test_half_precision_weights_have_the_figures_that_were_measured(
+    tiny_set: ImageSet, short_recipes: dict[str, Recipe], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    monkeypatch.setitem(RECIPES, "lenet", replace(short_recipes["lenet"], half_precision=True))
+    path = tmp_path / "lenet.safetensors"
+    record = train("lenet", tiny_set, tiny_set, output=path, run=tmp_path / "run")
+    assert load_file(path)["features.0.weight"].dtype == torch.float16
+    with torch.no_grad():
+        logits = build_classifier("lenet", weights=path)(torch.from_numpy(tiny_set.images).permute(0, 3, 1, 2) / 255)
+    accuracy = float(np.mean(logits.argmax(1).numpy() == tiny_set.labels))
+    assert record["figures"]["accuracy"] == pytest.approx(accuracy, abs=1e-6)
