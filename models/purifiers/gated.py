@@ -105,7 +105,7 @@ class Gated(nn.Module):
 
     axes: Tensor
 
-    def __init__(self, width: int = 32, threshold: float = 3.5, hopeless: float = 6.0, share: float = 1.0) -> None:
+    def __init__(self, width: int = 32, threshold: float = 4.0, hopeless: float = 4.0, share: float = 1.0) -> None:
         super().__init__()
         self.predictor = BlindPredictor(width)
         self.threshold = threshold
