@@ -9,5 +9,6 @@ from pixelproof.attack.driver import attack
 from pixelproof.attack.gradient import gradient_order
 from pixelproof.attack.results import AttackResult
 from pixelproof.attack.sweep import sweep_order
+from pixelproof.attack.windowed import Windowed
 
-__all__ = ["AttackResult", "Distinct", "attack", "gradient_order", "sweep_order"]
+__all__ = ["AttackResult", "Distinct", "Windowed", "attack", "gradient_order", "sweep_order"]

@@ -18,8 +18,8 @@ class Canvas:
         _, height, width, _ = images.shape
         self.batch = np.zeros((batch_size, height, width, 3), np.uint8)
         self._images = images
-        self._image_pixels = _pixels(images)
-        self._batch_pixels = _pixels(self.batch)
+        self._image_pixels = flat_pixels(images)
+        self._batch_pixels = flat_pixels(self.batch)
         self._area = height * width
         self._row_starts = np.arange(batch_size)[:, None] * self._area
         self._held = np.full(batch_size, -1)
@@ -38,7 +38,7 @@ class Canvas:
         self._place(image_of_row)
         self._drawn = positions + self._row_starts[:rows]
         self._covered = positions + image_of_row[:, None] * self._area
-        paint = _pixels(colours).reshape(positions.shape)
+        paint = flat_pixels(colours).reshape(positions.shape)
         for pixel in range(positions.shape[1]):
             self._batch_pixels[self._drawn[:, pixel]] = paint[:, pixel]
         return self.batch
@@ -57,6 +57,6 @@ class Canvas:
         self._held[:rows] = image_of_row
 
 
-def _pixels(images: NDArray[np.uint8]) -> NDArray[np.void]:
+def flat_pixels(images: NDArray[np.uint8]) -> NDArray[np.void]:
     """A flat view of one 3-byte item a pixel: NumPy moves it at twice the speed of three bytes."""
     return np.ascontiguousarray(images).reshape(-1).view("V3")

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelproof.attack.checks import checked_images, checked_number, checked_probabilities
-from pixelproof.attack.search import Predict
+from pixelproof.attack.search import OfChanges, Predict
+from pixelproof.attack.windowed import Windowed
 from pixelproof.errors import UsageError
 
 
@@ -25,10 +26,12 @@ class Distinct:
         purify: uint8 `(n, H, W, 3)` to uint8 `(n, H, W, 3)`.
         classify: uint8 `(batch_size, H, W, 3)` to float32 probabilities `(batch_size, classes)`; a function of
             purify's uint8 output alone (true of `median` and `gated`, not of `autoencoder`).
+        purify_changes: purifies candidates without drawing them; where given, searches use it through `of_changes`.
         batch_size: rows that `classify` is given; small beside the search's, since few images of a batch are new.
         remembered: purified images whose probabilities are kept, those not met for longest leaving first.
 
     Attributes:
+        of_changes: see `OfChanges`; None without `purify_changes`.
         asked: images that the search asked for.
         classified: images that the classifier was asked for, fillers not counted.
     """
@@ -38,11 +41,14 @@ class Distinct:
         purify: Callable[[NDArray[np.uint8]], NDArray[np.uint8]],
         classify: Predict,
         *,
+        purify_changes: Windowed | None = None,
         batch_size: int = 64,
         remembered: int = 8192,
     ) -> None:
         self._purify, self._classify = purify, classify
         self._batch_size = checked_number("batch_size", batch_size, 1, 1 << 20)
+        self.of_changes: OfChanges | None = None if purify_changes is None else self._of_changes
+        self._purify_changes = purify_changes
         self._limit = checked_number("remembered", remembered, 0, 1 << 24)
         self._known: dict[bytes, NDArray[np.float32]] = {}
         self._batch = np.empty((0, 0, 0, 3), np.uint8)
@@ -56,6 +62,19 @@ class Distinct:
                 f"purify gave {purified.dtype} of shape {purified.shape}, expected uint8 of shape {images.shape}. "
                 "Next: round it to whole levels, or classify without Distinct"
             )
+        return self._told(purified)
+
+    def _of_changes(
+        self,
+        images: NDArray[np.uint8],
+        image_of_row: NDArray[np.int64],
+        positions: NDArray[np.int64],
+        colours: NDArray[np.uint8],
+    ) -> NDArray[np.float32]:
+        assert self._purify_changes is not None
+        return self._told(self._purify_changes(images, image_of_row, positions, colours))
+
+    def _told(self, purified: NDArray[np.uint8]) -> NDArray[np.float32]:
         if self._batch.shape[1:] != purified.shape[1:]:
             self._batch = np.zeros((self._batch_size, *purified.shape[1:]), np.uint8)
             self._known.clear()

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pixelproof.attack.canvas import Canvas
 from pixelproof.attack.checks import checked_probabilities
 from pixelproof.attack.lane import Lane
-from pixelproof.attack.search import Fitness, Predict, Problem, Search
+from pixelproof.attack.search import Fitness, OfChanges, Predict, Problem, Search
 
 LANES = 32  # searches at a time: enough that few candidates of a fallen image are in flight, few enough to be cheap
 
@@ -34,7 +34,9 @@ class Engine:
         self._succeeded = problem.criterion.succeeded
         self._classes = problem.classes
         self._batch_size = batch_size
+        self._images = problem.images
         self._canvas = Canvas(problem.images, batch_size)
+        self._of_changes: OfChanges | None = getattr(predict, "of_changes", None)
         self.lanes: list[Lane] = []
         """The searches under way."""
         self.evaluated = 0
@@ -107,6 +109,9 @@ class Engine:
     def _show(
         self, image_of_row: NDArray[np.int64], positions: NDArray[np.int64], colours: NDArray[np.uint8]
     ) -> NDArray[np.float32]:
+        if self._of_changes is not None:
+            answer = self._of_changes(self._images, image_of_row, positions, colours)
+            return checked_probabilities(answer, len(image_of_row))
         batch = self._canvas.draw(image_of_row, positions, colours)
         probabilities = checked_probabilities(self._predict(batch), self._batch_size)[: len(image_of_row)]
         self._canvas.wipe()

@@ -12,6 +12,12 @@ from pixelproof.attack.criteria import Criterion
 Predict = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 """uint8 `(batch, H, W, 3)` to float32 probabilities `(batch, classes)`."""
 
+OfChanges = Callable[[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]], NDArray[np.float32]]
+"""Images `(n, H, W, 3)`, the image each of m candidates changes, positions `(m, k)` and colours `(m, k, 3)` as in
+`Candidates`, to float32 probabilities `(m, classes)`.
+
+A `predict` may have one as its attribute `of_changes`: it is then told what changed instead of being shown it."""
+
 Fitness = Callable[[NDArray[np.float32], NDArray[np.int64]], NDArray[np.float32]]
 """Probabilities `(m, classes)` and the class each row is judged against to float32 `(m,)`: the smaller, the better."""
 

@@ -80,7 +80,9 @@ class Pipeline:
         """Height and width of the images, in pixels."""
         purifies = part == "pipeline" and opened.has_purifier
         file = PIPELINE if purifies else CLASSIFIER
-        self._path, self._model, self._threads = opened.path, opened.files[file], threads
+        self.threads = threads
+        """CPU threads a call may use; None for one a core."""
+        self._path, self._model = opened.path, opened.files[file]
         self._outputs = FUSED_OUTPUTS if purifies else BARE_OUTPUTS
         self._process, self._lock = os.getpid(), threading.Lock()
         self._purifier: Session | None = None  # opened by the first purify()
@@ -127,7 +129,7 @@ class Pipeline:
         self.close()
 
     def _open(self, model: bytes) -> Session:
-        return BACKENDS[self.backend](model, threads=self._threads)
+        return BACKENDS[self.backend](model, threads=self.threads)
 
     def _usable(self) -> Session:
         session = self._session

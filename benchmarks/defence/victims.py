@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from pixelproof.attack import Distinct, gradient_order, sweep_order
 from pixelproof.attack.orders import Order
+from pixelproof.benchmarks.defence.window import windowed
 from pixelproof.models import CLASSIFIERS, PURIFIERS, build_classifier, build_purifier
 from pixelproof.runtime import Pipeline
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 BATCH_SIZE = 256  # one run of the runtime: rows are computed alike whatever else is in the batch
+
+SAMPLE_SIZE = (32, 32)  # of the images on which windows are compared with the whole
 
 Predict = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
@@ -49,14 +52,18 @@ def purified_pipeline(pipeline: Pipeline, classifier: Pipeline) -> Victim:
     """The bundle's purifier and classifier as one.
 
     Where the purifier yields whole levels, what the classifier says of an image depends on the purified image alone,
-    and an image that was purified before is not classified again.
+    and an image that was purified before is not classified again. A changed pixel is purified with what it can reach
+    of the image alone, where that gives the same bytes.
     """
     identity = pipeline.manifest["files"]["pipeline.onnx"]["sha256"]
     purifier, module = _purifier_module(pipeline), _classifier_module(pipeline)
     passes = None if purifier is None or not hasattr(purifier, "passes") else _passes(purifier)
     predict: Predict = pipeline.predict
     if passes is not None:
-        predict = Distinct(pipeline.purify, classifier.predict)
+        by_window = None
+        if purifier is not None and pipeline.image_size == SAMPLE_SIZE:
+            by_window = windowed(purifier, pipeline.purify, threads=pipeline.threads, batch_size=BATCH_SIZE)
+        predict = Distinct(pipeline.purify, classifier.predict, purify_changes=by_window)
     known = purifier is not None and module is not None
     order = gradient_order(_Logits(purifier, module)) if known else sweep_order(predict)
     return Victim(predict, order, passes, identity)

@@ -104,6 +104,8 @@ class Gated(nn.Module):
     """
 
     axes: Tensor
+    reach = 2 * REACH
+    """Rows and columns from a changed pixel to the furthest output that it moves."""
 
     def __init__(self, width: int = 32, threshold: float = 4.0, hopeless: float = 4.0, share: float = 1.0) -> None:
         super().__init__()

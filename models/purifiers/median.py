@@ -25,6 +25,9 @@ class Median(nn.Module):
         tolerance: levels outside the neighbours' range that a channel may lie, above 0.
     """
 
+    reach = 1
+    """Rows and columns from a changed pixel to the furthest output that it moves."""
+
     def __init__(self, tolerance: float = 32.0) -> None:
         super().__init__()
         self.tolerance = tolerance

@@ -10,7 +10,9 @@ import pytest
 from pixelproof.attack import attack
 from pixelproof.attack.sweep import SweepOrder
 from pixelproof.benchmarks.defence.victims import bare_classifier, purified_pipeline
+from pixelproof.export import export_bundle
 from pixelproof.models.data import sample
+from pixelproof.models.purifiers.median import Median
 from pixelproof.runtime import Pipeline
 
 
@@ -94,3 +96,24 @@ def test_a_network_of_ones_own_is_ranked_by_queries_of_what_is_attacked(stand_in
     for victim in (bare_classifier(bare), purified_pipeline(pipeline, bare)):
         assert isinstance(victim.order, SweepOrder)
         assert victim.order._predict == victim.predict
+
+
+@pytest.mark.parametrize("name", ["median", "gated"])
+def test_windows_of_a_shipped_purifier_give_the_deployed_ones_bytes(name: str, opened, tmp_path: Path):
+    export_bundle("lenet", tmp_path / "bundle", purifier=name)
+    pipeline, bare = opened(tmp_path / "bundle")
+    of_changes = purified_pipeline(pipeline, bare).predict.of_changes  # type: ignore[attr-defined]
+    assert of_changes is not None
+    random, images = np.random.default_rng(7), sample().images
+    which, positions = random.integers(0, 200, 1500), random.integers(0, 1024, (1500, 1))
+    positions[:62, 0] = [*range(32), *range(992, 1022)]  # borders and corners of the image
+    colours = random.choice([0, 255], (1500, 1, 3)).astype(np.uint8)
+    drawn = images[which]
+    drawn.reshape(1500, -1, 3)[np.arange(1500), positions[:, 0]] = colours[:, 0]
+    np.testing.assert_array_equal(of_changes(images, which, positions, colours), pipeline.predict(drawn))
+
+
+def test_windows_that_differ_from_what_is_deployed_are_not_used(lenet_median_bundle: Path, opened, monkeypatch):
+    monkeypatch.setattr("pixelproof.benchmarks.defence.victims.build_purifier", lambda _: Median(tolerance=20.0))
+    pipeline, bare = opened(lenet_median_bundle)
+    assert purified_pipeline(pipeline, bare).predict.of_changes is None  # type: ignore[attr-defined]
