@@ -8,8 +8,9 @@ import numpy as np
 
 from pixelproof.benchmarks.codec import encode
 from pixelproof.benchmarks.defence.measure import check_fit, check_some
-from pixelproof.benchmarks.defence.search import Plan, Report, changed_images, open_store, search, write_png
-from pixelproof.benchmarks.defence.settings import DataChoice
+from pixelproof.benchmarks.defence.search import Report, changed_images, write_png
+from pixelproof.benchmarks.defence.searches import Searches
+from pixelproof.benchmarks.defence.settings import DataChoice, Settings
 from pixelproof.benchmarks.defence.store import Record
 from pixelproof.benchmarks.defence.victims import Victim, bare_classifier, purified_pipeline
 from pixelproof.benchmarks.formats import Share
@@ -52,7 +53,7 @@ def attack_bundle(
         bundle: the bundle's folder.
         choice: images of its size and classes.
         protocol: "transfer" (the bare classifier) or "adaptive" (the whole pipeline).
-        method: a method of `pixelproof.attack`.
+        method: one of `METHODS`; adaptive corners try those of what the purifier lets pass, too.
         images: how many to attack.
         pixels: changed at most.
         target: index of the class to reach, or None.
@@ -69,23 +70,23 @@ def attack_bundle(
         check_fit(bundle, pipeline, choice.images)
         victim = _victim(bundle, protocol, pipeline, bare)
         deployed = bare if protocol == "transfer" else pipeline
-        plan = Plan(f"{protocol} {method}", method, pixels, seed, target=target)
         data = choice.images
         eligible = deployed.predict(data.images).argmax(1) == data.labels
         if target is not None:
             eligible &= data.labels != target
         chosen = np.flatnonzero(eligible)[:images]
         check_some(bundle, chosen, data, target)
-        store = open_store(folder, plan, victim, choice.name)
-        try:
-            records = search(plan, victim, deployed.predict, data, chosen, store, report)
-        finally:
-            store.close()
-        settings = {"bundle": str(bundle), "protocol": protocol, **asdict(plan), "provider": deployed.provider}
+        settings = Settings(method=method, images=images, pixels=pixels, seed=seed, target=target)
+        searches = Searches(choice, settings, folder, report)
+        plans = searches.plans(protocol, passed=protocol == "adaptive" and victim.passes is not None)
+        found = searches.union(plans, victim, deployed.predict, chosen)
+        records = [found[image] for image in chosen.tolist()]
+        asked = {"bundle": str(bundle), "protocol": protocol, **_asked(settings, choice)}
+        asked |= {"provider": deployed.provider, "data": choice.name}
     names = {f"{r.image:05d}-{data.class_names[data.labels[r.image]]}.png": r for r in records if r.success}
     pictures = changed_images(list(names.values()), data)
     return AttackRun(
-        summary={**_settings(settings, choice), **_figures(records)},
+        summary={**asked, **_figures(records)},
         images=[asdict(record) for record in records],
         adversarial={name: write_png(picture) for name, picture in zip(names, pictures, strict=True)},
     )
@@ -99,10 +100,9 @@ def _victim(bundle: Path, protocol: str, pipeline: Pipeline, bare: Pipeline) -> 
     return purified_pipeline(pipeline, bare)
 
 
-def _settings(settings: dict[str, Any], choice: DataChoice) -> dict[str, Any]:
-    target = settings.pop("target")
-    del settings["name"], settings["passed_colours"]
-    return {**settings, "target": None if target is None else choice.images.class_names[target], "data": choice.name}
+def _asked(settings: Settings, choice: DataChoice) -> dict[str, Any]:
+    target = None if settings.target is None else choice.images.class_names[settings.target]
+    return {"method": settings.method, "pixels": settings.pixels, "seed": settings.seed, "target": target}
 
 
 def _figures(records: list[Record]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """A bundle's rows of the defence table: transfer and adaptive attacks on the first N images that it gets right."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from pixelproof.attack.results import Progress
 from pixelproof.benchmarks.conditions import describe_conditions, now
-from pixelproof.benchmarks.defence.search import Plan, Report, changed_images, open_store, search
+from pixelproof.benchmarks.defence.search import Report, changed_images
+from pixelproof.benchmarks.defence.searches import Searches
 from pixelproof.benchmarks.defence.settings import DataChoice, Settings
-from pixelproof.benchmarks.defence.store import Record
 from pixelproof.benchmarks.defence.summary import Measured, examples, row, success_positions
-from pixelproof.benchmarks.defence.victims import Victim, bare_classifier, purified_pipeline
+from pixelproof.benchmarks.defence.victims import bare_classifier, purified_pipeline
 from pixelproof.benchmarks.formats import DefenceResults, DefenceRow, Example, Positions
 from pixelproof.errors import UsageError
 from pixelproof.models.data import ImageSet
@@ -61,11 +61,11 @@ def measure_bundle(
         kept = pipeline.predict(data.images).argmax(1) == data.labels
         chosen = np.flatnonzero(right)[: settings.images]
         check_some(bundle, chosen, data)
-        searches = _Searches(choice, settings, folder, report)
+        searches = Searches(choice, settings, folder, report)
         transferred = searches.transfer(bare_classifier(bare), chosen)
-        adaptive = (
-            searches.adaptive(purified_pipeline(pipeline, bare), pipeline, chosen, kept) if settings.adaptive else None
-        )
+        adaptive = None
+        if settings.adaptive:
+            adaptive = searches.adaptive(purified_pipeline(pipeline, bare), pipeline.predict, chosen, kept)
         attacked = changed_images(transferred, data)
         survived = pipeline.predict(attacked).argmax(1) != data.labels[chosen]
         measured = Measured(settings, pipeline.manifest, data, right, kept, chosen, transferred, survived, adaptive)
@@ -100,67 +100,6 @@ def _check_purifies(bundle: Path, pipeline: Pipeline) -> None:
             f"bundle '{bundle}' has no purifier, so there is no defence to measure. "
             "Next: pixelproof export CLASSIFIER --purifier gated -o BUNDLE"
         )
-
-
-class _Searches:
-    """The searches of one bundle."""
-
-    def __init__(self, choice: DataChoice, settings: Settings, folder: Path, report: Report) -> None:
-        self.choice, self.settings, self.folder, self.report = choice, settings, folder, report
-
-    def transfer(self, victim: Victim, chosen: NDArray[np.int64]) -> list[Record]:
-        """The attack on the bare classifier; it serves every purifier in front of the same one."""
-        return self._run(self._plan("transfer"), victim, victim.predict, chosen)
-
-    def adaptive(
-        self, victim: Victim, pipeline: Pipeline, chosen: NDArray[np.int64], kept: NDArray[np.bool_]
-    ) -> dict[int, Record]:
-        """The attack on the whole, each image's best record: one that the purifier alone loses falls with no change.
-
-        Where the purifier tells which colours it lets pass, these are tried first, and the method's own on the images
-        that withstood them.
-        """
-        lost = {i: Record(i, True, [], [], 0, False, 0.0) for i in chosen.tolist() if not kept[i]}
-        left = np.array([i for i in chosen.tolist() if i not in lost], np.int64)
-        found: dict[int, Record] = lost
-        if victim.passes is not None and self.settings.method == "corners":
-            records = self._run(self._plan("adaptive, colours let pass", passed=True), victim, pipeline.predict, left)
-            found |= {record.image: record for record in records}
-            left = np.array([record.image for record in records if not record.success], np.int64)
-        for record in self._run(self._plan("adaptive"), victim, pipeline.predict, left):
-            before = found.get(record.image)
-            found[record.image] = record if before is None else _joined(before, record)
-        return found
-
-    def _plan(self, name: str, *, passed: bool = False) -> Plan:
-        settings = self.settings
-        return Plan(name, settings.method, settings.pixels, settings.seed, passed)
-
-    def _run(
-        self,
-        plan: Plan,
-        victim: Victim,
-        deployed: Callable[[NDArray[np.uint8]], NDArray[np.float32]],
-        chosen: NDArray[np.int64],
-    ) -> list[Record]:
-        store = open_store(self.folder, plan, victim, self.choice.name)
-        try:
-            return search(plan, victim, deployed, self.choice.images, chosen, store, self.report)
-        finally:
-            store.close()
-
-
-def _joined(first: Record, second: Record) -> Record:
-    """Two searches of one image, the second after the first had failed."""
-    return Record(
-        image=second.image,
-        success=second.success,
-        pixels=second.pixels,
-        colours=second.colours,
-        queries=first.queries + second.queries,
-        exhausted=first.exhausted and second.exhausted,
-        seconds=first.seconds + second.seconds,
-    )
 
 
 def bench_defence(

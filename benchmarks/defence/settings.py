@@ -5,6 +5,10 @@ from pathlib import Path
 
 from pixelproof.models.data import ImageSet, load_cifar10, sample
 
+STRONGEST = "strongest"
+METHODS = ("corners", "levels", "de", STRONGEST)
+"""Of the attack; "strongest" is the union of all: corners, of what the purifier lets pass too, levels, de thrice."""
+
 
 @dataclass(frozen=True)
 class DataChoice:
@@ -29,11 +33,12 @@ class Settings:
     """How a bundle is measured.
 
     Attributes:
-        method: "corners", "levels" or "de".
+        method: one of `METHODS`.
         images: attack the first so many images that the bare classifier gets right (all, where there are fewer).
         pixels: changed at most.
         seed: of the attacks' randomness.
         adaptive: attack the whole pipeline too.
+        target: index of the class to reach; None where any wrong one will do.
     """
 
     method: str = "corners"
@@ -41,3 +46,4 @@ class Settings:
     pixels: int = 1
     seed: int = 0
     adaptive: bool = True
+    target: int | None = None

@@ -12,7 +12,6 @@ from pixelproof.errors import Interrupted, UsageError, unknown_name
 if TYPE_CHECKING:
     from pixelproof.benchmarks.defence.attack_run import AttackRun
 
-METHODS = ("corners", "levels", "de")
 PROTOCOLS = ("transfer", "adaptive")
 
 
@@ -24,7 +23,7 @@ def attack(
     ] = None,
     sample: Annotated[bool, typer.Option("--sample", help="Attack the 200 shipped images instead.")] = False,
     images: Annotated[int, typer.Option(min=1, help="Attack the first so many that the victim gets right.")] = 100,
-    method: Annotated[str, typer.Option(help="corners, levels or de.")] = "corners",
+    method: Annotated[str, typer.Option(help="corners, levels, de, or strongest (all of them).")] = "corners",
     protocol: Annotated[str, typer.Option(help="transfer (the classifier) or adaptive (all of it).")] = "transfer",
     pixels: Annotated[int, typer.Option(min=1, help="Pixels that may change.")] = 1,
     target: Annotated[
@@ -44,6 +43,8 @@ def attack(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Attack a bundle: its bare classifier, or the whole pipeline as an attacker who knows the purifier."""
+    from pixelproof.benchmarks.defence.settings import METHODS
+
     if method not in METHODS:
         raise unknown_name("method", method, METHODS, "pixelproof attack BUNDLE --method NAME")
     if protocol not in PROTOCOLS:

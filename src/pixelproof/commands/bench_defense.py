@@ -10,7 +10,6 @@ import typer
 
 from pixelproof.errors import Interrupted, unknown_name
 
-METHODS = ("corners", "levels", "de")
 PROTOCOLS = ("both", "transfer")
 
 
@@ -21,7 +20,7 @@ def defense(
     ] = None,
     sample: Annotated[bool, typer.Option("--sample", help="Attack the 200 shipped images instead.")] = False,
     images: Annotated[int, typer.Option(min=1, help="Attack the first so many that the classifier gets right.")] = 200,
-    method: Annotated[str, typer.Option(help="corners, levels or de.")] = "corners",
+    method: Annotated[str, typer.Option(help="corners, levels, de, or strongest (all of them).")] = "corners",
     protocol: Annotated[str, typer.Option(help="both, or transfer alone.")] = "both",
     pixels: Annotated[int, typer.Option(min=1, help="Pixels that may change.")] = 1,
     seed: Annotated[int, typer.Option(help="Of the attack's randomness.")] = 0,
@@ -37,6 +36,8 @@ def defense(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Attack each bundle's bare classifier and its whole pipeline, and put the paper's figures beside ours."""
+    from pixelproof.benchmarks.defence.settings import METHODS
+
     if method not in METHODS:
         raise unknown_name("method", method, METHODS, "pixelproof bench defense --method NAME")
     if protocol not in PROTOCOLS:

@@ -100,3 +100,19 @@ def test_a_seed_or_pixels_out_of_range_leave_no_record(run_attack, tmp_path: Pat
         with pytest.raises(UsageError, match="expected"):
             run_attack(**options)
     assert list((tmp_path / "records").iterdir()) == []
+
+
+def test_the_strongest_attack_is_one_record_an_image(run_attack):
+    run = run_attack(method="strongest", images=2)
+    assert run.summary["method"] == "strongest"
+    fell, held = run.images
+    assert (fell["success"], held["success"]) == (True, False)
+    assert fell["queries"] < 4 * 6 * 8
+    assert held["queries"] > 4 * 6 * (8 + 64) + 3 * 400
+    assert not held["exhausted"]  # differential evolution exhausts nothing
+
+
+def test_adaptive_corners_try_what_the_purifier_lets_pass(lenet_median_bundle, some_real, run_attack, monkeypatch):
+    seen: list[str] = []
+    run_attack(lenet_median_bundle, some_real, protocol="adaptive", images=2, report=lambda name, _: seen.append(name))
+    assert list(dict.fromkeys(seen)) == ["adaptive, colours let pass", "adaptive"]

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from pixelproof.benchmarks.defence import DataChoice, Settings, bench_defence, merge_results
-from pixelproof.benchmarks.defence.search import read_png
+from pixelproof.benchmarks.defence.search import read_png, search
+from pixelproof.benchmarks.defence.searches import Searches
 from pixelproof.benchmarks.formats import DefenceResults, Share
 from pixelproof.benchmarks.results_file import read_results, write_results
 from pixelproof.benchmarks.statistics import wilson_interval
@@ -201,3 +202,35 @@ def test_written_results_are_read_back_with_intervals_and_a_table_for_people(rea
     assert "| lenet | median | corners | 100.0 % (56.6–100.0) | 80.0 % (37.6–96.4) |" in text
     assert "- execution provider: CPUExecutionProvider" in text
     assert "the paper's" in text
+
+
+def test_the_strongest_attack_is_the_union_of_all_and_uses_their_records(measure, monkeypatch, asked: list[int]):
+    seen: list[str] = []
+    monkeypatch.setattr(
+        "pixelproof.benchmarks.defence.searches.search",
+        lambda plan, *rest: seen.append(plan.name) or search(plan, *rest),
+    )
+    corners = measure(images=2)
+    asked.clear()
+    strongest = measure(images=2, method="strongest")
+    de = [f"de, seed {seed}" for seed in range(3)]
+    assert seen[2:] == [f"{each}, {name}" for each in ("transfer", "adaptive") for name in ("corners", "levels", *de)]
+    assert strongest.row.method == "strongest"
+    assert strongest.row.attack_success == corners.row.attack_success == Share(1, 2)  # nothing fells the second
+    # what the corners fell is asked no more, and the second image all the rest: 64 colours a position, and de thrice
+    assert strongest.row.queries_p90 > 4 * 6 * (8 + 64) + 3 * 40_000 * 0.9
+    seen.clear()
+    asked.clear()
+    assert measure(images=2, method="strongest") == strongest
+    assert asked == []
+
+
+def test_colours_let_pass_are_tried_first_and_by_the_corners_alone():
+    def plans(method: str) -> list[tuple[str, bool]]:
+        searches = Searches(None, Settings(method=method), None, None)  # type: ignore[arg-type]
+        return [(plan.method, plan.passed_colours) for plan in searches.plans("adaptive", passed=True)]
+
+    assert plans("corners") == [("corners", True), ("corners", False)]
+    assert plans("levels") == [("levels", False)]
+    de = [("de", False)] * 3
+    assert plans("strongest") == [("corners", True), ("corners", False), ("levels", False), *de]

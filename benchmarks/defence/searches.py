@@ -1,0 +1,97 @@
+"""The searches of one bundle, one after the other: each attacks the images that withstood those before."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixelproof.benchmarks.defence.search import Plan, Report, open_store, search
+from pixelproof.benchmarks.defence.settings import STRONGEST, DataChoice, Settings
+from pixelproof.benchmarks.defence.store import Record
+from pixelproof.benchmarks.defence.victims import Victim
+
+DE_SEEDS = 3  # of the strongest attack: what one seed misses, another may find
+
+Predict = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+
+
+class Searches:
+    """Runs the plans of a method.
+
+    Args:
+        choice: the images.
+        settings: the method, and what it may change.
+        folder: of the records.
+        report: told what is under way.
+    """
+
+    def __init__(self, choice: DataChoice, settings: Settings, folder: Path, report: Report) -> None:
+        self.choice, self.settings, self.folder, self.report = choice, settings, folder, report
+
+    def transfer(self, victim: Victim, chosen: NDArray[np.int64]) -> list[Record]:
+        """The attack on the bare classifier; it serves every purifier in front of the same one."""
+        found = self.union(self.plans("transfer"), victim, victim.predict, chosen)
+        return [found[image] for image in chosen.tolist()]
+
+    def adaptive(
+        self, victim: Victim, deployed: Predict, chosen: NDArray[np.int64], kept: NDArray[np.bool_]
+    ) -> dict[int, Record]:
+        """The attack on the whole, by image: one that the purifier alone loses falls with no change.
+
+        Args:
+            victim: the whole pipeline.
+            deployed: the bundle's own prediction.
+            chosen: indices of the images to attack.
+            kept: bool, one an image of the data: the pipeline gets it right.
+        """
+        lost = {image: Record(image, True, [], [], 0, False, 0.0) for image in chosen[~kept[chosen]].tolist()}
+        plans = self.plans("adaptive", passed=victim.passes is not None)
+        return lost | self.union(plans, victim, deployed, chosen[kept[chosen]])
+
+    def plans(self, protocol: str, *, passed: bool = False) -> list[Plan]:
+        """The method's searches in order; with `passed` the colours that a purifier lets pass come first."""
+        chosen, seed = self.settings.method, self.settings.seed
+        plan = partial(Plan, pixels=self.settings.pixels, target=self.settings.target)
+        if chosen == STRONGEST:
+            plans = [plan(f"{protocol}, {each}", each, seed=seed) for each in ("corners", "levels")]
+            plans += [plan(f"{protocol}, de, seed {s}", "de", seed=s) for s in range(seed, seed + DE_SEEDS)]
+        else:
+            plans = [plan(protocol, chosen, seed=seed)]
+        if passed and chosen in ("corners", STRONGEST):
+            plans.insert(0, plan(f"{protocol}, colours let pass", "corners", seed=seed, passed_colours=True))
+        return plans
+
+    def union(
+        self, plans: list[Plan], victim: Victim, deployed: Predict, chosen: NDArray[np.int64]
+    ) -> dict[int, Record]:
+        """Each image's record: of the first search that it fell to, or of all together."""
+        found: dict[int, Record] = {}
+        left = chosen
+        for plan in plans:
+            for record in self._run(plan, victim, deployed, left):
+                before = found.get(record.image)
+                found[record.image] = record if before is None else joined(before, record)
+            left = np.array([image for image in left.tolist() if not found[image].success], np.int64)
+        return found
+
+    def _run(self, plan: Plan, victim: Victim, deployed: Predict, chosen: NDArray[np.int64]) -> list[Record]:
+        store = open_store(self.folder, plan, victim, self.choice.name)
+        try:
+            return search(plan, victim, deployed, self.choice.images, chosen, store, self.report)
+        finally:
+            store.close()
+
+
+def joined(first: Record, second: Record) -> Record:
+    """Two searches of one image, the second after the first had failed."""
+    return Record(
+        image=second.image,
+        success=second.success,
+        pixels=second.pixels,
+        colours=second.colours,
+        queries=first.queries + second.queries,
+        exhausted=first.exhausted and second.exhausted,
+        seconds=first.seconds + second.seconds,
+    )
