@@ -201,4 +201,28 @@ class LatencyResults:
         return f"{self.classifier} {purifier}, {self.precision}"
 
 
-Results = DefenceResults | LatencyResults
+@dataclass(frozen=True)
+class TechniqueRow:
+    """One classifier behind one technique: a purifier or an input transformation."""
+
+    classifier: str
+    technique: str
+    n: int
+    attack_success: Share
+    defence_rate: Share
+    performance_loss: Share
+    adaptive_success: Share | None
+    milliseconds: float
+    """The technique alone, one image a call."""
+
+
+@dataclass(frozen=True)
+class TechniqueResults:
+    """What `pixelproof bench techniques` measured."""
+
+    created: str
+    conditions: Conditions
+    rows: tuple[TechniqueRow, ...]
+
+
+Results = DefenceResults | LatencyResults | TechniqueResults

@@ -8,6 +8,11 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table as RichTable
 
+    from pixelproof.benchmarks.formats import Share
+
+
+NOTHING = "–"
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -38,6 +43,18 @@ class Table:
     """The column whose change starts a new group of rows."""
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = ()
+
+
+def percent(share: float | None) -> str:
+    """A share, 0 to 1, as "63.4 %"."""
+    return NOTHING if share is None else f"{share * 100:.1f} %"
+
+
+def share_cell(share: "Share | None") -> Cell:
+    """A share and its interval."""
+    if share is None or share.low is None or share.high is None:
+        return Cell(NOTHING)
+    return Cell(percent(share.value), f"{share.low * 100:.1f}–{share.high * 100:.1f}")
 
 
 def markdown(table: Table) -> str:

@@ -6,13 +6,17 @@ from typing import Any
 
 import pixelproof
 from pixelproof.benchmarks.codec import decode, encode
-from pixelproof.benchmarks.formats import DefenceResults, LatencyResults, Results
+from pixelproof.benchmarks.formats import DefenceResults, LatencyResults, Results, TechniqueResults
 from pixelproof.benchmarks.tables import results_markdown
 from pixelproof.errors import UsageError, unknown_name
 from pixelproof.files import write_json, write_text
 
 FORMAT_VERSION = 1
-_KINDS: dict[str, type[Results]] = {"defense": DefenceResults, "latency": LatencyResults}
+_KINDS: dict[str, type[Results]] = {
+    "defense": DefenceResults,
+    "latency": LatencyResults,
+    "techniques": TechniqueResults,
+}
 _AGAIN = "pixelproof bench defense (or latency) BUNDLE -o RESULTS.json"
 
 

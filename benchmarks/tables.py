@@ -3,14 +3,21 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pixelproof.benchmarks.formats import Conditions, DefenceRow, LatencyResults, LatencyRow, Results, Share
+from pixelproof.benchmarks.formats import (
+    Conditions,
+    DefenceRow,
+    LatencyResults,
+    LatencyRow,
+    Results,
+    TechniqueResults,
+)
 from pixelproof.benchmarks.latency import STEADY
-from pixelproof.benchmarks.layout import Cell, Row, Table, escaped, markdown, rich_table
+from pixelproof.benchmarks.layout import NOTHING, Cell, Row, Table, escaped, markdown, percent, rich_table, share_cell
+from pixelproof.benchmarks.techniques_table import techniques_layout
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
-NOTHING = "–"
 PAPER = "the paper's"
 
 _DEFENCE_HEADINGS = (
@@ -67,9 +74,18 @@ def latency_table(results: LatencyResults) -> "RichTable":
 
 def results_markdown(results: Results) -> str:
     """A result file's table in Markdown, and the conditions it was measured under."""
-    table = latency_markdown(results) if isinstance(results, LatencyResults) else defence_markdown(results.rows)
+    table = markdown(results_layout(results))
     facts = describe(results.conditions) | {"created": results.created}
     return "\n".join([table, *(f"- {name}: {escaped(fact)}" for name, fact in facts.items())]) + "\n"
+
+
+def results_layout(results: Results) -> Table:
+    """A result file's table."""
+    if isinstance(results, LatencyResults):
+        return latency_layout(results)
+    if isinstance(results, TechniqueResults):
+        return techniques_layout(results.rows)
+    return defence_layout(results.rows)
 
 
 def describe(conditions: Conditions) -> dict[str, str]:
@@ -106,11 +122,6 @@ def latency_layout(results: LatencyResults) -> Table:
     return Table(caption, _LATENCY_HEADINGS, 1, 1, rows, notes)
 
 
-def percent(share: float | None) -> str:
-    """A share, 0 to 1, as "63.4 %"."""
-    return NOTHING if share is None else f"{share * 100:.1f} %"
-
-
 def _defence_row(row: DefenceRow) -> Row:
     shares = (row.attack_success, row.success_after, row.defence_rate, row.performance_loss, row.adaptive_success)
     queries = _quantiles(row.queries_median, row.queries_p90)
@@ -121,8 +132,8 @@ def _defence_row(row: DefenceRow) -> Row:
             Cell(row.classifier),
             Cell(row.purifier),
             Cell(row.method if row.pixels == 1 else f"{row.method}, k={row.pixels}"),
-            _share(row.clean_accuracy),
-            *(_share(share) for share in shares),
+            share_cell(row.clean_accuracy),
+            *(share_cell(share) for share in shares),
             Cell(queries or NOTHING, adaptive_queries),
             Cell(seconds or NOTHING, adaptive_seconds),
             Cell(f"{row.n:,}"),
@@ -137,12 +148,6 @@ def _paper_row(row: DefenceRow) -> Row:
     nothing = Cell(NOTHING)
     names = (Cell(row.classifier), Cell(PAPER), Cell("de"))
     return Row((*names, nothing, *cells, nothing, nothing, nothing, Cell("1,000")), reported=True)
-
-
-def _share(share: Share | None) -> Cell:
-    if share is None or share.low is None or share.high is None:
-        return Cell(NOTHING)
-    return Cell(percent(share.value), f"{share.low * 100:.1f}–{share.high * 100:.1f}")
 
 
 def _quantiles(median: float | None, p90: float | None) -> str:

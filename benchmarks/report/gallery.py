@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from pixelproof.benchmarks.formats import DefenceResults, Example, Prediction
-from pixelproof.benchmarks.tables import percent
+from pixelproof.benchmarks.layout import percent
 
 _SMALLEST_RING = 2.6  # image pixels: seen around a pixel of a 32x32 image, and hiding none of it
 _RING_SHARE = 0.06

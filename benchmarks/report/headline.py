@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from pixelproof.benchmarks.formats import DefenceResults, DefenceRow, LatencyResults, LatencyRow, PaperFigures, Share
 from pixelproof.benchmarks.latency_ways import FUSED
-from pixelproof.benchmarks.tables import NOTHING, percent
+from pixelproof.benchmarks.layout import NOTHING, percent
 
 DEFAULT_PURIFIER = "gated"
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pixelproof.benchmarks.formats import DefenceResults, Positions
-from pixelproof.benchmarks.tables import percent
+from pixelproof.benchmarks.layout import percent
 
 _FAINTEST = 0.15
 

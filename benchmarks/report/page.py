@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pixelproof.benchmarks.conditions import now
-from pixelproof.benchmarks.formats import DefenceResults, LatencyResults, Results
+from pixelproof.benchmarks.formats import DefenceResults, LatencyResults, Results, TechniqueResults
 from pixelproof.benchmarks.layout import Table
 from pixelproof.benchmarks.report.gallery import gallery
 from pixelproof.benchmarks.report.headline import headlines
 from pixelproof.benchmarks.report.heatmap import heat_maps
 from pixelproof.benchmarks.results_file import read_results
-from pixelproof.benchmarks.tables import defence_layout, describe, latency_layout
+from pixelproof.benchmarks.tables import defence_layout, describe, latency_layout, results_layout
 from pixelproof.errors import UsageError, missing_extra
 from pixelproof.files import write_text
 
@@ -42,7 +42,7 @@ def render_report(results: Sequence[Results]) -> str:
     return _template().render(
         created=now(),
         headlines=heads,
-        tables=_tables(defences, latencies),
+        tables=_tables(defences, latencies, [one for one in results if isinstance(one, TechniqueResults)]),
         gallery=gallery(defences, {(head.row.classifier, head.row.purifier) for head in heads}),
         maps=heat_maps(defences),
         conditions=[(_title(one), describe(one.conditions) | {"measured": one.created}) for one in results],
@@ -64,12 +64,20 @@ def _template() -> "Template":
     return environment.get_template("report.html")
 
 
-def _tables(defences: Sequence[DefenceResults], latencies: Sequence[LatencyResults]) -> dict[str, list[Table]]:
+def _tables(
+    defences: Sequence[DefenceResults], latencies: Sequence[LatencyResults], techniques: Sequence[TechniqueResults]
+) -> dict[str, list[Table]]:
     rows = [row for results in defences for row in results.rows]
-    return {"defence": [defence_layout(rows)] if rows else [], "latency": [latency_layout(one) for one in latencies]}
+    return {
+        "defence": [defence_layout(rows)] if rows else [],
+        "techniques": [results_layout(one) for one in techniques],
+        "latency": [latency_layout(one) for one in latencies],
+    }
 
 
 def _title(results: Results) -> str:
     if isinstance(results, LatencyResults):
         return f"Latency of {results.subject}"
+    if isinstance(results, TechniqueResults):
+        return f"Techniques in front of {', '.join(dict.fromkeys(row.classifier for row in results.rows))}"
     return f"Attacks on {', '.join(dict.fromkeys(row.classifier for row in results.rows))}"

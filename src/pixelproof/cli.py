@@ -9,6 +9,7 @@ import pixelproof
 from pixelproof.commands.attack import attack
 from pixelproof.commands.bench import bench
 from pixelproof.commands.bench_defense import defense
+from pixelproof.commands.bench_techniques import techniques
 from pixelproof.commands.classify import classify
 from pixelproof.commands.data import data
 from pixelproof.commands.demo import demo
@@ -54,6 +55,7 @@ app.command(name="export")(export)
 app.command(name="classify")(classify)
 app.command(name="attack")(attack)
 bench.command(name="defense")(defense)
+bench.command(name="techniques")(techniques)
 app.command(name="inspect")(inspect)
 app.command(name="report")(report)
 app.command(name="doctor")(doctor)

@@ -1,0 +1,171 @@
+"""Every technique in front of one classifier, on the same attacked images."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixelproof.benchmarks.conditions import describe_conditions, now
+from pixelproof.benchmarks.defence.measure import check_fit, check_some
+from pixelproof.benchmarks.defence.search import Report, changed_images
+from pixelproof.benchmarks.defence.searches import Searches
+from pixelproof.benchmarks.defence.settings import DataChoice, Settings
+from pixelproof.benchmarks.defence.victims import Victim, bare_classifier, purified_pipeline
+from pixelproof.benchmarks.formats import Share, TechniqueResults, TechniqueRow
+from pixelproof.benchmarks.latency import Contender, measure_latency
+from pixelproof.benchmarks.techniques.transforms import TRANSFORMS, Transform
+from pixelproof.runtime import Pipeline
+
+
+@dataclass(frozen=True)
+class TechniqueSettings:
+    """How techniques are compared.
+
+    Attributes:
+        images: attack the first so many images that the bare classifier gets right.
+        adaptive_images: attack so many of them behind each technique; 0 for none.
+        slowest_query_ms: techniques that take longer an image are not attacked.
+        rounds: how often each is timed.
+        seed: of the attack's randomness.
+    """
+
+    images: int = 200
+    adaptive_images: int = 0
+    slowest_query_ms: float = 2.0
+    rounds: int = 100
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class _Technique:
+    """A name, what it makes of images, and how it is attacked."""
+
+    name: str
+    clean: Transform
+    victim: Victim
+    whole: Pipeline | None
+    """The purifier and the classifier as deployed; None for a transformation."""
+
+    def predict(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """What the classifier says behind it."""
+        return self.victim.predict(images) if self.whole is None else self.whole.predict(images)
+
+
+def bench_techniques(
+    bundles: Sequence[Path],
+    choice: DataChoice,
+    settings: TechniqueSettings,
+    *,
+    folder: Path,
+    command: str,
+    threads: int | None = None,
+    report: Report = lambda *_: None,
+) -> TechniqueResults:
+    """Compare the bundles' purifiers with `TRANSFORMS`, classifier by classifier.
+
+    Args:
+        bundles: of one classifier or several, each bundle with a purifier or none.
+        choice: images of their size and classes.
+        settings: how.
+        folder: of the records of attacks, from which a measurement that was stopped goes on.
+        command: the command line, for the record.
+        threads: CPU threads a call may use.
+        report: told what is under way.
+
+    Raises:
+        UsageError: data that do not fit a bundle, or none that its classifier gets right.
+    """
+    rows: list[TechniqueRow] = []
+    with ExitStack() as opened:
+        groups: dict[str, list[tuple[Path, Pipeline]]] = {}
+        for bundle in bundles:
+            pipeline = opened.enter_context(Pipeline(bundle, threads=threads))
+            check_fit(bundle, pipeline, choice.images)
+            groups.setdefault(pipeline.manifest["files"]["classifier.onnx"]["sha256"], []).append((bundle, pipeline))
+        for group in groups.values():
+            bundle = group[0][0]
+            bare = opened.enter_context(Pipeline(bundle, part="classifier", threads=threads))
+            rows += _compare(bundle, bare, [each for _, each in group], choice, settings, folder, report)
+        provider = bare.provider
+    conditions = describe_conditions(
+        provider=provider, threads=threads, data=choice.name, command=command, seed=settings.seed
+    )
+    return TechniqueResults(created=now(), conditions=conditions, rows=tuple(rows))
+
+
+def _compare(
+    bundle: Path,
+    bare: Pipeline,
+    pipelines: Sequence[Pipeline],
+    choice: DataChoice,
+    settings: TechniqueSettings,
+    folder: Path,
+    report: Report,
+) -> list[TechniqueRow]:
+    """The rows of one classifier."""
+    data, name = choice.images, bare.manifest["classifier"]["name"]
+    right = bare.predict(data.images).argmax(1) == data.labels
+    chosen = np.flatnonzero(right)[: settings.images]
+    check_some(bundle, chosen, data)
+    searches = Searches(
+        choice,
+        Settings(images=settings.images, seed=settings.seed),
+        folder,
+        lambda stage, progress: report(f"{name}: {stage}", progress),
+    )
+    victim = bare_classifier(bare)
+    records = searches.transfer(victim, chosen)
+    fell = np.array([record.success for record in records], np.bool_)
+    attacked = changed_images(records, data)
+    techniques = _techniques(bare, victim, pipelines)
+    times = _milliseconds(techniques, data.images, settings.rounds)
+    rows = []
+    for technique in techniques:
+        kept = technique.predict(data.images).argmax(1) == data.labels
+        undone = fell & (technique.predict(attacked).argmax(1) == data.labels[chosen])
+        adaptive = None
+        if settings.adaptive_images and times[technique.name] < settings.slowest_query_ms:
+            some = chosen[: settings.adaptive_images]
+            found = searches.adaptive(technique.victim, technique.predict, some, kept)
+            adaptive = Share(sum(record.success for record in found.values()), len(found))
+        rows.append(
+            TechniqueRow(
+                classifier=name,
+                technique=technique.name,
+                n=len(chosen),
+                attack_success=Share(int(fell.sum()), len(fell)),
+                defence_rate=Share(int(undone.sum()), int(fell.sum())),
+                performance_loss=Share(int((right & ~kept).sum()), int(right.sum())),
+                adaptive_success=adaptive,
+                milliseconds=times[technique.name],
+            )
+        )
+    return rows
+
+
+def _techniques(bare: Pipeline, victim: Victim, pipelines: Sequence[Pipeline]) -> list[_Technique]:
+    purifiers = [
+        _Technique(pipeline.manifest["purifier"]["name"], pipeline.purify, purified_pipeline(pipeline, bare), pipeline)
+        for pipeline in pipelines
+        if pipeline.manifest["purifier"] is not None
+    ]
+    return [*purifiers, *(_transform(name, transform, bare, victim) for name, transform in TRANSFORMS.items())]
+
+
+def _transform(name: str, transform: Transform, bare: Pipeline, victim: Victim) -> _Technique:
+    """A transformation as a technique; the attacker ranks candidates by the gradient of the classifier alone."""
+
+    def predict(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return bare.predict(transform(images))
+
+    return _Technique(name, transform, Victim(predict, victim.order, None, f"{victim.identity} behind {name}"), None)
+
+
+def _milliseconds(techniques: Sequence[_Technique], images: NDArray[np.uint8], rounds: int) -> dict[str, float]:
+    """What each technique takes for one image, the median of interleaved rounds; the classifier not counted."""
+    contenders = [Contender(technique.name, "", technique.clean) for technique in techniques]
+    rows = measure_latency(contenders, images[:1], batches=(1,), rounds=rounds)
+    return {row.name: row.p50_ms for row in rows}

@@ -1,0 +1,98 @@
+"""Techniques on one classifier: the purifiers' figures are the defence table's, and counts are recounted by hand."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pixelproof.benchmarks.defence import DataChoice, Settings, measure_bundle
+from pixelproof.benchmarks.formats import Share, TechniqueResults
+from pixelproof.benchmarks.report.page import render_report
+from pixelproof.benchmarks.results_file import read_results, write_results
+from pixelproof.benchmarks.techniques import TRANSFORMS, TechniqueSettings, bench_techniques
+from pixelproof.errors import UsageError
+from pixelproof.models.data import sample
+from pixelproof.runtime import Pipeline
+
+SETTINGS = TechniqueSettings(images=4, adaptive_images=2, rounds=2, slowest_query_ms=1e9)
+
+
+@pytest.fixture(scope="module")
+def some() -> DataChoice:
+    """Five shipped test images that LeNet gets right, and that fall within few queries."""
+    return DataChoice(sample().take(np.array([1, 3, 8, 20, 26])), "five shipped test images")
+
+
+@pytest.fixture(scope="module")
+def compared(lenet_median_bundle: Path, some: DataChoice, tmp_path_factory) -> tuple[TechniqueResults, Path]:
+    """The comparison in front of LeNet, and its folder of records."""
+    folder = tmp_path_factory.mktemp("records")
+    return bench_techniques([lenet_median_bundle], some, SETTINGS, folder=folder, command="as typed"), folder
+
+
+def test_every_technique_has_a_row_and_the_purifiers_come_first(compared):
+    results, _ = compared
+    assert [row.technique for row in results.rows] == ["median", *TRANSFORMS]
+    assert {row.classifier for row in results.rows} == {"lenet"}
+    assert results.conditions.command == "as typed"
+    assert results.conditions.provider == "CPUExecutionProvider"
+    assert all(row.milliseconds > 0 for row in results.rows)
+    assert all(row.adaptive_success.n == 2 for row in results.rows)
+
+
+def test_a_purifiers_row_is_that_of_the_defence_table(compared, lenet_median_bundle: Path, some: DataChoice):
+    results, folder = compared
+    defence = measure_bundle(lenet_median_bundle, some, Settings(images=4), folder=folder).row
+    row = results.rows[0]
+    assert (row.n, row.attack_success) == (defence.n, defence.attack_success)
+    assert (row.defence_rate, row.performance_loss) == (defence.defence_rate, defence.performance_loss)
+
+
+@pytest.mark.parametrize("name", TRANSFORMS)
+def test_counts_are_those_of_a_recount(name: str, compared, lenet_median_bundle: Path, some: DataChoice):
+    results, folder = compared
+    row = next(row for row in results.rows if row.technique == name)
+    with Pipeline(lenet_median_bundle, part="classifier") as bare:
+        seen = bare.predict(TRANSFORMS[name](some.images.images)).argmax(1)
+        assert row.performance_loss == Share(int((seen != some.images.labels).sum()), 5)
+        files = [path.read_text().splitlines() for path in folder.iterdir()]
+        transfer = next(lines for lines in files if json.loads(lines[0])["victim"] == bare_sha(lenet_median_bundle))
+        records = [record for record in map(json.loads, transfer[1:]) if record["success"]]
+        undone = 0
+        for record in records:
+            image = some.images.images[record["image"]].copy()
+            ((at_row, column),), (colour,) = record["pixels"], record["colours"]
+            image[at_row, column] = colour
+            undone += bare.predict(TRANSFORMS[name](image[None])).argmax() == some.images.labels[record["image"]]
+    assert row.defence_rate == Share(int(undone), len(records))
+
+
+def bare_sha(bundle: Path) -> str:
+    return json.loads((bundle / "bundle.json").read_text())["files"]["classifier.onnx"]["sha256"]
+
+
+def test_slow_techniques_and_none_asked_for_are_not_attacked(lenet_median_bundle: Path, some: DataChoice, compared):
+    for settings in (
+        TechniqueSettings(images=4, adaptive_images=2, rounds=1, slowest_query_ms=0.0),
+        TechniqueSettings(images=4, rounds=1),
+    ):
+        results = bench_techniques([lenet_median_bundle], some, settings, folder=compared[1], command="")
+        assert {row.adaptive_success for row in results.rows} == {None}
+
+
+def test_results_survive_their_file_and_stand_in_the_report(compared, tmp_path: Path):
+    results, _ = compared
+    write_results(tmp_path / "techniques.json", results)
+    assert read_results(tmp_path / "techniques.json") == results
+    text = (tmp_path / "techniques.md").read_text()
+    page = render_report([results])
+    for name in ("median", *TRANSFORMS):
+        assert f"| lenet | {name} |" in text
+        assert name in page
+
+
+def test_data_that_do_not_fit_are_refused(make_bundle, some: DataChoice, tmp_path: Path):
+    with pytest.raises(UsageError, match="takes 4x6 images"):
+        bench_techniques([make_bundle()], some, SETTINGS, folder=tmp_path / "r", command="")
+    assert not (tmp_path / "r").exists()
