@@ -6,7 +6,7 @@ from typing import Any
 
 import pixelproof
 from pixelproof.benchmarks.codec import decode, encode
-from pixelproof.benchmarks.formats import DefenceResults, LatencyResults, Results, TechniqueResults
+from pixelproof.benchmarks.formats import DefenceResults, LatencyResults, Results, TechniqueResults, TrainingResults
 from pixelproof.benchmarks.tables import results_markdown
 from pixelproof.errors import UsageError, unknown_name
 from pixelproof.files import write_json, write_text
@@ -46,21 +46,25 @@ def write_results(path: Path, results: Results) -> None:
     write_text(text, results_markdown(results))
 
 
-def read_results(path: Path) -> Results:
-    """What is in the result file `path`; `UsageError` for anything else than a whole result file of this version."""
+def read_results(path: Path) -> Results | TrainingResults:
+    """What is in the result file `path`, or in the JSON beside weights.
+
+    Raises `UsageError` for anything else than a whole one of this version.
+    """
     content = _read(path)
     kind, version = content.get("kind"), content.get("format_version")
     if not isinstance(kind, str) or type(version) is not int:
         raise _unfit(path, "is JSON without the 'kind' and 'format_version' of a result file")
-    if kind not in _KINDS:
-        raise unknown_name(f"kind of results in '{path}':", kind, _KINDS, _AGAIN)
+    kinds: dict[str, type[Results | TrainingResults]] = {**_KINDS, "training": TrainingResults}
+    if kind not in kinds:
+        raise unknown_name(f"kind of results in '{path}':", kind, kinds, _AGAIN)
     if version != FORMAT_VERSION:
         raise UsageError(
             f"'{path}' has format version {version}; pixelproof {pixelproof.__version__} reads version "
             f"{FORMAT_VERSION}. Next: pip install --upgrade pixelproof, or measure again with {_AGAIN}"
         )
     try:
-        return decode(_KINDS[kind], content, "results")
+        return decode(kinds[kind], content, "results")
     except ValueError as error:
         raise _unfit(path, f"is damaged: {error}") from None
 

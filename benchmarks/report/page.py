@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pixelproof.benchmarks.conditions import now
-from pixelproof.benchmarks.formats import DefenceResults, LatencyResults, Results, TechniqueResults
+from pixelproof.benchmarks.formats import DefenceResults, LatencyResults, Results, TechniqueResults, TrainingResults
 from pixelproof.benchmarks.layout import Table
+from pixelproof.benchmarks.report.curves import HEIGHT, WIDTH, learning_curves
 from pixelproof.benchmarks.report.gallery import gallery
 from pixelproof.benchmarks.report.headline import headlines
 from pixelproof.benchmarks.report.heatmap import heat_maps
@@ -34,7 +35,7 @@ def write_report(paths: Sequence[Path], target: Path) -> None:
     write_text(target, render_report([read_results(path) for path in paths]))
 
 
-def render_report(results: Sequence[Results]) -> str:
+def render_report(results: Sequence[Results | TrainingResults]) -> str:
     """One HTML page on `results`, which refers to nothing outside itself."""
     defences = [one for one in results if isinstance(one, DefenceResults)]
     latencies = [one for one in results if isinstance(one, LatencyResults)]
@@ -45,7 +46,9 @@ def render_report(results: Sequence[Results]) -> str:
         tables=_tables(defences, latencies, [one for one in results if isinstance(one, TechniqueResults)]),
         gallery=gallery(defences, {(head.row.classifier, head.row.purifier) for head in heads}),
         maps=heat_maps(defences),
-        conditions=[(_title(one), describe(one.conditions) | {"measured": one.created}) for one in results],
+        training=learning_curves([one for one in results if isinstance(one, TrainingResults)]),
+        curve_size=(WIDTH, HEIGHT),
+        conditions=[(_title(one), _facts(one)) for one in results],
     )
 
 
@@ -75,7 +78,24 @@ def _tables(
     }
 
 
-def _title(results: Results) -> str:
+def _facts(results: Results | TrainingResults) -> dict[str, str]:
+    """What the figures have to be read with."""
+    if not isinstance(results, TrainingResults):
+        return describe(results.conditions) | {"measured": results.created}
+    figures = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in results.figures.items())
+    return {
+        "command": results.command,
+        "device": results.device,
+        "time": f"{results.wall_time_s:,.0f} s",
+        "images": f"{results.training_images:,} to learn from, {results.test_images:,} to test on",
+        "outcome": figures,
+        "versions": ", ".join(f"{name} {version}" for name, version in results.versions.items()),
+    }
+
+
+def _title(results: Results | TrainingResults) -> str:
+    if isinstance(results, TrainingResults):
+        return f"Training of {results.name}"
     if isinstance(results, LatencyResults):
         return f"Latency of {results.subject}"
     if isinstance(results, TechniqueResults):

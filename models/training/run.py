@@ -148,6 +148,8 @@ def describe(
     """The provenance of a finished run, but for its figures."""
     own = settings["recipe"] == asdict(RECIPES[name])
     return {
+        "kind": "training",
+        "format_version": 1,
         "name": name,
         "command": f"pixelproof train {name} --seed {settings['seed']}" + ("" if own else f" --epochs {len(history)}"),
         "seed": settings["seed"],
@@ -163,4 +165,5 @@ def describe(
             "safetensors": safetensors.__version__,
         },
         "data_sha256": data_hashes,
+        "history": history,
     }

@@ -8,12 +8,14 @@ from html.parser import HTMLParser
 
 import pytest
 
-from pixelproof.benchmarks.formats import Positions, Prediction, Share
+from pixelproof.benchmarks.formats import Positions, Prediction, Share, TrainingResults
 from pixelproof.benchmarks.report import render_report, write_report
+from pixelproof.benchmarks.report.curves import HEIGHT, WIDTH, learning_curves
 from pixelproof.benchmarks.report.headline import headlines
 from pixelproof.benchmarks.report.heatmap import heat_maps
-from pixelproof.benchmarks.results_file import write_results
+from pixelproof.benchmarks.results_file import read_results, write_results
 from pixelproof.errors import PixelproofError, UsageError
+from pixelproof.models import weights_path
 
 _VOID = {"meta", "link", "img"}
 
@@ -187,3 +189,47 @@ def test_a_missing_jinja2_is_told_with_the_pip_command(defence, monkeypatch):
     monkeypatch.setitem(sys.modules, "jinja2", None)
     with pytest.raises(PixelproofError, match=r"needs jinja2, .* pip install 'pixelproof\[report\]'"):
         render_report([defence])
+
+
+TRAINED = TrainingResults(
+    name="lenet",
+    command="pixelproof train lenet --seed 0",
+    device="CPU, 2 cores",
+    wall_time_s=655.3,
+    training_images=50_000,
+    test_images=10_000,
+    versions={"torch": "2.13.0"},
+    figures={"accuracy": 0.7574},
+    history=(
+        {"epoch": 1.0, "loss": 2.0, "seconds": 7.0, "images_per_s": 7000.0, "accuracy": 0.25},
+        {"epoch": 2.0, "loss": 1.0, "seconds": 7.0, "images_per_s": 7000.0, "accuracy": 0.75},
+        {"epoch": 3.0, "loss": 1.5, "seconds": 7.0, "images_per_s": 7000.0, "accuracy": 0.5},
+    ),
+)
+
+
+def test_a_training_run_has_a_curve_for_each_figure():
+    (run,) = learning_curves([TRAINED])
+    assert (run.title, run.epochs) == ("lenet", 3)
+    assert [curve.name for curve in run.curves] == ["loss", "accuracy"]
+    loss, accuracy = run.curves
+    assert loss.line == f"0.0,0.0 {WIDTH / 2},{HEIGHT}.0 {WIDTH}.0,{HEIGHT / 2}"
+    assert accuracy.line == f"0.0,{HEIGHT}.0 {WIDTH / 2},0.0 {WIDTH}.0,{HEIGHT / 2}"
+    assert (accuracy.lowest, accuracy.highest, accuracy.last) == ("0.25", "0.75", "0.5")
+
+
+@pytest.mark.parametrize("epochs", [0, 1])
+def test_short_histories_are_drawn_or_left_out(epochs: int):
+    short = dataclasses.replace(TRAINED, history=TRAINED.history[:epochs])
+    page = Page(render_report([short]))
+    assert len(page.all("polyline")) == 2 * epochs
+    assert "pixelproof train lenet --seed 0" in page.text
+
+
+def test_the_json_beside_shipped_weights_is_read_and_drawn(tmp_path):
+    path = weights_path("gated").with_suffix(".json")
+    assert isinstance(read_results(path), TrainingResults)
+    write_report([path], tmp_path / "report.html")
+    page = Page((tmp_path / "report.html").read_text())
+    assert len(page.all("polyline")) == 4
+    assert "Training of gated" in page.text

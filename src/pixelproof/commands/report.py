@@ -7,10 +7,12 @@ import typer
 
 
 def report(
-    results: Annotated[list[Path], typer.Argument(metavar="RESULTS", help="JSON files of pixelproof bench.")],
+    results: Annotated[
+        list[Path], typer.Argument(metavar="RESULTS", help="JSON files of pixelproof bench, or beside trained weights.")
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", help="The HTML file.")] = Path("report.html"),
 ) -> None:
-    """Write the tables, attacked images and maps of benchmark results as one HTML file that needs nothing else."""
+    """Write tables, attacked images, maps and learning curves of results as one HTML file that needs nothing else."""
     from pixelproof.benchmarks.report import write_report
 
     write_report(results, output)
