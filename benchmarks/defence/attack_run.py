@@ -1,14 +1,17 @@
 """One attack on one bundle, as `pixelproof attack` runs it."""
 
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pixelproof.benchmarks.codec import encode
 from pixelproof.benchmarks.defence.measure import check_fit, check_some
-from pixelproof.benchmarks.defence.search import Report, changed_images, write_png
+from pixelproof.benchmarks.defence.run_file import RunFile
+from pixelproof.benchmarks.defence.search import Report, changed_images
 from pixelproof.benchmarks.defence.searches import Searches
 from pixelproof.benchmarks.defence.settings import DataChoice, Settings
 from pixelproof.benchmarks.defence.store import Record
@@ -25,12 +28,14 @@ class AttackRun:
     Attributes:
         summary: settings and figures, ready for JSON.
         images: each attacked image's record, ready for JSON.
-        adversarial: PNG files by name, of the successes.
+        names: of the PNG files of the successes.
+        adversarial: the successes, uint8 `(n, H, W, 3)`, in the order of `names`.
     """
 
     summary: dict[str, Any]
     images: list[dict[str, Any]]
-    adversarial: dict[str, bytes]
+    names: tuple[str, ...]
+    adversarial: NDArray[np.uint8]
 
 
 def attack_bundle(
@@ -43,7 +48,7 @@ def attack_bundle(
     pixels: int,
     target: int | None,
     seed: int,
-    folder: Path,
+    records: Path,
     threads: int | None = None,
     report: Report = lambda *_: None,
 ) -> AttackRun:
@@ -58,7 +63,7 @@ def attack_bundle(
         pixels: changed at most.
         target: index of the class to reach, or None.
         seed: of the method's randomness.
-        folder: of the records, from which an attack that was stopped goes on.
+        records: SQLite file of each image's outcome, from which an attack that was stopped goes on.
         threads: CPU threads a call may use.
         report: told how far it has come.
 
@@ -77,18 +82,18 @@ def attack_bundle(
         chosen = np.flatnonzero(eligible)[:images]
         check_some(bundle, chosen, data, target)
         settings = Settings(method=method, images=images, pixels=pixels, seed=seed, target=target)
-        searches = Searches(choice, settings, folder, report)
+        searches = Searches(choice, settings, partial(RunFile, records), report)
         plans = searches.plans(protocol, passed=protocol == "adaptive" and victim.passes is not None)
         found = searches.union(plans, victim, deployed.predict, chosen)
-        records = [found[image] for image in chosen.tolist()]
+        outcomes = [found[image] for image in chosen.tolist()]
         asked = {"bundle": str(bundle), "protocol": protocol, **_asked(settings, choice)}
         asked |= {"provider": deployed.provider, "data": choice.name}
-    names = {f"{r.image:05d}-{data.class_names[data.labels[r.image]]}.png": r for r in records if r.success}
-    pictures = changed_images(list(names.values()), data)
+    names = {f"{r.image:05d}-{data.class_names[data.labels[r.image]]}.png": r for r in outcomes if r.success}
     return AttackRun(
-        summary={**asked, **_figures(records)},
-        images=[asdict(record) for record in records],
-        adversarial={name: write_png(picture) for name, picture in zip(names, pictures, strict=True)},
+        summary={**asked, **_figures(outcomes)},
+        images=[{**asdict(each), "label": data.class_names[data.labels[each.image]]} for each in outcomes],
+        names=tuple(names),
+        adversarial=changed_images(list(names.values()), data),
     )
 
 

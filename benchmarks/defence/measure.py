@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from pixelproof.benchmarks.conditions import describe_conditions, now
 from pixelproof.benchmarks.defence.search import Report, changed_images
 from pixelproof.benchmarks.defence.searches import Searches
 from pixelproof.benchmarks.defence.settings import DataChoice, Settings
+from pixelproof.benchmarks.defence.store import Store
 from pixelproof.benchmarks.defence.summary import Measured, examples, row, success_positions
 from pixelproof.benchmarks.defence.victims import bare_classifier, purified_pipeline
 from pixelproof.benchmarks.formats import DefenceResults, DefenceRow, Example, Positions
@@ -61,7 +63,7 @@ def measure_bundle(
         kept = pipeline.predict(data.images).argmax(1) == data.labels
         chosen = np.flatnonzero(right)[: settings.images]
         check_some(bundle, chosen, data)
-        searches = Searches(choice, settings, folder, report)
+        searches = Searches(choice, settings, partial(Store, folder), report)
         transferred = searches.transfer(bare_classifier(bare), chosen)
         adaptive = None
         if settings.adaptive:

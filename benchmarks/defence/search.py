@@ -4,7 +4,6 @@ import io
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from PIL import Image
 
 from pixelproof.attack import attack
 from pixelproof.attack.results import Outcome, Progress
-from pixelproof.benchmarks.defence.store import Record, Store
+from pixelproof.benchmarks.defence.store import Record, Records
 from pixelproof.benchmarks.defence.victims import BATCH_SIZE, Predict, Victim
 from pixelproof.models.data import ImageSet
 
@@ -42,10 +41,10 @@ class Plan:
     target: int | None = None
 
 
-def open_store(folder: Path, plan: Plan, victim: Victim, data_name: str) -> Store:
-    """The records in `folder` of just this plan, victim and data set."""
+def settings_of(plan: Plan, victim: Victim, data_name: str) -> dict[str, Any]:
+    """What the records of this plan, victim and data set depend on."""
     settings = {key: value for key, value in asdict(plan).items() if key != "name"}
-    return Store(folder, {"victim": victim.identity, "data": data_name, **settings})
+    return {"victim": victim.identity, "data": data_name, **settings}
 
 
 def search(
@@ -54,7 +53,7 @@ def search(
     deployed: Predict,
     data: ImageSet,
     chosen: NDArray[np.int64],
-    store: Store,
+    store: Records,
     report: Report,
 ) -> list[Record]:
     """The records of `chosen` (indices into `data`), those in `store` taken from there.
@@ -80,7 +79,7 @@ def _attack(
     deployed: Predict,
     images: ImageSet,
     indices: NDArray[np.int64],
-    store: Store,
+    store: Records,
     report: Report,
 ) -> None:
     clock = [time.perf_counter()]

@@ -2,17 +2,20 @@
 
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelproof.benchmarks.defence.search import Plan, Report, open_store, search
+from pixelproof.benchmarks.defence.search import Plan, Report, search, settings_of
 from pixelproof.benchmarks.defence.settings import STRONGEST, DataChoice, Settings
-from pixelproof.benchmarks.defence.store import Record
+from pixelproof.benchmarks.defence.store import Record, Records
 from pixelproof.benchmarks.defence.victims import Victim
 
 DE_SEEDS = 3  # of the strongest attack: what one seed misses, another may find
+
+OpenRecords = Callable[[dict[str, Any]], Records]
+"""Opens the records that depend on these settings."""
 
 Predict = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
@@ -23,12 +26,12 @@ class Searches:
     Args:
         choice: the images.
         settings: the method, and what it may change.
-        folder: of the records.
+        open_records: where records are kept.
         report: told what is under way.
     """
 
-    def __init__(self, choice: DataChoice, settings: Settings, folder: Path, report: Report) -> None:
-        self.choice, self.settings, self.folder, self.report = choice, settings, folder, report
+    def __init__(self, choice: DataChoice, settings: Settings, open_records: OpenRecords, report: Report) -> None:
+        self.choice, self.settings, self.open_records, self.report = choice, settings, open_records, report
 
     def transfer(self, victim: Victim, chosen: NDArray[np.int64]) -> list[Record]:
         """The attack on the bare classifier; it serves every purifier in front of the same one."""
@@ -77,7 +80,7 @@ class Searches:
         return found
 
     def _run(self, plan: Plan, victim: Victim, deployed: Predict, chosen: NDArray[np.int64]) -> list[Record]:
-        store = open_store(self.folder, plan, victim, self.choice.name)
+        store = self.open_records(settings_of(plan, victim, self.choice.name))
         try:
             return search(plan, victim, deployed, self.choice.images, chosen, store, self.report)
         finally:

@@ -4,7 +4,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Protocol, TextIO
 
 from pixelproof.errors import DataError
 from pixelproof.files import errors_name
@@ -31,6 +31,19 @@ class Record:
     queries: int
     exhausted: bool
     seconds: float
+
+
+class Records(Protocol):
+    """The records of one search, wherever they are kept."""
+
+    records: dict[int, Record]
+    """By image."""
+
+    def add(self, record: Record) -> None:
+        """Keep `record` before this returns."""
+
+    def close(self) -> None:
+        """Let go of the file."""
 
 
 class Store:

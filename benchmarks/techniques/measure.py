@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from pixelproof.benchmarks.defence.measure import check_fit, check_some
 from pixelproof.benchmarks.defence.search import Report, changed_images
 from pixelproof.benchmarks.defence.searches import Searches
 from pixelproof.benchmarks.defence.settings import DataChoice, Settings
+from pixelproof.benchmarks.defence.store import Store
 from pixelproof.benchmarks.defence.victims import Victim, bare_classifier, purified_pipeline
 from pixelproof.benchmarks.formats import Share, TechniqueResults, TechniqueRow
 from pixelproof.benchmarks.latency import Contender, measure_latency
@@ -113,7 +115,7 @@ def _compare(
     searches = Searches(
         choice,
         Settings(images=settings.images, seed=settings.seed),
-        folder,
+        partial(Store, folder),
         lambda stage, progress: report(f"{name}: {stage}", progress),
     )
     victim = bare_classifier(bare)

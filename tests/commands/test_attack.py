@@ -1,12 +1,15 @@
 """`pixelproof attack` as it is typed, interrupted and killed."""
 
+import csv
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -24,10 +27,16 @@ def current(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def records(folder: str = "runs/attack") -> list[dict]:
-    """Whole records alone: another process may be writing one."""
-    lines = [line for path in Path(folder).glob("*.jsonl") for line in path.read_text().split("\n")[1:-1]]
-    return [json.loads(line) for line in lines]
+def records(path: str = "runs/attack.sqlite") -> list[dict]:
+    """What is kept by now, in the order in which it came; another process may be writing."""
+    if not Path(path).exists():
+        return []
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+        database.row_factory = sqlite3.Row
+        try:
+            return [dict(row) for row in database.execute("SELECT * FROM outcome ORDER BY image")]
+        except sqlite3.OperationalError:  # the tables are being made
+            return []
 
 
 def test_it_prints_figures_and_writes_results_and_images(lenet_median_bundle: Path, run_cli):
@@ -38,12 +47,24 @@ def test_it_prints_figures_and_writes_results_and_images(lenet_median_bundle: Pa
     assert shown["provider"].strip() == "CPUExecutionProvider"
     assert shown["data"].strip() == "CIFAR-10, 200 test images (the shipped sample, 20 a class)"
     assert shown["attack success"].strip() == "2 of 3 (66.7%, 20.8% to 93.9%)"
-    assert "wrote found: results.json and 2 adversarial images" in err
+    assert "wrote found: results.json, .jsonl and .csv, 2 adversarial images" in err
     results = json.loads(Path("found/results.json").read_text())
     assert results["attack_success"]["count"] == 2
     assert [image["image"] for image in results["images"]] == [0, 1, 2]
-    assert sorted(path.name for path in Path("found").iterdir()) == ["00001-ship.png", "00002-ship.png", "results.json"]
-    pictures = np.stack([np.asarray(Image.open(f"found/0000{index}-ship.png")) for index in (1, 2)])
+    tables = ["results.csv", "results.json", "results.jsonl"]
+    pictures = ["00001-ship.png", "00002-ship.png"]
+    assert sorted(path.name for path in Path("found").iterdir()) == [*pictures, "adversarial.npy", *tables]
+    assert [json.loads(line) for line in Path("found/results.jsonl").read_text().splitlines()] == results["images"]
+    with Path("found/results.csv").open() as lines:
+        rows = list(csv.DictReader(lines))
+    parts = [f"{part}_1" for part in ("row", "column", "red", "green", "blue")]
+    for row, image in zip(rows, results["images"], strict=True):
+        plain = ("image", "label", "success", "queries", "exhausted")
+        assert [row[name] for name in plain] == [str(image[name]) for name in plain]
+        changed = [*image["pixels"][0], *image["colours"][0]] if image["success"] else [""] * 5
+        assert [row[part] for part in parts] == [str(value) for value in changed]
+    pictures = np.stack([np.asarray(Image.open(f"found/{name}")) for name in pictures])
+    np.testing.assert_array_equal(np.load("found/adversarial.npy", allow_pickle=False), pictures)
     assert (pictures != sample().images[1:3]).any(-1).sum(axis=(1, 2)).tolist() == [1, 1]
     with Pipeline(lenet_median_bundle, part="classifier") as bare:
         assert (bare.predict(pictures).argmax(1) != sample().labels[1:3]).all()
@@ -72,7 +93,8 @@ REFUSED = {
     "existing output": (["-o", "mine"], 2, "'mine' exists already. Next: choose another --output"),
     "pixels": (["--pixels", "1025"], 2, "pixels is 1025, expected 1 to 1024"),
     "seed": (["--seed", "-1"], 2, "seed is -1, expected 0 to"),
-    "records in a file": (["--records", "mine"], 1, "File exists 'mine'"),
+    "records in a file of another kind": (["--records", "mine"], 1, "the records in 'mine' are damaged: file is not a"),
+    "records in a folder": (["--records", "."], 1, "the records in '.' cannot be kept: unable to open database file"),
 }
 
 
@@ -105,9 +127,10 @@ def test_a_bundle_that_is_missing_damaged_or_of_other_images_is_one_line(make_bu
 def test_damaged_records_are_one_line(lenet_median_bundle: Path, run_cli, refused):
     arguments = ["attack", lenet_median_bundle, "--sample", "--images", "1"]
     run_cli(*arguments)
-    (path,) = Path("runs/attack").iterdir()
-    path.write_text(path.read_text() + "{}\n")
-    assert f"the records in '{path}' are damaged in line 3. Next: delete the file" in refused(1, *arguments)
+    path = Path("runs/attack.sqlite")
+    content = path.read_bytes()
+    path.write_bytes(content[:4096] + bytes(len(content) - 4096))
+    assert f"the records in '{path}' are damaged: " in refused(1, *arguments)
 
 
 def test_ctrl_c_keeps_finished_images_and_the_same_command_goes_on(lenet_median_bundle: Path, run_cli, ctrl_c_when):
@@ -116,14 +139,14 @@ def test_ctrl_c_keeps_finished_images_and_the_same_command_goes_on(lenet_median_
     ctrl_c_when(lambda: len(records()) == 2)
     code, out, err = run_cli(*arguments, "-o", "found")
     assert (code, out) == (1, "")
-    message = "error: stopped; finished images are kept in 'runs/attack'. Next: the same command goes on"
+    message = "error: stopped; finished images are kept in 'runs/attack.sqlite'. Next: the same command goes on"
     assert err.splitlines()[-1] == message
     kept = records()
     assert [record["image"] for record in kept] == [1, 2]
     assert not Path("found").exists()
     resumed = run_cli(*arguments)
-    assert records()[:2] == kept
-    at_once = run_cli(*arguments, "--records", "others")
+    assert records()[1:] == kept
+    at_once = run_cli(*arguments, "--records", "others.sqlite")
     same = [{**json.loads(each.out), "seconds_per_image": 0} for each in (resumed, at_once)]
     assert same[0] == same[1]
 
@@ -150,22 +173,18 @@ def test_ctrl_c_on_a_real_process_ends_it_in_one_line(lenet_median_bundle: Path)
     arguments = ["attack", lenet_median_bundle, "--sample", "--method", "levels", "--protocol", "adaptive"]
     code, err = stopped_by(signal.SIGINT, arguments, lambda: len(records()) >= 1)
     assert code == 1
-    assert err.splitlines()[-1].startswith("error: stopped; finished images are kept in 'runs/attack'.")
+    assert err.splitlines()[-1].startswith("error: stopped; finished images are kept in 'runs/attack.sqlite'.")
     assert "Traceback" not in err
     assert len(records()) >= 1
 
 
-def test_a_killed_attack_goes_on_from_its_whole_records(lenet_median_bundle: Path, run_cli):
+def test_a_killed_attack_goes_on_from_what_it_kept(lenet_median_bundle: Path, run_cli):
     arguments = ["attack", lenet_median_bundle, "--sample"]
     code, _ = stopped_by(signal.SIGKILL, arguments, lambda: len(records()) >= 3)
     assert code == -signal.SIGKILL
-    (path,) = Path("runs/attack").iterdir()
-    kept = path.read_text()
-    whole = kept[: kept.rfind("\n") + 1]
-    path.write_text(whole + '{"image": 0, "succ')  # as a power cut might leave it
+    kept = {record["image"]: record for record in records()}
     result = json.loads(run_cli(*arguments, "--images", "6", "--json").out)
-    assert path.read_text().startswith(whole)
-    images = [record["image"] for record in records()]
-    assert len(images) == len(set(images))
-    assert {0, 1, 2, 3, 4, 5} <= set(images)
+    after = {record["image"]: record for record in records()}
+    assert {image: after[image] for image in kept} == kept
+    assert {0, 1, 2, 3, 4, 5} <= after.keys()
     assert result["attack_success"]["n"] == 6

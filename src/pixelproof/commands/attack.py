@@ -1,5 +1,7 @@
 """`pixelproof attack`: search for adversarial pixels in many images."""
 
+import csv
+import io
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -34,11 +36,11 @@ def attack(
         int | None, typer.Option(min=1, help="CPU threads a call may use.", show_default="one a core")
     ] = None,
     records: Annotated[
-        Path, typer.Option(help="Folder of each image's outcome; the same command resumes from there.")
-    ] = Path("runs/attack"),
+        Path, typer.Option(help="SQLite file of each image's outcome; the same command resumes from there.")
+    ] = Path("runs/attack.sqlite"),
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="New folder for results.json and the adversarial images as PNG."),
+        typer.Option("-o", "--output", help="New folder for results (JSON, CSV) and adversarial images (PNG, .npy)."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -53,11 +55,11 @@ def attack(
         raise UsageError(f"'{output}' exists already. Next: choose another --output, or remove it")
     from pixelproof.benchmarks.defence import DataChoice
     from pixelproof.benchmarks.defence.attack_run import attack_bundle
-    from pixelproof.commands.progress import stages
+    from pixelproof.commands.progress import attack_progress
 
     choice = DataChoice.sample() if sample else DataChoice.test_set(data)
     try:
-        with stages() as progress:
+        with attack_progress() as progress:
             run = attack_bundle(
                 bundle,
                 choice,
@@ -67,9 +69,9 @@ def attack(
                 pixels=pixels,
                 target=_class_index(target, choice.images.class_names),
                 seed=seed,
-                folder=records,
+                records=records,
                 threads=threads,
-                report=lambda stage, done: progress(stage, done.finished, done.images),
+                report=progress,
             )
     except KeyboardInterrupt:
         raise Interrupted(f"stopped; finished images are kept in '{records}'. Next: the same command goes on") from None
@@ -100,10 +102,29 @@ def _text(value: Any) -> str:  # noqa: ANN401  (whatever JSON holds)
 
 
 def _save(run: "AttackRun", output: Path) -> None:
-    from pixelproof.files import atomic_folder, write_bytes, write_json
+    import numpy as np
+
+    from pixelproof.benchmarks.defence.search import write_png
+    from pixelproof.files import atomic_folder, write_bytes, write_json, write_text
 
     with atomic_folder(output, replace=False) as folder:
         write_json(folder / "results.json", {**run.summary, "images": run.images})
-        for name, png in run.adversarial.items():
-            write_bytes(folder / name, png)
-    typer.echo(f"wrote {output}: results.json and {len(run.adversarial)} adversarial images", err=True)
+        write_text(folder / "results.jsonl", "".join(json.dumps(image) + "\n" for image in run.images))
+        write_text(folder / "results.csv", _csv(run.images, run.summary["pixels"]))
+        np.save(folder / "adversarial.npy", run.adversarial, allow_pickle=False)
+        for name, image in zip(run.names, run.adversarial, strict=True):
+            write_bytes(folder / name, write_png(image))
+    typer.echo(f"wrote {output}: results.json, .jsonl and .csv, {len(run.names)} adversarial images", err=True)
+
+
+def _csv(images: list[dict[str, Any]], pixels: int) -> str:
+    """A line an image; the columns of pixels that were not changed are empty."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    plain = ("image", "label", "success", "queries", "exhausted", "seconds")
+    parts = ("row", "column", "red", "green", "blue")
+    writer.writerow([*plain, *(f"{part}_{number}" for number in range(1, pixels + 1) for part in parts)])
+    for image in images:
+        changed = [v for where, what in zip(image["pixels"], image["colours"], strict=True) for v in (*where, *what)]
+        writer.writerow([*(image[name] for name in plain), *changed, *[""] * (5 * pixels - len(changed))])
+    return text.getvalue()

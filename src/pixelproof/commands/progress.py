@@ -3,10 +3,13 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+if TYPE_CHECKING:
+    from pixelproof.attack.results import Progress as AttackProgress
 
 Step = Callable[[int, int, int, float], None]
 Report = Callable[[dict[str, Any]], None]
@@ -47,6 +50,28 @@ def training_progress(name: str, epochs: int) -> Iterator[tuple[Step, Report]]:
             progress.console.print(f"{name} epoch {entry['epoch']}: {figures} ({elapsed:,.0f} s)", highlight=False)
 
         yield step, report
+
+
+@contextmanager
+def attack_progress() -> Iterator[Callable[[str, "AttackProgress"], None]]:
+    """A function to call with a search's name and how far it is; shows images, successes, queries/s and time left."""
+    progress = bar("{task.fields[fell]}", "{task.fields[speed]}")
+    tasks: dict[str, TaskID] = {}
+    started: dict[str, float] = {}
+    with ExitStack() as shown:
+
+        def report(stage: str, far: "AttackProgress") -> None:
+            if not tasks:  # a bar without a stage would leave an empty line before an early error
+                shown.enter_context(progress)
+            if stage not in tasks:
+                tasks[stage], started[stage] = progress.add_task(stage, fell="", speed=""), time.perf_counter()
+            seconds = time.perf_counter() - started[stage]
+            speed = f"{far.evaluated / seconds:,.0f} queries/s" if seconds > 0 else ""
+            progress.update(
+                tasks[stage], completed=far.finished, total=far.images, fell=f"{far.successes:,} fell", speed=speed
+            )
+
+        yield report
 
 
 @contextmanager

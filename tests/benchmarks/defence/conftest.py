@@ -74,7 +74,7 @@ def run_attack(stand_in: Path, choice: DataChoice, tmp_path: Path) -> Callable[.
 
     def run(bundle: Path = stand_in, choice: DataChoice = choice, **options) -> AttackRun:
         usual = {"protocol": "transfer", "method": "corners", "images": 100, "pixels": 1, "target": None, "seed": 0}
-        return attack_bundle(bundle, choice, folder=tmp_path / "records", **usual | options)
+        return attack_bundle(bundle, choice, records=tmp_path / "attack.sqlite", **usual | options)
 
     return run
 

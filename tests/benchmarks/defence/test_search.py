@@ -7,8 +7,8 @@ import pytest
 
 from pixelproof.benchmarks.defence import DataChoice
 from pixelproof.benchmarks.defence import search as module
-from pixelproof.benchmarks.defence.search import Plan, changed_images, holds, open_store, read_png, search, write_png
-from pixelproof.benchmarks.defence.store import Record
+from pixelproof.benchmarks.defence.search import Plan, changed_images, holds, read_png, search, settings_of, write_png
+from pixelproof.benchmarks.defence.store import Record, Store
 from pixelproof.benchmarks.defence.victims import bare_classifier, purified_pipeline
 from pixelproof.models.data import sample
 from pixelproof.runtime import Pipeline
@@ -23,7 +23,7 @@ def run(stand_in: Path, choice: DataChoice, tmp_path: Path):
     def run(chosen: list[int], plan: Plan = CORNERS, deployed=None) -> list[Record]:
         with Pipeline(stand_in, part="classifier") as bare:
             victim = bare_classifier(bare)
-            store = open_store(tmp_path / "records", plan, victim, choice.name)
+            store = Store(tmp_path / "records", settings_of(plan, victim, choice.name))
             try:
                 deployed = deployed or bare.predict
                 return search(plan, victim, deployed, choice.images, np.array(chosen), store, lambda *_: None)
@@ -137,8 +137,8 @@ def test_the_colours_that_a_purifier_lets_pass_are_a_search_of_their_own(lenet_m
     data, passed = sample(), Plan("", "corners", 1, 0, passed_colours=True)
     with Pipeline(lenet_median_bundle) as pipeline, Pipeline(lenet_median_bundle, part="classifier") as bare:
         victim = purified_pipeline(pipeline, bare)
-        store = open_store(tmp_path, passed, victim, "sample")
-        assert store.path != open_store(tmp_path, CORNERS, victim, "sample").path
+        store = Store(tmp_path, settings_of(passed, victim, "sample"))
+        assert store.path != Store(tmp_path, settings_of(CORNERS, victim, "sample")).path
         (record,) = search(passed, victim, pipeline.predict, data, np.array([1]), store, lambda *_: None)
         store.close()
         attacked = changed_images([record], data)
