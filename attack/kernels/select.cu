@@ -3,6 +3,7 @@
 //
 // judge_rows: a thread a row; reads probabilities[row * classes .. + classes - 1], float32 (rows, classes), writes
 //   children_fitness[place], won[place] (uint8: 1 where the goal is reached) and the lane's entry of winners.
+//   class_of must lie below classes.
 // select_children: a thread a candidate, thread = place; children_fitness[place] <= fitness[place] copies the child.
 //   Generation 0 has no parents: every child is taken. A lane with a winner keeps its people, so that it can go on
 //   where a second look at the winner fails.

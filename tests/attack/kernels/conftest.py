@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from pixelproof.attack.kernels import sources
 from pixelproof.attack.randomness import normal_colours
 
-GUARD = 64
-"""Bytes around every array, which no kernel may touch."""
+GUARD = 1024
+"""Bytes around every array, which no kernel may touch. They spell a lane that runs and has no winner, so that a thread
+too many does its harm instead of leaving unseen."""
 
 
 class Sizes(ctypes.Structure):
@@ -87,14 +88,17 @@ class Table:
         self.fitness = self._array(np.full((lanes, size), np.nan), np.float32)
         self.children_fitness = self._array(np.full((lanes, size), np.nan), np.float32)
         self.won = self._array(np.full((lanes, size), 9), np.uint8)
-        self.generations, self.winners = self._array([0] * lanes, np.int32), self._array([size] * lanes, np.int32)
+        self.generations = self._array([0] * lanes, np.int32)
+        self.winners = self._array([size] * lanes, np.int32, guard=0x7F)
         self.batch = self._array(np.full((rows, height, width, 3), 77), np.uint8)
         self.held, self.drawn = self._array([-1] * rows, np.int32), self._array(np.zeros((rows, pixels)), np.int32)
 
-    def _array(self, values: Any, dtype: Any) -> NDArray[Any]:
-        """A copy between two guards."""
+    def _array(self, values: Any, dtype: Any, guard: int | None = None) -> NDArray[Any]:
+        """A copy between two guards; those of arrays that a kernel copies from one to the other differ."""
         values = np.asarray(values)
-        whole = np.full(values.size * np.dtype(dtype).itemsize + 2 * GUARD, 0xA5, np.uint8)
+        if guard is None:
+            guard = 0 if dtype == np.int32 else 0xA0 + len(self._guarded)
+        whole = np.full(values.size * np.dtype(dtype).itemsize + 2 * GUARD, guard, np.uint8)
         self._guarded.append(whole)
         array = whole[GUARD:-GUARD].view(dtype).reshape(values.shape)
         array[...] = values
@@ -103,8 +107,9 @@ class Table:
     def check_guards(self) -> None:
         """No kernel has written beside an array."""
         for whole in self._guarded:
-            assert (whole[:GUARD] == 0xA5).all()
-            assert (whole[-GUARD:] == 0xA5).all()
+            before, after = whole[:GUARD], whole[-GUARD:]
+            assert (before == before[0]).all()
+            assert (after == before[0]).all()
 
     @property
     def places(self) -> int:

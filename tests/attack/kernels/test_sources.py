@@ -33,7 +33,8 @@ def test_every_kernel_compiles_for_every_architecture_without_a_spill(compiled):
 def test_no_product_is_contracted_into_a_sum(compiled):
     folder, _ = compiled
     text = (folder / sources.compiled_name("propose.cu", "compute_75")).read_text()
-    assert "mul.rn.f32" in text  # the product by the factor, rounded for itself
+    for step in ("sub", "mul", "add"):
+        assert f"{step}.rn.f32" in text  # each rounded for itself, which ptxas may not undo
     assert re.findall(r"\b(?:fma|mad)\S*\.f32|\.ftz\b", text) == []
 
 
