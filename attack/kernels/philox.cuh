@@ -1,7 +1,7 @@
 // Philox4x32-10, as attack/philox.py has it: four random words as a pure function of a counter and a key.
 //
 // Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011. Integers only.
-// Counter (block, candidate, generation, 0); what each word of a search means stands at the top of attack/randomness.py.
+// Counter (block, candidate, generation, 0); what each word means stands at the top of attack/randomness.py.
 #pragma once
 
 struct Words {
