@@ -65,7 +65,8 @@ class DifferentialEvolution:
                 last = min(generation + _GENERATIONS_AT_ONCE, self.generations)
                 chosen = parents(key, range(generation + 1, last + 1), self.population)
             first, second, third = people[chosen[:, ahead]]
-            children = first + np.float32(self.factor) * (second - third)
+            with np.errstate(over="ignore", invalid="ignore"):  # where no child is worse, people wander off without end
+                children = first + np.float32(self.factor) * (second - third)
             children_fitness = yield _drawn(children, height, width)
             better = children_fitness <= fitness
             people[better], fitness[better] = children[better], children_fitness[better]
@@ -74,5 +75,5 @@ class DifferentialEvolution:
 def _drawn(people: NDArray[np.float32], height: int, width: int) -> Candidates:
     """What is seen of float32 `(population, pixels, 5)`."""
     highest = np.array([height - 1, width - 1, 255, 255, 255], np.float32)
-    whole = np.clip(np.floor(people), 0, highest).astype(np.int64)
+    whole = np.fmin(np.fmax(np.floor(people), 0), highest).astype(np.int64)  # NaN is drawn as 0
     return Candidates(whole[..., 0] * width + whole[..., 1], whole[..., 2:].astype(np.uint8))

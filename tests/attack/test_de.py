@@ -150,3 +150,10 @@ def test_the_seed_leaves_the_other_methods_as_they_are(make_classifier, make_cro
     images, classifier = make_crops(4, 7, 5), make_classifier(7, 5, seed=1)
     labels = classifier.labels(images)
     same_outcomes(*(attack(classifier, images, labels, method="corners", seed=seed) for seed in (0, 2**63 - 1)))
+
+
+def test_people_that_wander_beyond_all_floats_are_drawn_inside_the_image(make_crops, never):
+    """A classifier that tells no candidate from another takes every child, and differences grow without end."""
+    settings = {"population": 40, "generations": 110, "factor": 2.0}
+    found = attack(never, make_crops(1, 8, 8), [0], method="de", **settings)
+    assert found.queries.tolist() == [40 * 111]
