@@ -24,20 +24,17 @@ def peak_memory(make: Make, target: Target, budget: Budget, image: NDArray[np.ui
     if not STATUS.exists():
         return None
     task = [CONTENDERS.index(make), str(target.bundle), target.threads, asdict(budget), image.tolist(), label]
-    command = [sys.executable, "-m", "pixelproof.benchmarks.attack_speed.memory"]
+    command = [sys.executable, "-c", f"from {__name__} import main; main()"]
     done = subprocess.run(command, input=json.dumps(task), capture_output=True, text=True, check=False)
     return float(done.stdout.splitlines()[-1]) if done.returncode == 0 else None
 
 
-def _measure(task: str) -> float:
-    index, bundle, threads, budget, image, label = json.loads(task)
+def main() -> None:
+    """The measuring process: a task on stdin, MiB on stdout."""
+    index, bundle, threads, budget, image, label = json.load(sys.stdin)
     target = Target(Path(bundle), threads)
     contender = CONTENDERS[index](target, Budget(**budget))
     with pytorch_threads(threads) if "torch" in sys.modules else nullcontext():  # not loaded for this alone
         contender.attack(np.array(image, np.uint8), label)
     target.close()
-    return high_water_mib()
-
-
-if __name__ == "__main__":
-    print(_measure(sys.stdin.read()))
+    print(high_water_mib())
