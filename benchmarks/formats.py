@@ -226,6 +226,47 @@ class TechniqueResults:
 
 
 @dataclass(frozen=True)
+class AttackSpeedRow:
+    """One attack on one classifier, one image at a time; a query is an image that the network was shown."""
+
+    classifier: str
+    attack: str
+    peer: bool
+    """Of another project."""
+    provider: str
+    """The execution provider that really ran, or the framework where it is not ONNX Runtime."""
+    n: int
+    attack_success: Share
+    """Verified in uint8 by the bundle as deployed."""
+    seconds_per_image: float
+    seconds_median: float
+    seconds_p90: float
+    queries_per_image: float
+    queries_median: float
+    queries_p90: float
+    queries_per_second: float
+    """All queries by all seconds."""
+    times_faster: float | None
+    """The seconds an image of the faster peer by this attack's; None where no peer ran."""
+    peak_memory_mib: float | None
+    """Largest resident set of a process that does nothing else, interpreter and libraries included; None: unknown."""
+
+
+@dataclass(frozen=True)
+class AttackSpeedResults:
+    """What `pixelproof bench attack` measured."""
+
+    created: str
+    conditions: Conditions
+    generations: int
+    """Of differential evolution, after the first population."""
+    population: int
+    rows: tuple[AttackSpeedRow, ...]
+    notes: tuple[str, ...]
+    """What was left out, and why; how the figures are to be read."""
+
+
+@dataclass(frozen=True)
 class TrainingResults:
     """How a network was trained: what lies as JSON beside its weights."""
 
@@ -242,5 +283,5 @@ class TrainingResults:
     """Each epoch's loss, figures (on some of the test images) and speed."""
 
 
-Results = DefenceResults | LatencyResults | TechniqueResults
+Results = DefenceResults | LatencyResults | TechniqueResults | AttackSpeedResults
 """What `pixelproof bench` measures."""

@@ -11,7 +11,8 @@ import numpy as np
 from pixelproof.benchmarks.latency_ways import WAYS, Setting, Way
 from pixelproof.runtime import read_bundle
 
-_STATUS = Path("/proc/self/status")
+STATUS = Path("/proc/self/status")
+"""Where Linux tells the largest resident set."""
 _RUNS = 3
 
 
@@ -21,7 +22,7 @@ def peak_memory(way: Way, setting: Setting, batches: Sequence[int]) -> dict[int,
     The batches are run in ascending order in one process, so each figure holds for all batches up to that size. It
     includes the interpreter and the libraries.
     """
-    if not _STATUS.exists():
+    if not STATUS.exists():
         return {}
     task = [WAYS.index(way), str(setting.bundle), setting.backend, setting.threads, sorted(batches)]
     command = [sys.executable, "-m", "pixelproof.benchmarks.latency_memory", json.dumps(task)]
@@ -39,13 +40,14 @@ def _measure(task: str) -> dict[int, float]:
             images = np.random.default_rng(0).integers(0, 256, (batch, height, width, 3), np.uint8)
             for _ in range(_RUNS):
                 contender.run(images)
-            peaks[batch] = _high_water_mib()
+            peaks[batch] = high_water_mib()
     return peaks
 
 
-def _high_water_mib() -> float:
+def high_water_mib() -> float:
+    """The largest resident set of this process so far, in MiB; only where there is `STATUS`."""
     # getrusage's figure would not do: it starts from that of the process that this one was forked from
-    line = next(line for line in _STATUS.read_text().splitlines() if line.startswith("VmHWM:"))
+    line = next(line for line in STATUS.read_text().splitlines() if line.startswith("VmHWM:"))
     return int(line.split()[1]) / 1024
 
 

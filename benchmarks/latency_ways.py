@@ -121,7 +121,7 @@ def _shipped_modules(manifest: dict[str, Any]) -> "tuple[nn.Module, nn.Module]":
     if classifier.get("source") != "shipped" or classifier["name"] not in CLASSIFIERS:
         raise Absent(f"the classifier '{classifier['name']}' is not one of the shipped networks")
     for part, known in ((classifier, CLASSIFIERS), (purifier, PURIFIERS)):
-        if part["name"] not in known or not _has_shipped_weights(part):
+        if part["name"] not in known or not has_shipped_weights(part):
             raise Absent(f"the bundle's '{part['name']}' is not the one shipped with this version")
     try:
         return build_purifier(purifier["name"]), build_classifier(classifier["name"])
@@ -129,7 +129,8 @@ def _shipped_modules(manifest: dict[str, Any]) -> "tuple[nn.Module, nn.Module]":
         raise Absent(str(error)) from None
 
 
-def _has_shipped_weights(part: dict[str, Any]) -> bool:
+def has_shipped_weights(part: dict[str, Any]) -> bool:
+    """Whether a network, as the manifest describes it, has the weights that are shipped under its name, if any are."""
     from pixelproof.models import weights_path
 
     path = weights_path(part["name"])

@@ -6,7 +6,14 @@ from typing import Any
 
 import pixelproof
 from pixelproof.benchmarks.codec import decode, encode
-from pixelproof.benchmarks.formats import DefenceResults, LatencyResults, Results, TechniqueResults, TrainingResults
+from pixelproof.benchmarks.formats import (
+    AttackSpeedResults,
+    DefenceResults,
+    LatencyResults,
+    Results,
+    TechniqueResults,
+    TrainingResults,
+)
 from pixelproof.benchmarks.tables import results_markdown
 from pixelproof.errors import UsageError, unknown_name
 from pixelproof.files import write_json, write_text
@@ -16,6 +23,7 @@ _KINDS: dict[str, type[Results]] = {
     "defense": DefenceResults,
     "latency": LatencyResults,
     "techniques": TechniqueResults,
+    "attack-speed": AttackSpeedResults,
 }
 _AGAIN = "pixelproof bench defense (or latency) BUNDLE -o RESULTS.json"
 

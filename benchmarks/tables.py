@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from pixelproof.benchmarks.attack_speed_table import attack_speed_layout
 from pixelproof.benchmarks.formats import (
+    AttackSpeedResults,
     Conditions,
     DefenceRow,
     LatencyResults,
@@ -85,6 +87,8 @@ def results_layout(results: Results) -> Table:
         return latency_layout(results)
     if isinstance(results, TechniqueResults):
         return techniques_layout(results.rows)
+    if isinstance(results, AttackSpeedResults):
+        return attack_speed_layout(results)
     return defence_layout(results.rows)
 
 

@@ -5,7 +5,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pixelproof.benchmarks.conditions import now
-from pixelproof.benchmarks.formats import DefenceResults, LatencyResults, Results, TechniqueResults, TrainingResults
+from pixelproof.benchmarks.formats import (
+    AttackSpeedResults,
+    AttackSpeedRow,
+    DefenceResults,
+    DefenceRow,
+    LatencyResults,
+    Results,
+    TechniqueResults,
+    TechniqueRow,
+    TrainingResults,
+)
 from pixelproof.benchmarks.layout import Table
 from pixelproof.benchmarks.report.curves import HEIGHT, WIDTH, learning_curves
 from pixelproof.benchmarks.report.gallery import gallery
@@ -43,7 +53,7 @@ def render_report(results: Sequence[Results | TrainingResults]) -> str:
     return _template().render(
         created=now(),
         headlines=heads,
-        tables=_tables(defences, latencies, [one for one in results if isinstance(one, TechniqueResults)]),
+        tables=_tables(defences, latencies, results),
         gallery=gallery(defences, {(head.row.classifier, head.row.purifier) for head in heads}),
         maps=heat_maps(defences),
         training=learning_curves([one for one in results if isinstance(one, TrainingResults)]),
@@ -68,12 +78,15 @@ def _template() -> "Template":
 
 
 def _tables(
-    defences: Sequence[DefenceResults], latencies: Sequence[LatencyResults], techniques: Sequence[TechniqueResults]
+    defences: Sequence[DefenceResults],
+    latencies: Sequence[LatencyResults],
+    results: Sequence[Results | TrainingResults],
 ) -> dict[str, list[Table]]:
-    rows = [row for results in defences for row in results.rows]
+    rows = [row for defence in defences for row in defence.rows]
     return {
         "defence": [defence_layout(rows)] if rows else [],
-        "techniques": [results_layout(one) for one in techniques],
+        "techniques": [results_layout(one) for one in results if isinstance(one, TechniqueResults)],
+        "attack_speed": [results_layout(one) for one in results if isinstance(one, AttackSpeedResults)],
         "latency": [latency_layout(one) for one in latencies],
     }
 
@@ -99,5 +112,11 @@ def _title(results: Results | TrainingResults) -> str:
     if isinstance(results, LatencyResults):
         return f"Latency of {results.subject}"
     if isinstance(results, TechniqueResults):
-        return f"Techniques in front of {', '.join(dict.fromkeys(row.classifier for row in results.rows))}"
-    return f"Attacks on {', '.join(dict.fromkeys(row.classifier for row in results.rows))}"
+        return f"Techniques in front of {_classifiers(results.rows)}"
+    if isinstance(results, AttackSpeedResults):
+        return f"Speed of attacks on {_classifiers(results.rows)}"
+    return f"Attacks on {_classifiers(results.rows)}"
+
+
+def _classifiers(rows: Sequence[DefenceRow] | Sequence[TechniqueRow] | Sequence[AttackSpeedRow]) -> str:
+    return ", ".join(dict.fromkeys(row.classifier for row in rows))

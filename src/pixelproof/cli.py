@@ -8,6 +8,7 @@ import typer
 import pixelproof
 from pixelproof.commands.attack import attack
 from pixelproof.commands.bench import bench
+from pixelproof.commands.bench_attack import attack_speed
 from pixelproof.commands.bench_defense import defense
 from pixelproof.commands.bench_techniques import techniques
 from pixelproof.commands.classify import classify
@@ -56,6 +57,7 @@ app.command(name="classify")(classify)
 app.command(name="attack")(attack)
 bench.command(name="defense")(defense)
 bench.command(name="techniques")(techniques)
+bench.command(name="attack")(attack_speed)
 app.command(name="inspect")(inspect)
 app.command(name="report")(report)
 app.command(name="doctor")(doctor)

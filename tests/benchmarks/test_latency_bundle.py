@@ -54,7 +54,7 @@ def shipped(make_bundle, monkeypatch):
     networks = models.build_purifier("median"), models.build_classifier("lenet", trained=False)
     monkeypatch.setattr(models, "build_purifier", lambda name: networks[0])
     monkeypatch.setattr(models, "build_classifier", lambda name: networks[1])
-    monkeypatch.setattr(latency_ways, "_has_shipped_weights", lambda part: True)
+    monkeypatch.setattr(latency_ways, "has_shipped_weights", lambda part: True)
     bundle = make_bundle(purifier="median", classifier={"name": "lenet", "source": "shipped"})
     return Setting(bundle, read_bundle(bundle).manifest, "cpu", 1), networks
 

@@ -1,0 +1,101 @@
+"""The attacks that are compared: to add one, write a function and list it in `CONTENDERS`.
+
+Such a function makes a contender for a target and a budget, or raises `Absent` with the reason why there is none.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixelproof.attack import attack
+from pixelproof.benchmarks.attack_speed.peers import Budget, Found, art_pixel_attack, torchattacks_one_pixel
+from pixelproof.benchmarks.attack_speed.target import Target
+from pixelproof.benchmarks.defence.victims import BATCH_SIZE, Predict
+
+
+class Contender(Protocol):
+    """An attack on one classifier."""
+
+    @property
+    def name(self) -> str:
+        """Its own name."""
+
+    @property
+    def peer(self) -> bool:
+        """Whether it is another project's."""
+
+    @property
+    def provider(self) -> str:
+        """The execution provider that really runs, or the framework."""
+
+    def attack(self, image: NDArray[np.uint8], label: int) -> Found:
+        """Attack one image `(H, W, 3)` of class `label`; what is found is not verified."""
+
+
+@dataclass(frozen=True)
+class Own:
+    """A method of `pixelproof.attack`, in the batches of `pixelproof attack`."""
+
+    name: str
+    provider: str
+    predict: Predict
+    method: str
+    seed: int
+    parameters: dict[str, Any] = field(default_factory=dict)
+    peer: bool = False
+
+    def attack(self, image: NDArray[np.uint8], label: int) -> Found:
+        """See `Contender`."""
+        found = attack(
+            self.predict,
+            image[None],
+            np.array([label]),
+            method=self.method,
+            seed=self.seed,
+            batch_size=BATCH_SIZE,
+            **self.parameters,
+        )
+        looks = 1 + int(found.success[0])  # at the unchanged image, and at the winner once more
+        return Found(found.images[0], int(found.evaluated[0]) + looks, bool(found.exhausted[0]))
+
+
+def corners(target: Target, budget: Budget) -> Contender:
+    """All positions and corners of the colour cube in gradient order, as `pixelproof attack` runs them."""
+    deployed = target.deployed
+    return Own("corners", deployed.provider, deployed.predict, "corners", budget.seed, {"order": target.order})
+
+
+def corners_in_pytorch(target: Target, budget: Budget) -> Contender:
+    """The same on the network that the other projects attack: what the search alone is worth."""
+    parameters = {"order": target.order}
+    return Own("corners, PyTorch", "PyTorch, CPU", target.predict_in_pytorch, "corners", budget.seed, parameters)
+
+
+def de(target: Target, budget: Budget) -> Contender:
+    """Differential evolution as `pixelproof attack` runs it, within the budget."""
+    deployed = target.deployed
+    return Own("de", deployed.provider, deployed.predict, "de", budget.seed, _evolution(budget))
+
+
+def de_in_pytorch(target: Target, budget: Budget) -> Contender:
+    """The same on the network that the other projects attack."""
+    predict = target.predict_in_pytorch
+    return Own("de, PyTorch", "PyTorch, CPU", predict, "de", budget.seed, _evolution(budget))
+
+
+def _evolution(budget: Budget) -> dict[str, Any]:
+    return {"generations": budget.generations, "population": budget.population}
+
+
+Make = Callable[[Target, Budget], Contender]
+CONTENDERS: tuple[Make, ...] = (
+    corners,
+    corners_in_pytorch,
+    de,
+    de_in_pytorch,
+    art_pixel_attack,
+    torchattacks_one_pixel,
+)

@@ -1,0 +1,40 @@
+"""Peak memory of one attack, measured in a process that does nothing else (Linux)."""
+
+import json
+import subprocess
+import sys
+from contextlib import nullcontext
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixelproof.benchmarks.attack_speed.contenders import CONTENDERS, Make
+from pixelproof.benchmarks.attack_speed.peers import Budget
+from pixelproof.benchmarks.attack_speed.target import Target, pytorch_threads
+from pixelproof.benchmarks.latency_memory import STATUS, high_water_mib
+
+
+def peak_memory(make: Make, target: Target, budget: Budget, image: NDArray[np.uint8], label: int) -> float | None:
+    """The largest resident set of an attack on `image` `(H, W, 3)`, in MiB; None where the system does not tell it.
+
+    It includes the interpreter and the libraries.
+    """
+    if not STATUS.exists():
+        return None
+    task = [CONTENDERS.index(make), str(target.bundle), target.threads, asdict(budget), image.tolist(), label]
+    command = [sys.executable, "-c", f"from {__name__} import main; main()"]
+    done = subprocess.run(command, input=json.dumps(task), capture_output=True, text=True, check=False)
+    return float(done.stdout.splitlines()[-1]) if done.returncode == 0 else None
+
+
+def main() -> None:
+    """The measuring process: a task on stdin, MiB on stdout."""
+    index, bundle, threads, budget, image, label = json.load(sys.stdin)
+    target = Target(Path(bundle), threads)
+    contender = CONTENDERS[index](target, Budget(**budget))
+    with pytorch_threads(threads) if "torch" in sys.modules else nullcontext():  # not loaded for this alone
+        contender.attack(np.array(image, np.uint8), label)
+    target.close()
+    print(high_water_mib())

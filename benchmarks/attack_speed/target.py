@@ -1,0 +1,115 @@
+"""The classifier under attack, as the bundle deploys it and as the PyTorch network that the bundle was made of."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixelproof.attack import gradient_order
+from pixelproof.attack.orders import Order
+from pixelproof.benchmarks.latency_ways import has_shipped_weights
+from pixelproof.errors import UsageError, missing_extra
+from pixelproof.models import CLASSIFIERS, build_classifier
+from pixelproof.runtime import Pipeline, read_bundle
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+class Target:
+    """A bundle's classifier; each of its forms is made when it is first asked for, so that none costs memory unasked.
+
+    Args:
+        bundle: the bundle's folder.
+        threads: CPU threads a call of the deployed classifier may use; None: one a core.
+
+    Raises:
+        BundleError: no whole bundle there.
+        UsageError: its classifier is not a shipped network with the shipped weights.
+    """
+
+    def __init__(self, bundle: Path, threads: int | None) -> None:
+        self.bundle, self.threads = bundle, threads
+        self.manifest: dict[str, Any] = read_bundle(bundle).manifest
+        self.name: str = self.manifest["classifier"]["name"]
+        _check_shipped(bundle, self.manifest["classifier"])
+
+    @property
+    def identity(self) -> str:
+        """SHA-256 of the classifier's graph."""
+        digest: str = self.manifest["files"]["classifier.onnx"]["sha256"]
+        return digest
+
+    @cached_property
+    def deployed(self) -> Pipeline:
+        """The bare classifier in the bundle's runtime; open until `close`."""
+        return Pipeline(self.bundle, part="classifier", threads=self.threads)
+
+    @cached_property
+    def network(self) -> "nn.Module":
+        """The classifier in PyTorch: float32 `(n, 3, H, W)` in 0..1 to logits `(n, classes)`."""
+        return build_classifier(self.name)
+
+    @cached_property
+    def order(self) -> Order:
+        """The ranking of candidates by the network's gradient."""
+        return gradient_order(_on_levels(self.network))
+
+    def close(self) -> None:
+        """Close the deployed classifier, if it was opened."""
+        if "deployed" in vars(self):
+            self.deployed.close()
+
+    def predict_in_pytorch(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Images `(n, H, W, 3)` to probabilities `(n, classes)`, by the PyTorch network."""
+        import torch
+
+        with torch.inference_mode():
+            levels = torch.from_numpy(images).permute(0, 3, 1, 2).float()
+            probabilities: NDArray[np.float32] = self.network(levels / 255).softmax(1).numpy()
+        return probabilities
+
+
+@contextmanager
+def pytorch_threads(threads: int | None) -> Iterator[None]:
+    """Meanwhile PyTorch uses so many CPU threads; None: as many as it would. `PixelproofError` where it is missing."""
+    try:
+        import torch
+    except ModuleNotFoundError:
+        raise missing_extra("PyTorch", "export", "comparing attacks") from None
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _check_shipped(bundle: Path, classifier: dict[str, Any]) -> None:
+    name = classifier["name"]
+    if classifier.get("source") != "shipped" or name not in CLASSIFIERS or not has_shipped_weights(classifier):
+        raise UsageError(
+            f"the classifier '{name}' of bundle '{bundle}' is not one that is shipped with this version "
+            f"({', '.join(CLASSIFIERS)}), so there is no PyTorch network to attack beside it. "
+            "Next: pixelproof export lenet -o lenet-gated"
+        )
+
+
+def _on_levels(network: "nn.Module") -> "nn.Module":
+    """The network for images on the 0..255 scale."""
+    from torch import nn
+
+    class OnLevels(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
+
+        def forward(self, levels: "Tensor") -> "Tensor":
+            logits: Tensor = self.network(levels / 255)
+            return logits
+
+    return OnLevels().eval()

@@ -1,0 +1,86 @@
+"""`pixelproof bench attack`: how fast the attacks are, beside other projects'."""
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pixelproof.errors import Interrupted, UsageError
+
+
+def attack_speed(
+    bundles: Annotated[
+        list[Path], typer.Argument(metavar="BUNDLE...", help="Bundles' folders, each of a shipped classifier.")
+    ],
+    data: Annotated[
+        Path | None, typer.Option(help="CIFAR-10: a folder or .tar.gz.", show_default="$PIXELPROOF_DATA, user cache")
+    ] = None,
+    sample: Annotated[bool, typer.Option("--sample", help="Attack the 200 shipped images instead.")] = False,
+    images: Annotated[
+        str,
+        typer.Option(
+            help="Attack the first so many that the classifier gets right; one number, or one a bundle: 50,10."
+        ),
+    ] = "50",
+    generations: Annotated[int, typer.Option(min=1, help="Of differential evolution, after the first.")] = 75,
+    population: Annotated[int, typer.Option(min=25, help="Of differential evolution.")] = 400,
+    seed: Annotated[int, typer.Option(min=0, help="Of the attacks' randomness.")] = 0,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="CPU threads a call may use.", show_default="one a core")
+    ] = None,
+    records: Annotated[
+        Path, typer.Option(help="Folder of each image's outcome; the same command resumes from there.")
+    ] = Path("runs/attack-speed"),
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Write results as JSON here, and as Markdown beside it.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Time corners and differential evolution against ART's PixelAttack and torchattacks' OnePixel, image by image."""
+    from pixelproof.benchmarks.latency_ways import let_idle_threads_sleep
+
+    let_idle_threads_sleep()
+    from pixelproof.benchmarks.attack_speed import AttackSpeedSettings, bench_attack
+    from pixelproof.benchmarks.attack_speed.peers import Budget
+    from pixelproof.benchmarks.defence import DataChoice
+    from pixelproof.benchmarks.layout import print_table
+    from pixelproof.benchmarks.results_file import result_paths, to_json, write_results
+    from pixelproof.benchmarks.tables import results_layout
+    from pixelproof.commands.progress import stages
+
+    if output is not None:
+        result_paths(output)
+    settings = AttackSpeedSettings(_counts(images), Budget(generations, population, seed))
+    try:
+        with stages() as progress:
+            results = bench_attack(
+                bundles,
+                DataChoice.sample() if sample else DataChoice.test_set(data),
+                settings,
+                folder=records,
+                command=shlex.join(["pixelproof", *sys.argv[1:]]),
+                threads=threads,
+                progress=progress,
+            )
+    except KeyboardInterrupt:
+        raise Interrupted(f"stopped; finished images are kept in '{records}'. Next: the same command goes on") from None
+    if as_json:
+        typer.echo(json.dumps(to_json(results), indent=2))
+    else:
+        print_table(results_layout(results))
+    if output is not None:
+        write_results(output, results)
+        typer.echo(f"wrote {' and '.join(map(str, result_paths(output)))}", err=True)
+
+
+def _counts(asked: str) -> tuple[int, ...]:
+    try:
+        counts = tuple(int(count) for count in asked.split(","))
+    except ValueError:
+        counts = (0,)
+    if min(counts) < 1:
+        raise UsageError(f"--images takes whole numbers of 1 or more, got '{asked}'. Next: --images 50,10")
+    return counts

@@ -1,0 +1,83 @@
+"""This project's contenders on the real LeNet: they are `attack` itself, and they count what was shown."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pixelproof.attack import attack
+from pixelproof.attack.engine import Engine
+from pixelproof.benchmarks.attack_speed.contenders import CONTENDERS, corners, corners_in_pytorch, de, de_in_pytorch
+from pixelproof.benchmarks.attack_speed.target import Target
+from pixelproof.benchmarks.defence.victims import bare_classifier
+from pixelproof.errors import BundleError, UsageError
+
+OWN = (corners, corners_in_pytorch, de, de_in_pytorch)
+
+
+@pytest.fixture
+def shown(monkeypatch) -> list[int]:
+    """How many images each look of the attack shows since, padding left out."""
+    sizes: list[int] = []
+    inner = Engine._show
+
+    def show(engine, image_of_row, positions, colours):
+        sizes.append(len(image_of_row))
+        return inner(engine, image_of_row, positions, colours)
+
+    monkeypatch.setattr(Engine, "_show", show)
+    return sizes
+
+
+@pytest.mark.parametrize("make", OWN)
+@pytest.mark.parametrize("index", [0, 1])
+def test_queries_are_the_images_shown(make, index: int, lenet: Target, some, budget, shown):
+    found = make(lenet, budget).attack(some.images.images[index], int(some.images.labels[index]))
+    assert found.queries == sum(shown)
+    assert (found.image != some.images.images[index]).any(-1).sum() <= 1
+
+
+@pytest.mark.parametrize("make", [corners, de])
+def test_they_find_what_the_attack_finds(make, lenet: Target, some, budget):
+    data = some.images
+    parameters = (
+        {"generations": 2, "population": 50} if make is de else {"order": bare_classifier(lenet.deployed).order}
+    )
+    expected = attack(lenet.deployed.predict, data.images, data.labels, method=make.__name__, seed=3, **parameters)
+    contender = make(lenet, type(budget)(generations=2, population=50, seed=3))
+    found = [contender.attack(image, int(label)) for image, label in zip(data.images, data.labels, strict=True)]
+    np.testing.assert_array_equal([each.image for each in found], expected.images)
+    assert [each.exhausted for each in found] == expected.exhausted.tolist()
+    assert contender.provider == "CPUExecutionProvider"
+
+
+def test_both_forms_of_the_classifier_say_the_same(lenet: Target, some):
+    images = some.images.images
+    np.testing.assert_allclose(lenet.predict_in_pytorch(images), lenet.deployed.predict(images), atol=1e-5)
+
+
+def test_corners_in_pytorch_fells_the_same_images(lenet: Target, some, budget):
+    for image, label in zip(some.images.images[1:], some.images.labels[1:].tolist(), strict=True):
+        found = [make(lenet, budget).attack(image, label).image for make in (corners, corners_in_pytorch)]
+        np.testing.assert_array_equal(*found)
+        assert lenet.deployed.predict(found[0][None]).argmax() != label
+
+
+def test_the_list_begins_with_this_projects():
+    assert CONTENDERS[:4] == OWN
+    assert len(CONTENDERS) == 6
+
+
+def test_only_shipped_networks_are_taken(make_bundle, lenet_median_bundle: Path, tmp_path: Path):
+    with pytest.raises(UsageError, match=r"classifier 'means' .* Next: pixelproof export lenet"):
+        Target(make_bundle(), threads=None)
+    own = shutil.copytree(lenet_median_bundle, tmp_path / "own")
+    manifest = json.loads((own / "bundle.json").read_text())
+    manifest["classifier"]["weights_sha256"] = "0" * 64
+    (own / "bundle.json").write_text(json.dumps(manifest))
+    with pytest.raises(UsageError, match="not one that is shipped"):
+        Target(own, threads=None)
+    with pytest.raises(BundleError, match="there is no bundle"):
+        Target(tmp_path / "none", threads=None)
