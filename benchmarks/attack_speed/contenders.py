@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from pixelproof.attack import attack
 from pixelproof.benchmarks.attack_speed.peers import Budget, Found, art_pixel_attack, torchattacks_one_pixel
 from pixelproof.benchmarks.attack_speed.target import Target
-from pixelproof.benchmarks.defence.victims import BATCH_SIZE, Predict
+from pixelproof.benchmarks.defence.victims import Predict
+
+_BATCH_SIZE = 200  # half a published generation: with one image at a time, more would be rows that fill a batch
 
 
 class Contender(Protocol):
@@ -37,7 +39,7 @@ class Contender(Protocol):
 
 @dataclass(frozen=True)
 class Own:
-    """A method of `pixelproof.attack`, in the batches of `pixelproof attack`."""
+    """A method of `pixelproof.attack`."""
 
     name: str
     provider: str
@@ -55,7 +57,7 @@ class Own:
             np.array([label]),
             method=self.method,
             seed=self.seed,
-            batch_size=BATCH_SIZE,
+            batch_size=_BATCH_SIZE,
             **self.parameters,
         )
         looks = 1 + int(found.success[0])  # at the unchanged image, and at the winner once more
