@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pixelproof.benchmarks.formats import DefenceResults
 
 # (classifier, purifiers, images to attack): what two cores do in a few minutes
-STAGES = (("lenet", ("median", "autoencoder", "gated"), 16), ("resnet", ("gated",), 3))
+STAGES = (("lenet", ("median", "autoencoder", "gated"), 32), ("resnet", ("gated",), 6))
 TIMED = "resnet-gated"
 
 
