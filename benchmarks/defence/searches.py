@@ -10,14 +10,12 @@ from numpy.typing import NDArray
 from pixelproof.benchmarks.defence.search import Plan, Report, search, settings_of
 from pixelproof.benchmarks.defence.settings import STRONGEST, DataChoice, Settings
 from pixelproof.benchmarks.defence.store import Record, Records
-from pixelproof.benchmarks.defence.victims import Victim
+from pixelproof.benchmarks.defence.victims import Predict, Victim
 
 DE_SEEDS = 3  # of the strongest attack: what one seed misses, another may find
 
 OpenRecords = Callable[[dict[str, Any]], Records]
 """Opens the records that depend on these settings."""
-
-Predict = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 
 class Searches:

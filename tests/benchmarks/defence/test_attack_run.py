@@ -113,7 +113,7 @@ def test_the_strongest_attack_is_one_record_an_image(run_attack):
     assert not held["exhausted"]  # differential evolution exhausts nothing
 
 
-def test_adaptive_corners_try_what_the_purifier_lets_pass(lenet_median_bundle, some_real, run_attack, monkeypatch):
+def test_adaptive_corners_try_what_the_purifier_lets_pass(lenet_median_bundle, some_real, run_attack):
     seen: list[str] = []
     run_attack(lenet_median_bundle, some_real, protocol="adaptive", images=2, report=lambda name, _: seen.append(name))
     assert list(dict.fromkeys(seen)) == ["adaptive, colours let pass", "adaptive"]
