@@ -54,10 +54,13 @@ def ctrl_c_when() -> Iterator[Callable[[Callable[[], bool]], None]]:
                 signal.setitimer(signal.ITIMER_REAL, 0)
                 signal.raise_signal(signal.SIGINT)
 
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job is started with SIGINT ignored
         signal.signal(signal.SIGALRM, look)
         signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
 
-    before = signal.getsignal(signal.SIGALRM)
+    numbers = (signal.SIGALRM, signal.SIGINT)
+    before = {number: signal.getsignal(number) for number in numbers}
     yield arm
     signal.setitimer(signal.ITIMER_REAL, 0)
-    signal.signal(signal.SIGALRM, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
