@@ -31,12 +31,10 @@ _COMPARE = """
 compare (float[batch,3,{height},{width}] before, float[batch,3,{height},{width}] after) => (
     float[batch,3,{height},{width}] seen, uint8[batch,{height},{width},3] purified,
     float[batch] suspicion, int64[batch,2] suspect)
-<float black = {{0}}, float white = {{255}}, float half = {{0.5}}, int64[1] axis = {{1}},
+<float black = {{0}}, float white = {{255}}, {constants}int64[1] axis = {{1}},
  int64[2] row_order = {{0, -1}}, int64 width = {{{width}}}, int64 nowhere = {{-1}}>
 {{
-    seen = Clip(after, black, white)
-    raised = Add(seen, half)
-    level = Floor(raised)
+    {rounding}
     channels_last = Transpose<perm=[0,2,3,1]>(level)
     purified = Cast<to=2>(channels_last)
     difference = Sub(seen, before)
@@ -54,6 +52,12 @@ compare (float[batch,3,{height},{width}] before, float[batch,3,{height},{width}]
     suspect = Where(changed, place, nowhere)
 }}
 """
+
+_ROUND = {
+    "constants": "float half = {0.5}, ",
+    "rounding": "seen = Clip(after, black, white)  raised = Add(seen, half)  level = Floor(raised)",
+}
+_WHOLE = {"constants": "", "rounding": "seen = Identity(after)  level = Identity(after)"}
 
 _SCALE = """
 scale (float[batch,3,{height},{width}] shown) => (float[batch,3,{height},{width}] pixels)
@@ -79,6 +83,8 @@ def fuse(
     classifier: onnx.ModelProto,
     purifier: onnx.ModelProto | None,
     metadata: dict[str, str],
+    *,
+    whole_levels: bool = False,
 ) -> onnx.ModelProto:
     """The fused graph, or without a `purifier` the bare classifier's, from uint8 `images` to the design's outputs.
 
@@ -87,6 +93,7 @@ def fuse(
         classifier: one float32 `(batch, 3, H, W)` to one float32 `(batch, classes)`.
         purifier: one float32 `(batch, 3, H, W)` on the 0..255 scale to the same.
         metadata: what the file says of itself.
+        whole_levels: the purifier gives whole levels within 0..255, which need no rounding.
 
     Raises:
         ExportError: the graphs cannot be brought to one opset, or do not join.
@@ -97,7 +104,8 @@ def fuse(
     try:
         joined, shown = glue.parse(_DECODE), "levels"
         if purifier is not None:
-            joined, shown = _purify(joined, _fit(purifier, "purifier.", opset, ir_version), glue), "seen"
+            compare = glue.parse(_COMPARE, **(_WHOLE if whole_levels else _ROUND))
+            joined, shown = _purify(joined, _fit(purifier, "purifier.", opset, ir_version), compare), "seen"
         joined = _join(joined, glue.parse(_NORMALISE if interface.normalisation else _SCALE), [(shown, "shown")])
         joined = _join(joined, body := _fit(classifier, "classifier.", opset, ir_version), [("pixels", _input(body))])
     except Exception as error:  # the converter's and the checker's kinds have no base class in common
@@ -131,13 +139,13 @@ class _Glue:
             "std": ", ".join(map(repr, std)),
         }
 
-    def parse(self, text: str) -> onnx.ModelProto:
-        return parser.parse_model(self._header + text.format(**self._values))
+    def parse(self, text: str, **values: str) -> onnx.ModelProto:
+        return parser.parse_model(self._header + text.format(**self._values, **values))
 
 
-def _purify(decoded: onnx.ModelProto, purifier: onnx.ModelProto, glue: _Glue) -> onnx.ModelProto:
+def _purify(decoded: onnx.ModelProto, purifier: onnx.ModelProto, compare: onnx.ModelProto) -> onnx.ModelProto:
     purified = _join(decoded, purifier, [("levels", _input(purifier))], keep=["levels"])
-    return _join(purified, glue.parse(_COMPARE), [("levels", "before"), (_output(purifier), "after")])
+    return _join(purified, compare, [("levels", "before"), (_output(purifier), "after")])
 
 
 def _join(

@@ -37,9 +37,19 @@ class Purifier:
             ) from error
         return cleaned
 
+    @property
+    def whole_levels(self) -> bool:
+        """Whether it says that whole levels within 0..255 come out as such, and need no rounding."""
+        return bool(getattr(self.module, "whole_levels", False))
+
     def to_onnx(self, size: tuple[int, int]) -> onnx.ModelProto:
-        """The ONNX graph for images of (H, W), one input and one output; `ExportError`."""
-        return trace(self.module, size, what=f"purifier '{self.name}'")
+        """The ONNX graph for images of (H, W), one input and one output; `ExportError`.
+
+        A module that has a cheaper form of itself for this, `folded()`, is exported in that form, and the bundle is
+        then verified against the module as it is.
+        """
+        folded = getattr(self.module, "folded", None)
+        return trace(frozen(folded()) if folded else self.module, size, what=f"purifier '{self.name}'")
 
 
 def open_purifier(asked: str | nn.Module) -> Purifier | None:

@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 TEMPERATURE = 0.1
 """Width of the sigmoid that stands in for the step in the backward pass, as a share of the gate's threshold."""
@@ -31,3 +32,9 @@ def replace_where(margin: Tensor, images: Tensor, filling: Tensor) -> Tensor:
     gate_gradient = (soft - soft.detach()) * (rounded - images).detach()
     path_gradient = hard * (filling - filling.detach()) + (1 - hard) * (images - images.detach())
     return exact.detach() + gate_gradient + path_gradient
+
+
+def worst_around(error: Tensor, reach: int) -> Tensor:
+    """The largest `(n, 1, H, W)` error up to `reach` rows and columns away, rows and columns one after the other."""
+    rows = F.max_pool2d(error, (2 * reach + 1, 1), stride=1, padding=(reach, 0))
+    return F.max_pool2d(rows, (1, 2 * reach + 1), stride=1, padding=(0, reach))

@@ -16,12 +16,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pixelproof.models.purifiers.gate import replace_where
+from pixelproof.models.purifiers.folded import FoldedGate, scaled
+from pixelproof.models.purifiers.gate import replace_where, worst_around
 
 WINDOW = 5
 REACH = WINDOW // 2
 _OHTA = ((1 / 3, 1 / 3, 1 / 3), (1 / 2, 0.0, -1 / 2), (-1 / 4, 1 / 2, -1 / 4))
 _SMALLEST_SCALE = 0.5  # levels: half a quantisation step
+_GREY, _UNIT = 128, 64  # levels: the network's zero and one
+_BEND = 4  # levels: the scale of a parameter of 0, the smallest scale left out
 _ROUNDING = 0.51  # levels that rounding a colour may move it on each of Ohta's axes, and a little for float errors
 _LEAST_VARIANCE = 1e-3  # of a direction that whitening still scales up to 1, in the network's units
 
@@ -81,6 +84,23 @@ class BlindPredictor(nn.Module):
         scaled = directions / (variance.clamp(min=0) + _LEAST_VARIANCE).sqrt()
         self.whitening.copy_(scaled @ directions.T)
 
+    @torch.no_grad()
+    def folded(self, threshold: float) -> tuple[nn.Conv2d, nn.Conv2d, nn.Conv2d]:
+        """The three layers with units, mid-grey and `threshold` in their weights, as `FoldedGate` takes them."""
+        window, output, out = self._weight().double(), self.output.weight.double(), self.output
+        assert self.window.bias is not None
+        assert out.bias is not None
+        colours = window[:, :3] / _UNIT
+        # beyond the border the network saw mid-grey and no validity: one channel's weights make up for both
+        inside = window[:, 3:] - colours.sum(1, keepdim=True) * _GREY
+        unit = torch.tensor([_UNIT] * 3 + [_BEND * threshold] * 3, dtype=torch.float64, device=output.device)
+        grey = torch.tensor([_GREY] * 3 + [0] * 3, dtype=torch.float64, device=output.device)
+        return (
+            scaled(self.window, torch.cat([colours, inside], dim=1), self.window.bias),
+            self.hidden,
+            scaled(out, output * unit.view(-1, 1, 1, 1), out.bias * unit + grey),
+        )
+
     def _weight(self) -> Tensor:
         weight = self.window.weight
         colours = (weight[:, :3].flatten(1) @ self.whitening).view_as(weight[:, :3])
@@ -89,7 +109,7 @@ class BlindPredictor(nn.Module):
     def _read(self, features: Tensor) -> tuple[Tensor, Tensor]:
         prediction, scale = self.output(F.relu(self.hidden(F.relu(features)))).split(3, dim=1)
         # the positive branch of a hyperbola: like softplus, and many times cheaper
-        return prediction * 64 + 128, (scale + (scale * scale + 1).sqrt()) * 4 + _SMALLEST_SCALE
+        return prediction * _UNIT + _GREY, (scale + (scale * scale + 1).sqrt()) * _BEND + _SMALLEST_SCALE
 
 
 class Gated(nn.Module):
@@ -106,6 +126,7 @@ class Gated(nn.Module):
     axes: Tensor
     reach = 2 * REACH
     """Rows and columns from a changed pixel to the furthest output that it moves."""
+    whole_levels = True
 
     def __init__(self, width: int = 32, threshold: float = 4.0, hopeless: float = 4.0, share: float = 1.0) -> None:
         super().__init__()
@@ -120,10 +141,21 @@ class Gated(nn.Module):
         prediction, scale = self.predictor(images)
         off = images - prediction
         error = (F.conv2d(off, self.axes).abs() / scale).amax(1, keepdim=True) / self.threshold
-        worst = worst_around(error) * self.share
+        worst = worst_around(error, REACH) * self.share
         # the worst pixel is not measured against itself, or the backward pass would not see its own error
         bar = (worst * (error < worst).to(error.dtype)).clamp(min=1)
         return replace_where(error - bar, images, prediction + off * self._kept(error))
+
+    def folded(self) -> FoldedGate:
+        """The same purifier in the form that is shipped."""
+        return FoldedGate(
+            *self.predictor.folded(self.threshold),
+            self.axes,
+            bend=_BEND * self.threshold,
+            least=_SMALLEST_SCALE * self.threshold,
+            hopeless=self.hopeless,
+            share=self.share,
+        )
 
     def _kept(self, error: Tensor) -> Tensor:
         """The share of its error that a pixel keeps: the threshold's, less and less of it up to `hopeless`."""
@@ -152,10 +184,4 @@ class Gated(nn.Module):
 
 def _with_validity(images: Tensor) -> Tensor:
     """The network's input, `(n, 4, H, W)`: colours in units of 64 levels around mid-grey, and 1 inside the image."""
-    return F.pad((images - 128) / 64, (0, 0, 0, 0, 0, 1), value=1.0)
-
-
-def worst_around(error: Tensor) -> Tensor:
-    """The largest `(n, 1, H, W)` error of the window around each pixel, rows and columns one after the other."""
-    rows = F.max_pool2d(error, (WINDOW, 1), stride=1, padding=(REACH, 0))
-    return F.max_pool2d(rows, (1, WINDOW), stride=1, padding=(0, REACH))
+    return F.pad((images - _GREY) / _UNIT, (0, 0, 0, 0, 0, 1), value=1.0)

@@ -27,6 +27,7 @@ class Median(nn.Module):
 
     reach = 1
     """Rows and columns from a changed pixel to the furthest output that it moves."""
+    whole_levels = True
 
     def __init__(self, tolerance: float = 32.0) -> None:
         super().__init__()

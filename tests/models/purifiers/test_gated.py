@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from pixelproof.models import build_purifier
-from pixelproof.models.purifiers.gated import REACH, Gated, worst_around
+from pixelproof.models.purifiers.gate import worst_around
+from pixelproof.models.purifiers.gated import REACH, Gated
 
 
 def reference(gated: Gated, images: Tensor) -> tuple[np.ndarray, np.ndarray]:
@@ -90,7 +91,7 @@ def test_the_colours_are_the_extreme_ones(gated: Gated, real_images: Tensor):
 @torch.no_grad()
 def test_the_worst_around_is_that_of_the_predictors_window():
     error = torch.rand(2, 1, 9, 13, generator=torch.Generator().manual_seed(0))
-    worst = worst_around(error)
+    worst = worst_around(error, REACH)
     for row, column in np.ndindex(9, 13):
         window = error[:, :, max(row - REACH, 0) : row + REACH + 1, max(column - REACH, 0) : column + REACH + 1]
         assert torch.equal(worst[:, :, row, column], window.amax((2, 3)))
