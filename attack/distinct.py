@@ -15,6 +15,9 @@ from pixelproof.attack.search import OfChanges, Predict
 from pixelproof.attack.windowed import Windowed
 from pixelproof.errors import UsageError
 
+Near = Callable[[NDArray[np.uint8], NDArray[np.uint8]], NDArray[np.float32]]
+"""Images and, for each, one that it differs from in a small box, uint8 `(n, H, W, 3)` both, to probabilities."""
+
 
 class Distinct:
     """A `predict` for a purifier and a classifier: exactly `classify(purify(images))`, with fewer rows classified.
@@ -27,6 +30,8 @@ class Distinct:
         classify: uint8 `(batch_size, H, W, 3)` to float32 probabilities `(batch_size, classes)`; a function of
             purify's uint8 output alone (true of `median` and `gated`, not of `autoencoder`).
         purify_changes: purifies candidates without drawing them; where given, searches use it through `of_changes`.
+        classify_near: `classify` for any number of purified images, each told with the purified clean image that it
+            is near to; where given, `of_changes` uses it.
         batch_size: rows that `classify` is given; small beside the search's, since few images of a batch are new.
         remembered: purified images whose probabilities are kept, those not met for longest leaving first.
 
@@ -42,13 +47,14 @@ class Distinct:
         classify: Predict,
         *,
         purify_changes: Windowed | None = None,
+        classify_near: Near | None = None,
         batch_size: int = 64,
         remembered: int = 8192,
     ) -> None:
         self._purify, self._classify = purify, classify
         self._batch_size = checked_number("batch_size", batch_size, 1, 1 << 20)
         self.of_changes: OfChanges | None = None if purify_changes is None else self._of_changes
-        self._purify_changes = purify_changes
+        self._purify_changes, self._classify_near = purify_changes, classify_near
         self._limit = checked_number("remembered", remembered, 0, 1 << 24)
         self._known: dict[bytes, NDArray[np.float32]] = {}
         self._batch = np.empty((0, 0, 0, 3), np.uint8)
@@ -62,7 +68,7 @@ class Distinct:
                 f"purify gave {purified.dtype} of shape {purified.shape}, expected uint8 of shape {images.shape}. "
                 "Next: round it to whole levels, or classify without Distinct"
             )
-        return self._told(purified)
+        return self._told(purified, lambda rows: self._classified(purified, rows))
 
     def _of_changes(
         self,
@@ -72,9 +78,15 @@ class Distinct:
         colours: NDArray[np.uint8],
     ) -> NDArray[np.float32]:
         assert self._purify_changes is not None
-        return self._told(self._purify_changes(images, image_of_row, positions, colours))
+        by_window, near = self._purify_changes, self._classify_near
+        purified = by_window(images, image_of_row, positions, colours)
+        if near is None:
+            return self._told(purified, lambda rows: self._classified(purified, rows))
+        return self._told(purified, lambda rows: near(purified[rows], by_window.clean(images[image_of_row[rows]])))
 
-    def _told(self, purified: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def _told(
+        self, purified: NDArray[np.uint8], classified: Callable[[list[int]], NDArray[np.float32]]
+    ) -> NDArray[np.float32]:
         if self._batch.shape[1:] != purified.shape[1:]:
             self._batch = np.zeros((self._batch_size, *purified.shape[1:]), np.uint8)
             self._known.clear()
@@ -84,9 +96,11 @@ class Distinct:
             first_row.setdefault(key, row)
         found = {key: self._known.pop(key) for key in first_row if key in self._known}
         new = [key for key in first_row if key not in found]
-        found.update(zip(new, self._classified(purified, [first_row[key] for key in new]), strict=True))
+        if new:
+            found.update(zip(new, classified([first_row[key] for key in new]), strict=True))
         self._remember(found)
         self.asked += len(keys)
+        self.classified += len(new)
         return np.stack([found[key] for key in keys])
 
     def _classified(self, purified: NDArray[np.uint8], rows: list[int]) -> NDArray[np.float32]:
@@ -96,8 +110,7 @@ class Distinct:
             self._batch[: len(part)] = purified[part]
             answer = checked_probabilities(self._classify(self._batch), self._batch_size)
             parts.append(answer[: len(part)].copy())
-        self.classified += len(rows)
-        return np.concatenate(parts) if parts else np.empty((0, 0), np.float32)
+        return np.concatenate(parts)
 
     def _remember(self, found: dict[bytes, NDArray[np.float32]]) -> None:
         self._known.update(found)

@@ -56,13 +56,14 @@ class Windowed:
             drawn = Canvas(images, len(image_of_row)).draw(image_of_row, positions, colours)
             return self._in_batches(self._purify, drawn)
         which, place = np.unique(image_of_row, return_inverse=True)
-        purified = self._clean(images[which])[place]
+        purified = self.clean(images[which])[place]
         self._patch(purified, images, image_of_row, positions[:, 0], colours[:, 0])
         return purified
 
-    def _clean(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def clean(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The purified `images` as they are, uint8 `(n, H, W, 3)`; kept for a while."""
         keys = [image.tobytes() for image in images]
-        new = [row for row, key in enumerate(keys) if key not in self._known]
+        new = list({key: row for row, key in enumerate(keys) if key not in self._known}.values())
         if new:
             for row, purified in zip(new, self._in_batches(self._purify, images[new]), strict=True):
                 self._known[keys[row]] = purified

@@ -114,6 +114,11 @@ class Pipeline:
             purifier = self._purifier
         return self._run(purifier, images, ["purified"])[0]
 
+    @property
+    def graph(self) -> bytes:
+        """The ONNX file that runs; empty once closed."""
+        return self._model
+
     def close(self) -> None:
         """Let go of the graphs; calls that are running end well, and later ones are errors."""
         with self._lock:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelproof.attack import Distinct, gradient_order, sweep_order
+from pixelproof.attack import Distinct, Incremental, gradient_order, sweep_order
 from pixelproof.attack.orders import Order
 from pixelproof.benchmarks.defence.window import windowed
 from pixelproof.models import CLASSIFIERS, PURIFIERS, build_classifier, build_purifier
@@ -45,7 +45,8 @@ def bare_classifier(classifier: Pipeline) -> Victim:
     """The bundle's classifier without its purifier."""
     module = _classifier_module(classifier)
     order = sweep_order(classifier.predict) if module is None else gradient_order(_Logits(None, module))
-    return Victim(classifier.predict, order, None, classifier.manifest["files"]["classifier.onnx"]["sha256"])
+    predict = _by_windows(classifier) or classifier.predict
+    return Victim(predict, order, None, classifier.manifest["files"]["classifier.onnx"]["sha256"])
 
 
 def purified_pipeline(pipeline: Pipeline, classifier: Pipeline) -> Victim:
@@ -60,13 +61,26 @@ def purified_pipeline(pipeline: Pipeline, classifier: Pipeline) -> Victim:
     passes = None if purifier is None or not hasattr(purifier, "passes") else _passes(purifier)
     predict: Predict = pipeline.predict
     if passes is not None:
-        by_window = None
+        by_window, near = None, None
         if purifier is not None and pipeline.image_size == SAMPLE_SIZE:
             by_window = windowed(purifier, pipeline.purify, threads=pipeline.threads, batch_size=BATCH_SIZE)
-        predict = Distinct(pipeline.purify, classifier.predict, purify_changes=by_window)
+        if by_window is not None and (parts := _by_windows(classifier)) is not None:
+            near = parts.near
+        predict = Distinct(pipeline.purify, classifier.predict, purify_changes=by_window, classify_near=near)
     known = purifier is not None and module is not None
     order = gradient_order(_Logits(purifier, module)) if known else sweep_order(predict)
     return Victim(predict, order, passes, identity)
+
+
+def _by_windows(classifier: Pipeline) -> Incremental | None:
+    """The bare classifier by windows; None where that is not the same, or not faster."""
+    try:
+        from pixelproof.benchmarks.staging import incremental
+    except ModuleNotFoundError:  # the extra `export`
+        return None
+    if classifier.image_size != SAMPLE_SIZE:
+        return None
+    return incremental(classifier.graph, classifier.predict, threads=classifier.threads)
 
 
 def _classifier_module(bundle: Pipeline) -> "nn.Module | None":

@@ -1,7 +1,7 @@
 """ONNX Runtime on the CPU."""
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -37,11 +37,16 @@ class OnnxRuntimeCpu:
 
     def run(self, images: NDArray[np.uint8], outputs: Sequence[str]) -> list[NDArray[Any]]:
         """The named outputs for one batch, uint8 `(n, H, W, 3)`."""
+        return self.evaluate({self.inputs[0].name: images}, outputs)
+
+    def evaluate(self, inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str]) -> list[NDArray[Any]]:
+        """The named outputs for arrays by their inputs' names."""
         try:
-            results: list[NDArray[Any]] = self._session.run(list(outputs), {self.inputs[0].name: images})
+            results: list[NDArray[Any]] = self._session.run(list(outputs), dict(inputs))
         except Exception as error:  # its exceptions share no base class
             raise BackendError(
-                f"ONNX Runtime failed on a batch of {len(images)} images: {_first_line(error)}. Next: pixelproof doctor"
+                f"ONNX Runtime failed on a batch of {len(next(iter(inputs.values())))} images: {_first_line(error)}. "
+                "Next: pixelproof doctor"
             ) from error
         return results
 

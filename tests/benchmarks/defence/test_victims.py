@@ -117,3 +117,20 @@ def test_windows_that_differ_from_what_is_deployed_are_not_used(lenet_median_bun
     monkeypatch.setattr("pixelproof.benchmarks.defence.victims.build_purifier", lambda _: Median(tolerance=20.0))
     pipeline, bare = opened(lenet_median_bundle)
     assert purified_pipeline(pipeline, bare).predict.of_changes is None  # type: ignore[attr-defined]
+
+
+def test_a_network_by_windows_answers_as_the_whole(opened, tmp_path: Path):
+    """ResNet-32's early layers are worth computing by windows, behind a purifier, too; no decision hangs on it."""
+    export_bundle("resnet", tmp_path / "bundle")
+    pipeline, bare = opened(tmp_path / "bundle")
+    random, images = np.random.default_rng(7), np.ascontiguousarray(sample().images[::25])
+    which, positions = random.integers(0, len(images), 200), random.integers(0, 1024, (200, 1))
+    colours = random.choice([0, 255], (200, 1, 3)).astype(np.uint8)
+    drawn = images[which]
+    drawn.reshape(200, -1, 3)[np.arange(200), positions[:, 0]] = colours[:, 0]
+    for victim, whole in ((bare_classifier(bare), bare), (purified_pipeline(pipeline, bare), pipeline)):
+        told = victim.predict.of_changes(images, which, positions, colours)  # type: ignore[attr-defined]
+        expected = whole.predict(drawn)
+        np.testing.assert_allclose(told, expected, rtol=0, atol=1e-5)
+        np.testing.assert_array_equal(told.argmax(1), expected.argmax(1))
+    assert bare_classifier(bare).predict.partly > 200  # type: ignore[attr-defined]  # those of the check before use

@@ -1,0 +1,274 @@
+"""Classifies images that differ from a known one in a small box by computing anew only what the box can move.
+
+The early layers of a convolutional network see little of an image at each place. What they give for the clean image is
+kept, and for each candidate only a window of each map is computed, the changed part of the map before laid into the
+kept one. Where windows have grown to the whole map, the rest of the network runs as usual.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from pixelproof.attack.canvas import Canvas
+from pixelproof.attack.checks import checked_number, checked_probabilities
+from pixelproof.attack.kept_maps import KeptMaps, Maps
+from pixelproof.attack.reach import Window, Wiring, follow, start_boxes
+from pixelproof.attack.search import Predict
+
+Layers = Callable[[Sequence[NDArray[np.float32]]], Sequence[NDArray[np.float32]]]
+"""Some maps of one batch, float32 `(n, C, H, W)` each, to others."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Some layers of a network that take windows of any size.
+
+    Attributes:
+        wiring: the maps they take and give, the outputs all of one height and width. `padded` layers add no padding of
+            their own; others lay around a window what lies around the whole map.
+        run: the layers.
+    """
+
+    wiring: Wiring
+    run: Layers
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A classifier in pieces.
+
+    Attributes:
+        stages: in order; the first takes one map alone, the image as float32 `(n, 3, H, W)` on the 0..255 scale.
+        clean: every map that a stage or `finish` takes, by name, of uint8 images `(n, H, W, 3)`.
+        rest: the maps that `finish` takes.
+        finish: those maps, whole, to the probabilities `(n, classes)`.
+    """
+
+    stages: tuple[Stage, ...]
+    clean: Callable[[NDArray[np.uint8]], Maps]
+    rest: tuple[str, ...]
+    finish: Callable[[Sequence[NDArray[np.float32]]], NDArray[np.float32]]
+
+
+class Incremental:
+    """A `predict` that also takes images with the clean one that each is near to.
+
+    Sums come out in another order than in the whole network, and may differ in the last bits. So a row whose two
+    largest probabilities are within `tie` is classified as a whole: no decision depends on the order.
+
+    Args:
+        predict: the whole classifier.
+        staged: the same in pieces.
+        batch_size: rows of every batch that either is given.
+        sizes: sides of the boxes that are told apart; images that differ in more are classified as a whole.
+        remembered: clean images whose maps are kept; no fewer than are under way at a time, or they thrash.
+        tie: see above; well above the largest difference.
+
+    Attributes:
+        whole: rows that were classified as a whole so far.
+        partly: rows that were not.
+    """
+
+    def __init__(
+        self,
+        predict: Predict,
+        staged: Staged,
+        *,
+        batch_size: int = 64,
+        sizes: Sequence[int] = (1, 3, 5, 9),
+        remembered: int = 40,
+        tie: float = 1e-4,
+    ) -> None:
+        self._predict, self._staged, self._tie = predict, staged, tie
+        self._batch_size = checked_number("batch_size", batch_size, 1, 1 << 20)
+        self._maps = KeptMaps(
+            staged.clean, checked_number("remembered", remembered, 1, 1 << 20), _padding(staged.stages)
+        )
+        self._sizes = tuple(sorted(sizes))
+        self._windows: dict[int, _Windows] = {}
+        self.whole = self.partly = 0
+
+    def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """The probabilities of `images`, uint8 `(n, H, W, 3)`, as `predict` gives them."""
+        return self._predict(images)
+
+    def of_changes(
+        self,
+        images: NDArray[np.uint8],
+        image_of_row: NDArray[np.int64],
+        positions: NDArray[np.int64],
+        colours: NDArray[np.uint8],
+    ) -> NDArray[np.float32]:
+        """See `OfChanges`."""
+        drawn = Canvas(images, len(image_of_row)).draw(image_of_row, positions, colours)
+        return self.near(drawn, images[image_of_row])
+
+    def near(self, images: NDArray[np.uint8], clean: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """The probabilities of `images`, float32 `(n, classes)`.
+
+        Args:
+            images: uint8 `(n, H, W, 3)`.
+            clean: likewise; for each row an image that it differs from in a small box, many rows sharing a few.
+        """
+        top, left, extent = boxes_around(images != clean)
+        parts: list[tuple[NDArray[np.int64], NDArray[np.float32]]] = []
+        left_over = np.ones(len(images), bool)
+        for size in self._sizes:
+            if size > min(images.shape[1:3]):
+                break
+            rows = np.flatnonzero(left_over & (extent > 0) & (extent <= size))
+            left_over[rows] = False
+            for batch in self._batches(rows, clean):
+                parts.append((batch, self._partly(images[batch], clean[batch], top[batch], left[batch], size)))
+        rows = np.flatnonzero(left_over)
+        if rows.size:
+            parts.append((rows, self._wholly(images[rows])))
+        answer = np.empty((len(images), parts[0][1].shape[1]), np.float32)
+        for rows, probabilities in parts:
+            answer[rows] = probabilities
+        first, second = np.partition(answer, -2, axis=1)[:, :-3:-1].T
+        close = np.flatnonzero((first - second < self._tie) & ~left_over)
+        if close.size:
+            answer[close] = self._wholly(images[close])
+        self.partly += len(images) - close.size - int(left_over.sum())
+        return answer
+
+    def _batches(self, rows: NDArray[np.int64], clean: NDArray[np.uint8]) -> list[NDArray[np.int64]]:
+        """`rows` in batches, those of one clean image together, each with no more of these than are remembered."""
+        together: dict[bytes, list[int]] = {}
+        for row in rows.tolist():
+            together.setdefault(clean[row].tobytes(), []).append(row)
+        batches: list[list[int]] = []
+        images = 0
+        for group in together.values():
+            images += 1
+            placed = 0
+            while placed < len(group):
+                if not batches or len(batches[-1]) == self._batch_size or images > self._maps.limit:
+                    batches.append([])
+                    images = 1
+                room = self._batch_size - len(batches[-1])
+                batches[-1] += group[placed : placed + room]
+                placed += room
+        return [np.array(batch, np.int64) for batch in batches]
+
+    def _partly(
+        self,
+        images: NDArray[np.uint8],
+        clean: NDArray[np.uint8],
+        top: NDArray[np.int64],
+        left: NDArray[np.int64],
+        size: int,
+    ) -> NDArray[np.float32]:
+        """One batch of images that differ within a box of `size`, from `top` and `left` on or a little before."""
+        count, (height, width) = len(images), images.shape[1:3]
+        filled = np.minimum(np.arange(self._batch_size), count - 1)  # the last row fills the batch up
+        slots = self._maps.slots(clean)[filled]
+        top, left = np.minimum(top, height - size)[filled], np.minimum(left, width - size)[filled]
+        if size not in self._windows:
+            self._windows[size] = _Windows(self._staged, self._maps.lengths(), size)
+        windows = self._windows[size]
+        shown = sliding_window_view(images, (size, size), axis=(1, 2))[filled, top, left]
+        changed: Maps = {self._staged.stages[0].wiring.inputs[0]: shown.astype(np.float32)}
+        for stage, rows, columns in windows.stages():
+            changed |= self._advance(stage, rows, columns, changed, slots, top, left, windows)
+        whole = []
+        for name in self._staged.rest:
+            maps = self._maps.arrays[name][slots]
+            _lay(maps, changed[name], windows.rows[name].start[top], windows.columns[name].start[left])
+            whole.append(maps)
+        return checked_probabilities(self._staged.finish(whole), self._batch_size)[:count]
+
+    def _advance(
+        self,
+        stage: Stage,
+        rows: Window,
+        columns: Window,
+        changed: Maps,
+        slots: NDArray[np.int64],
+        top: NDArray[np.int64],
+        left: NDArray[np.int64],
+        windows: "_Windows",
+    ) -> Maps:
+        """The changed boxes of the stage's outputs."""
+        given = []
+        for name, (first_row, height), (first_column, width) in zip(
+            stage.wiring.inputs, rows.inputs, columns.inputs, strict=True
+        ):
+            row, column = first_row[top], first_column[left]
+            part = self._maps.windows(name, slots, row, column, (height, width))
+            box_row, box_column = windows.rows[name].start[top] - row, windows.columns[name].start[left] - column
+            _lay(part, changed[name], box_row, box_column)
+            given.append(part)
+        outputs = stage.run(given)
+        if (rows.size, columns.size) != (rows.changed.size, columns.changed.size):
+            at_row = rows.changed.start[top] - rows.start[top]
+            at_column = columns.changed.start[left] - columns.start[left]
+            outputs = [_taken(maps, rows.changed.size, columns.changed.size, at_row, at_column) for maps in outputs]
+        return dict(zip(stage.wiring.outputs, outputs, strict=True))
+
+    def _wholly(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        parts = []
+        batch = np.zeros((self._batch_size, *images.shape[1:]), np.uint8)
+        for start in range(0, len(images), self._batch_size):
+            part = images[start : start + self._batch_size]
+            batch[: len(part)] = part
+            parts.append(checked_probabilities(self._predict(batch), self._batch_size)[: len(part)].copy())
+        self.whole += len(images)
+        return np.concatenate(parts)
+
+
+class _Windows:
+    """The windows of all stages for changed boxes of one size."""
+
+    def __init__(self, staged: Staged, lengths: dict[str, tuple[int, int]], size: int) -> None:
+        self._staged = staged
+        image = staged.stages[0].wiring.inputs[0]
+        wiring = [stage.wiring for stage in staged.stages]
+        heights, widths = ({name: sides[axis] for name, sides in lengths.items()} for axis in (0, 1))
+        self.rows, self._row_windows = follow({image: start_boxes(heights[image], size)}, wiring, heights)
+        self.columns, self._column_windows = follow({image: start_boxes(widths[image], size)}, wiring, widths)
+
+    def stages(self) -> "zip[tuple[Stage, Window, Window]]":
+        return zip(self._staged.stages, self._row_windows, self._column_windows, strict=True)
+
+
+def _padding(stages: Sequence[Stage]) -> dict[str, int]:
+    """The zeros that padded stages want around each map."""
+    padding: dict[str, int] = {}
+    for stage in stages:
+        for name, field in zip(stage.wiring.inputs, stage.wiring.fields, strict=True):
+            if stage.wiring.padded:
+                padding[name] = max(padding.get(name, 0), field.before, field.after)
+    return padding
+
+
+def boxes_around(
+    differs: NDArray[np.bool_],
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """First row, first column and longer side, int64 `(n,)` each, of what `(n, H, W, 3)` marks; (0, 0, 0) for none."""
+    rows: NDArray[np.bool_] = np.asarray(differs.any(axis=(2, 3)))
+    columns: NDArray[np.bool_] = np.asarray(differs.any(axis=(1, 3)))
+    top, left = rows.argmax(1), columns.argmax(1)
+    bottom, right = (marks.shape[1] - 1 - marks[:, ::-1].argmax(1) for marks in (rows, columns))
+    extent = np.where(np.asarray(rows.any(axis=1)), np.maximum(bottom - top, right - left) + 1, 0)
+    return top, left, extent
+
+
+def _lay(
+    maps: NDArray[np.float32], box: NDArray[np.float32], rows: NDArray[np.int64], columns: NDArray[np.int64]
+) -> None:
+    """Put each `box` `(n, C, h, w)` into `maps` `(n, C, H, W)`, its corner at `rows` and `columns`."""
+    view = sliding_window_view(maps, box.shape[2:], axis=(2, 3), writeable=True)
+    view[np.arange(len(maps)), :, rows, columns] = box
+
+
+def _taken(
+    maps: NDArray[np.float32], height: int, width: int, rows: NDArray[np.int64], columns: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    view = sliding_window_view(maps, (height, width), axis=(2, 3))
+    taken: NDArray[np.float32] = view[np.arange(len(maps)), :, rows, columns]
+    return taken

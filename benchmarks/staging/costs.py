@@ -1,0 +1,94 @@
+"""How much of a network's arithmetic a changed box needs, part by part."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pixelproof.attack.reach import follow, start_boxes
+from pixelproof.benchmarks.staging.cut import Cut, Part
+from pixelproof.benchmarks.staging.layers import MOVE
+
+START = 100_000  # multiply-adds in the time that a part costs a candidate beside its arithmetic
+
+
+@dataclass(frozen=True)
+class PartCost:
+    """One part's work on one candidate.
+
+    Attributes:
+        name: its first convolution, or its first node.
+        size: height and width of its outputs.
+        window: of the outputs that are computed anew.
+        changed: of those that can differ.
+        arithmetic: multiply-adds on the whole map.
+        incremental: on the window.
+        copied: values that are copied to and fro around it.
+    """
+
+    name: str
+    size: tuple[int, int]
+    window: tuple[int, int]
+    changed: tuple[int, int]
+    arithmetic: int
+    incremental: int
+    copied: int
+
+
+def costs(cut: Cut, size: int = 1) -> list[PartCost]:
+    """What a changed box of `size` pixels on a side costs in each part."""
+    wiring = [part.wiring for part in cut.parts]
+    axes = []
+    for axis in (1, 2):
+        lengths = {name: shape[axis] for name, shape in cut.shapes.items()}
+        first = {cut.image: start_boxes(lengths[cut.image], size)}
+        axes.append(follow(first, wiring, lengths)[1])
+    found = []
+    for part, rows, columns in zip(cut.parts, *axes, strict=True):
+        _, height, width = cut.shapes[part.outputs[0]]
+        taken = sum(
+            cut.shapes[name][0] * rows.inputs[index][1] * columns.inputs[index][1]
+            for index, name in enumerate(part.fields)
+        )
+        given = sum(cut.shapes[name][0] for name in part.outputs) * rows.changed.size * columns.changed.size
+        found.append(
+            PartCost(
+                name=_name(part),
+                size=(height, width),
+                window=(rows.size, columns.size),
+                changed=(rows.changed.size, columns.changed.size),
+                arithmetic=part.arithmetic * height * width,
+                incremental=part.arithmetic * rows.size * columns.size,
+                copied=2 * taken + given,
+            )
+        )
+    return found
+
+
+def best_depth(cut: Cut, parts: Sequence[PartCost]) -> tuple[int, float]:
+    """How many parts to send windows through, and the cost that is left as a share of the whole network's.
+
+    0 and 1.0 where windows are not worth their copying.
+    """
+    shares = [(share(cut, parts, depth), depth) for depth in range(1, len(parts) + 1)]
+    least, best = min([(1.0, 0), *shares])
+    return best, least
+
+
+def share(cut: Cut, parts: Sequence[PartCost], depth: int) -> float:
+    """The cost of a candidate with the first `depth` parts by windows, copies counted in, as a share of the whole's."""
+    done = sum(START + part.incremental + MOVE * part.copied for part in parts[:depth])
+    live = sum(channels * height * width for channels, height, width in map(cut.shapes.__getitem__, rest(cut, depth)))
+    whole = sum(part.arithmetic for part in parts)
+    return (done + 2 * MOVE * live + sum(part.arithmetic for part in parts[depth:])) / whole if whole else 1.0
+
+
+def rest(cut: Cut, depth: int) -> tuple[str, ...]:
+    """The maps that what follows the first `depth` parts takes."""
+    given = {name for part in cut.parts[:depth] for name in part.outputs} | {cut.image}
+    taken = [name for part in cut.parts[depth:] for name in part.fields]
+    taken += [name for node in cut.tail for name in node.input]
+    return tuple(dict.fromkeys(name for name in taken if name in given))
+
+
+def _name(part: Part) -> str:
+    node = next((node for node in part.nodes if node.op_type == "Conv"), part.nodes[0])
+    return str(node.input[1] if node.op_type == "Conv" else node.name or node.op_type)

@@ -1,0 +1,65 @@
+"""Windows give what the whole network gives, for every kind of layer, box and place."""
+
+import numpy as np
+import onnx
+import pytest
+from numpy.typing import NDArray
+
+from pixelproof.attack.incremental import Incremental
+from pixelproof.benchmarks.staging.costs import best_depth, costs
+from pixelproof.benchmarks.staging.cut import cut
+from pixelproof.benchmarks.staging.staged import incremental, open_parts
+
+
+def boxes(images: NDArray[np.uint8], count: int, side: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Images with a box of `side` pixels changed, at corners, borders and anywhere; and the same unchanged."""
+    random = np.random.default_rng(side)
+    which = random.integers(0, len(images), count)
+    clean, drawn = images[which], images[which].copy()
+    for row, (height, width) in enumerate([images.shape[1:3]] * count):
+        top, left = random.integers(0, height - side + 1), random.integers(0, width - side + 1)
+        top = (0, height - side, top, top)[row % 4]
+        left = (0, left, width - side, left)[row % 4]
+        drawn[row, top : top + side, left : left + side] = random.integers(0, 2, (side, side, 3)) * 255
+    return drawn, clean
+
+
+@pytest.mark.parametrize("side", [1, 3, 9])
+def test_boxes_of_any_size_at_any_place(network, side: int):
+    parts = cut(onnx.load_from_string(network.model))
+    assert parts is not None
+    drawn, clean = boxes(network.images, 24, side)
+    expected = network.predict(drawn)
+    assert np.abs(expected - network.predict(clean)).max() > 1e-3  # the boxes matter
+    best, _ = best_depth(parts, costs(parts))
+    for depth in {max(1, len(parts.parts) // 3), best or 1, len(parts.parts)}:
+        staged = open_parts(parts, network.model, depth, 1)
+        by_windows = Incremental(network.predict, staged, batch_size=16, sizes=(side,), tie=0)
+        np.testing.assert_allclose(by_windows.near(drawn, clean), expected, rtol=0, atol=2e-6)
+        assert by_windows.partly == len(drawn)
+
+
+def test_what_is_worth_it_is_used(network, request: pytest.FixtureRequest):
+    by_windows = incremental(network.model, network.predict, threads=1)
+    if request.node.callspec.params["network"] in ("awkward", "lenet"):  # not of the sample's size, or too small
+        assert by_windows is None
+        return
+    assert by_windows is not None
+    drawn, clean = boxes(network.images, 40, 1)
+    np.testing.assert_allclose(by_windows.near(drawn, clean), network.predict(drawn), rtol=0, atol=2e-6)
+
+
+def test_a_network_that_says_something_else_is_noticed(network):
+    """The check before use compares with what is deployed, where windows would be used."""
+
+    def other(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return np.roll(network.predict(images), 1, axis=1)
+
+    assert incremental(network.model, other, threads=1) is None
+
+
+def test_a_graph_that_begins_otherwise_is_left_alone(network):
+    model = onnx.load_from_string(network.model)
+    model.graph.node[0].op_type = "Identity"
+    assert cut(model) is None
+    assert incremental(model.SerializeToString(), network.predict, threads=1) is None
