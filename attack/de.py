@@ -58,7 +58,7 @@ class DifferentialEvolution:
 
     def _evolve(self, key: Key, pixels: int, height: int, width: int) -> Search:
         people = first_population(key, self.population, pixels, height, width)
-        fitness = yield _drawn(people, height, width)
+        fitness = yield drawn(people, height, width)
         for generation in range(self.generations):
             ahead = generation % _GENERATIONS_AT_ONCE
             if ahead == 0:
@@ -67,12 +67,12 @@ class DifferentialEvolution:
             first, second, third = people[chosen[:, ahead]]
             with np.errstate(over="ignore", invalid="ignore"):  # where no child is worse, people wander off without end
                 children = first + np.float32(self.factor) * (second - third)
-            children_fitness = yield _drawn(children, height, width)
+            children_fitness = yield drawn(children, height, width)
             better = children_fitness <= fitness
             people[better], fitness[better] = children[better], children_fitness[better]
 
 
-def _drawn(people: NDArray[np.float32], height: int, width: int) -> Candidates:
+def drawn(people: NDArray[np.float32], height: int, width: int) -> Candidates:
     """What is seen of float32 `(population, pixels, 5)`."""
     highest = np.array([height - 1, width - 1, 255, 255, 255], np.float32)
     whole = np.fmin(np.fmax(np.floor(people), 0), highest).astype(np.int64)  # NaN is drawn as 0

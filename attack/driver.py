@@ -22,6 +22,7 @@ from pixelproof.attack.de import DifferentialEvolution
 from pixelproof.attack.engine import Engine
 from pixelproof.attack.lane import Lane
 from pixelproof.attack.levels import Levels
+from pixelproof.attack.outcomes import failure, not_attacked, success
 from pixelproof.attack.results import AttackResult, Outcome, Progress
 from pixelproof.attack.search import Method, Plan, Predict, Problem
 from pixelproof.errors import unknown_name
@@ -80,7 +81,7 @@ def attack(
         if callback is not None:
             check_callable(name, callback)
     images = checked_images(images)
-    problem = _problem(images, checked_classes("labels", labels, len(images)), targets, pixels, seed)
+    problem = problem_of(images, checked_classes("labels", labels, len(images)), targets, pixels, seed)
     plan = _method(method, parameters).plan(problem)
     engine = Engine(predict, problem, plan.fitness, checked_number("batch_size", batch_size, 1, 1 << 20))
     outcomes: list[Outcome] = []
@@ -126,63 +127,29 @@ def _outcomes(engine: Engine, problem: Problem, plan: Plan, report: _Reporter) -
     check_classes_exist("targets", problem.classes, classes)
     right = labels == problem.labels
     for index in np.flatnonzero(~right).tolist():
-        yield report.count(_not_attacked(problem, index))
+        yield report.count(not_attacked(problem, index))
     indices = np.flatnonzero(right)
     for ended in engine.run(zip(indices.tolist(), plan.searches(indices), strict=True)):
         for lane in ended:
-            yield report.count(_success(problem, lane) if lane.succeeded else _failure(problem, plan, lane))
+            yield report.count(_ended(problem, plan, lane))
         report.now_and_then()
 
 
-def _not_attacked(problem: Problem, index: int) -> Outcome:
-    return Outcome(index, attacked=False, **_unchanged(problem, index), queries=0, evaluated=0, exhausted=False)
+def _ended(problem: Problem, plan: Plan, lane: Lane) -> Outcome:
+    if not lane.succeeded:
+        return failure(problem, lane.index, queries=lane.queries, evaluated=lane.evaluated, exhausted=plan.exhaustive)
+    positions, colours = lane.candidates.positions[lane.cursor], lane.candidates.colours[lane.cursor]
+    return success(problem, lane.index, positions, colours, queries=lane.queries, evaluated=lane.evaluated)
 
 
-def _failure(problem: Problem, plan: Plan, lane: Lane) -> Outcome:
-    return Outcome(
-        lane.index,
-        attacked=True,
-        **_unchanged(problem, lane.index),
-        queries=lane.queries,
-        evaluated=lane.evaluated,
-        exhausted=plan.exhaustive,
-    )
-
-
-def _unchanged(problem: Problem, index: int) -> dict[str, Any]:
-    return {
-        "success": False,
-        "pixels": np.full((problem.pixels, 2), -1, np.int64),
-        "colours": np.zeros((problem.pixels, 3), np.uint8),
-        "image": problem.images[index],
-    }
-
-
-def _success(problem: Problem, lane: Lane) -> Outcome:
-    rows, columns = np.divmod(lane.candidates.positions[lane.cursor], problem.size[1])
-    image = problem.images[lane.index].copy()
-    for row, column, colour in zip(rows, columns, lane.candidates.colours[lane.cursor], strict=True):
-        image[row, column] = colour  # one by one: of equal positions the last is seen
-    return Outcome(
-        lane.index,
-        attacked=True,
-        success=True,
-        pixels=np.stack([rows, columns], axis=-1),
-        colours=image[rows, columns],
-        image=image,
-        queries=lane.queries,
-        evaluated=lane.evaluated,
-        exhausted=False,
-    )
-
-
-def _problem(
+def problem_of(
     images: NDArray[np.uint8],
     labels: NDArray[np.int64],
     targets: NDArray[np.int64] | int | None,
     pixels: int,
     seed: int,
 ) -> Problem:
+    """What is attacked, checked; `UsageError` where a value does not fit."""
     _, height, width, _ = images.shape
     checked = None if targets is None else checked_targets(targets, labels)
     return Problem(

@@ -1,5 +1,5 @@
 // Draws candidates into the network's own input over copies of their images, touching changed pixels alone.
-// Reference: Canvas in attack/canvas.py, _drawn in attack/de.py.
+// Reference: Canvas in attack/canvas.py, drawn in attack/de.py.
 //
 // A row remembers the image that it holds (held, int32 (rows), -1 at first) and the positions last drawn on it (drawn,
 // int32 (rows, pixels)). position = row of the image * width + column; its bytes lie at (image * area + position) * 3

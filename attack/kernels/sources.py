@@ -4,6 +4,7 @@ import os
 import re
 import shlex
 import subprocess
+import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
@@ -25,7 +26,8 @@ ARCHITECTURES = ("sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120", "comput
 """Machine code (a cubin) for each `sm_`, and PTX, which a driver compiles, for `compute_75` and all that came after."""
 
 # without contraction and flushing, float32 gives on a GPU what NumPy gives
-NVCC_FLAGS = ("--fmad=false", "--ftz=false", "-Werror", "all-warnings", "-Xptxas", "-v")
+SHARED_FLAGS = ("--fmad=false", "--ftz=false")
+NVCC_FLAGS = (*SHARED_FLAGS, "-Werror", "all-warnings", "-Xptxas", "-v")
 HOST_FLAGS = ("-std=c++17", "-O2", "-ffp-contract=off", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC")
 
 _PTXAS = re.compile(
@@ -74,6 +76,14 @@ def compile_all(
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         usages = pool.map(lambda job: list(_compiled(compiler, sources, folder, *job)), jobs)
         return [usage for file in usages for usage in file]
+
+
+def compile_one(source: str, architecture: str, compiler: str = "nvcc") -> bytes:
+    """One file of `KERNELS` compiled by nvcc for one architecture; raises what `compile_all` does."""
+    with tempfile.TemporaryDirectory(prefix="pixelproof-") as folder:
+        for _ in _compiled(compiler, FOLDER, Path(folder), source, architecture):
+            pass
+        return (Path(folder) / compiled_name(source, architecture)).read_bytes()
 
 
 def host_command(source: Path, library: Path, compiler: str = "g++") -> list[str]:

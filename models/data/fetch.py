@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pixelproof.errors import DataError, Interrupted, UsageError
-from pixelproof.files import atomic_folder, sha256_file
+from pixelproof.files import atomic_folder, sha256_file, user_cache
 from pixelproof.models.data.archive import README, unpack
 from pixelproof.models.data.cifar10 import FILE_NBYTES
 from pixelproof.models.data.download import Progress, download
-from pixelproof.models.data.locate import ARCHIVE, FOLDER, user_cache
+from pixelproof.models.data.locate import ARCHIVE, FOLDER
 
 URL = f"https://www.cs.toronto.edu/~kriz/{ARCHIVE}"
 SHA256 = {

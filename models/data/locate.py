@@ -4,14 +4,10 @@ import os
 from pathlib import Path
 
 from pixelproof.errors import DataError
+from pixelproof.files import user_cache
 
 FOLDER = "cifar-10-batches-bin"
 ARCHIVE = "cifar-10-binary.tar.gz"
-
-
-def user_cache() -> Path:
-    """The folder that `pixelproof data fetch` fills."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pixelproof"
 
 
 def locate(root: Path | str | None = None) -> Path:

@@ -1,7 +1,11 @@
 """Stand-in classifiers that compute a row exactly alike in any batch, the shipped LeNet, and images for them."""
 
+import ctypes
+import shutil
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pixelproof.attack import AttackResult
+from pixelproof.attack.kernels import sources
 from pixelproof.models.data import sample
 
 Predict = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
@@ -201,3 +206,24 @@ def same_outcomes() -> Callable[..., None]:
             assert np.array_equal(getattr(first, name)[rows], getattr(second, name)), name
 
     return check
+
+
+@pytest.fixture(scope="session")
+def compile_host(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], ctypes.CDLL]:
+    """`compile_host(source)`: the library that g++ makes of a C++ file, `host.h` itself or one that includes it."""
+    if shutil.which("g++") is None:
+        pytest.skip("g++ is not installed: it compiles the kernels for the CPU")
+
+    def compiled(source: Path) -> ctypes.CDLL:
+        library = tmp_path_factory.mktemp("host") / "kernels.so"
+        done = subprocess.run(sources.host_command(source, library), capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return ctypes.CDLL(str(library))
+
+    return compiled
+
+
+@pytest.fixture(scope="session")
+def library(compile_host: Callable[[Path], ctypes.CDLL]) -> ctypes.CDLL:
+    """The kernels as they are."""
+    return compile_host(sources.FOLDER / "host.h")

@@ -1,18 +1,14 @@
 """The kernels compiled for the CPU, and a stand-in for the driver that launches them over NumPy arrays."""
 
 import ctypes
-import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pixelproof.attack.kernels import sources
 from pixelproof.attack.randomness import normal_colours
 
 GUARD = 1024
@@ -156,27 +152,6 @@ class Table:
             self.select()
             self.advance()
         self.check_guards()
-
-
-@pytest.fixture(scope="session")
-def compile_host(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], ctypes.CDLL]:
-    """`compile_host(source)`: the library that g++ makes of a C++ file, `host.h` itself or one that includes it."""
-    if shutil.which("g++") is None:
-        pytest.skip("g++ is not installed: it compiles the kernels for the CPU")
-
-    def compiled(source: Path) -> ctypes.CDLL:
-        library = tmp_path_factory.mktemp("host") / "kernels.so"
-        done = subprocess.run(sources.host_command(source, library), capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        return ctypes.CDLL(str(library))
-
-    return compiled
-
-
-@pytest.fixture(scope="session")
-def library(compile_host: Callable[[Path], ctypes.CDLL]) -> ctypes.CDLL:
-    """The kernels as they are."""
-    return compile_host(sources.FOLDER / "host.h")
 
 
 @pytest.fixture

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from pixelproof.errors import DataError
-from pixelproof.models.data.locate import ARCHIVE, FOLDER, locate, user_cache
+from pixelproof.files import user_cache
+from pixelproof.models.data.locate import ARCHIVE, FOLDER, locate
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,10 @@
+"""Differential evolution that never leaves the GPU: the kernels of `attack/kernels` around a network on the device.
+
+Import rule: the attack's own. CUDA packages are imported when a device is opened, and not before.
+"""
+
+from pixelproof.attack.cuda.pycuda_device import open_device
+from pixelproof.attack.cuda.search import attack_on_device
+from pixelproof.attack.cuda.torch_network import TorchNetwork
+
+__all__ = ["TorchNetwork", "attack_on_device", "open_device"]

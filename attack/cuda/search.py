@@ -1,0 +1,258 @@
+"""`attack` for differential evolution, the population and the network both on the device."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixelproof.attack.checks import check_classes_exist, checked_classes, checked_images, checked_number
+from pixelproof.attack.cuda.device import Device
+from pixelproof.attack.cuda.network import DeviceNetwork
+from pixelproof.attack.cuda.table import Table
+from pixelproof.attack.de import DifferentialEvolution, drawn
+from pixelproof.attack.driver import problem_of
+from pixelproof.attack.outcomes import failure, not_attacked, success
+from pixelproof.attack.randomness import search_key
+from pixelproof.attack.results import AttackResult, Outcome, Progress
+from pixelproof.attack.search import Problem
+from pixelproof.errors import PixelproofError, UsageError
+
+_MOST_PLACES = 2**31 - 1  # the kernels' indices are C ints
+
+
+def attack_on_device(
+    device: Device,
+    network: DeviceNetwork,
+    images: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+    *,
+    pixels: int = 1,
+    seed: int = 0,
+    targets: NDArray[np.int64] | int | None = None,
+    population: int = 400,
+    generations: int = 100,
+    factor: float = 0.5,
+    lanes: int = 64,
+    rows: int = 3200,
+    progress: Callable[[Progress], None] | None = None,
+    on_finished: Callable[[Outcome], None] | None = None,
+) -> AttackResult:
+    """What `attack(predict, images, labels, method="de", ...)` does, with the same candidates and the same results.
+
+    Nothing but each lane's state crosses to the host, once a generation: whether it goes on, and its first success.
+
+    Args:
+        device: the GPU; see `open_device`.
+        network: the classifier on it, or the whole pipeline.
+        images, labels, pixels, seed, targets, progress, on_finished: as for `attack`.
+        population, generations, factor: as for `DifferentialEvolution`.
+        lanes: images that are attacked at a time.
+        rows: candidates that the network is shown at a time; best a whole share of lanes x population.
+
+    Raises:
+        UsageError: an argument is not as described.
+        PixelproofError: the device has too little memory, or the network gave NaN.
+    """
+    settings = DifferentialEvolution(population=population, generations=generations, factor=factor)
+    images = checked_images(images)
+    problem = problem_of(images, checked_classes("labels", labels, len(images)), targets, pixels, seed)
+    lanes = min(checked_number("lanes", lanes, 1, 1 << 20), len(images))
+    rows = min(checked_number("rows", rows, 1, 1 << 20), lanes * population)
+    if lanes * population > _MOST_PLACES:
+        raise UsageError(f"{lanes} lanes of {population} candidates are more than {_MOST_PLACES}. Next: fewer lanes")
+    table = Table(
+        device,
+        network,
+        images,
+        lanes=lanes,
+        size=population,
+        pixels=pixels,
+        rows=rows,
+        factor=settings.factor,
+        last=generations,
+        targeted=targets is not None,
+    )
+    outcomes: list[Outcome] = []
+    search = _Search(table, problem, generations)
+    due = time.monotonic()
+    for outcome in search.outcomes():
+        outcomes.append(outcome)
+        if on_finished is not None:
+            on_finished(outcome)
+        if progress is not None and (time.monotonic() >= due or len(outcomes) == len(images)):
+            progress(search.progress(outcomes))
+            due = time.monotonic() + 0.1
+    return AttackResult.of(outcomes)
+
+
+@dataclass
+class _Lane:
+    """An image under attack, as the host knows it."""
+
+    index: int
+    generation: int = 0
+
+
+class _Search:
+    """Keeps the lanes full, and settles those that stop."""
+
+    def __init__(self, table: Table, problem: Problem, last: int) -> None:
+        self._table, self._problem, self._last = table, problem, last
+        self._size = table.sizes.size
+        self._lanes: dict[int, _Lane] = {}
+        self._evaluated = 0
+
+    def outcomes(self) -> Iterator[Outcome]:
+        """Each image's outcome as it is known."""
+        table, problem = self._table, self._problem
+        probabilities = table.classify(problem.images)
+        check_classes_exist("labels", problem.labels, probabilities.shape[1])
+        check_classes_exist("targets", problem.classes, probabilities.shape[1])
+        if np.isnan(probabilities).any():
+            raise _gave_nan()
+        right = probabilities.argmax(axis=1) == problem.labels
+        for index in np.flatnonzero(~right).tolist():
+            yield not_attacked(problem, index)
+        waiting = iter(np.flatnonzero(right).tolist())
+        self._fill(range(table.sizes.lanes), waiting)
+        while self._lanes:
+            table.generation(self._running())
+            self._evaluated += self._size * len(self._lanes)
+            ended = self._settle()
+            for lane, outcome in ended.items():
+                del self._lanes[lane]
+                yield outcome
+            self._fill(ended, waiting)
+
+    def progress(self, outcomes: list[Outcome]) -> Progress:
+        """How far it has come."""
+        images = len(self._problem.images)
+        under_way = sum(lane.generation / (self._last + 1) for lane in self._lanes.values())
+        successes = sum(outcome.success for outcome in outcomes)
+        share = min(1.0, (len(outcomes) + under_way) / images)
+        return Progress(len(outcomes), images, successes, self._evaluated, share)
+
+    def _running(self) -> NDArray[np.bool_]:
+        running = np.zeros(self._table.sizes.lanes, bool)
+        running[list(self._lanes)] = True
+        return running
+
+    def _fill(self, free: "range | dict[int, Outcome]", waiting: Iterator[int]) -> None:
+        taken = list(zip(free, waiting, strict=False))
+        if not taken:
+            return
+        table, problem = self._table, self._problem
+        arrays = [table.image_of, table.class_of, table.keys, table.generations, table.winners]
+        image_of, class_of, keys, generations, winners = (array.read() for array in arrays)
+        for lane, index in taken:
+            target = None if problem.targets is None else int(problem.targets[index])
+            label = int(problem.labels[index])
+            keys[lane] = search_key(problem.seed, "de", problem.pixels, target, label, problem.images[index])
+            image_of[lane], class_of[lane] = index, problem.classes[index]
+            generations[lane], winners[lane] = 0, self._size
+            self._lanes[lane] = _Lane(index)
+        for array, values in zip(arrays, (image_of, class_of, keys, generations, winners), strict=True):
+            array.write(values)
+
+    def _settle(self) -> dict[int, Outcome]:
+        """The outcomes of the lanes that stopped; a success that does not hold when shown again goes on."""
+        generations = self._table.generations.read()
+        for number, lane in self._lanes.items():
+            lane.generation = max(int(generations[number]), ~int(generations[number]))
+        stopped = [number for number in self._lanes if generations[number] < 0]
+        if not stopped:
+            return {}
+        winners = self._table.winners.read()
+        ended, doubtful = {}, {}
+        for number in stopped:
+            if winners[number] < 0:
+                raise _gave_nan()
+            if winners[number] < self._size:
+                doubtful[number] = int(winners[number])
+            else:
+                ended[number] = self._failed(number)
+        return ended | self._confirm(doubtful)
+
+    def _confirm(self, doubtful: dict[int, int]) -> dict[int, Outcome]:
+        """Show each lane's winner again; behind one that fails the next counts, and behind the last the lane goes on.
+
+        Args:
+            doubtful: lanes, and their first candidate that succeeded.
+        """
+        ended: dict[int, Outcome] = {}
+        while doubtful:
+            now = dict(list(doubtful.items())[: self._table.rows])
+            held = self._look_again(now)
+            refuted = {number: winner for number, winner in now.items() if not held[number]}
+            ended |= {number: self._succeeded(number, winner) for number, winner in now.items() if held[number]}
+            doubtful = {number: winner for number, winner in doubtful.items() if number not in now}
+            if refuted:
+                won, resumed = self._table.won.read(), []
+                for number, winner in refuted.items():
+                    later = np.flatnonzero(won[number, winner + 1 :])
+                    if later.size:
+                        doubtful[number] = winner + 1 + int(later[0])
+                    else:
+                        resumed.append(number)
+                ended |= self._resume(resumed)
+        return ended
+
+    def _look_again(self, now: dict[int, int]) -> dict[int, bool]:
+        """Whether the winners succeed again."""
+        table, numbers = self._table, list(now)
+        generations, winners = table.generations.read(), table.winners.read()
+        winners[numbers] = self._size
+        table.winners.write(winners)
+        opened = generations.copy()
+        opened[numbers] = ~generations[numbers]  # the kernels leave stopped lanes alone
+        table.generations.write(opened)
+        table.look_at(np.array([number * self._size + winner for number, winner in now.items()], np.int64))
+        table.generations.write(generations)
+        again = table.winners.read()
+        if (again[numbers] < 0).any():
+            raise _gave_nan()
+        return {number: bool(again[number] < self._size) for number in numbers}
+
+    def _resume(self, numbers: list[int]) -> dict[int, Outcome]:
+        """Let lanes without a winner take their children and go on; those that were in their last generation end."""
+        if not numbers:
+            return {}
+        table = self._table
+        before, winners = table.generations.read(), table.winners.read()
+        alone = np.minimum(before, ~before)
+        alone[numbers] = ~before[numbers]
+        winners[numbers] = self._size
+        table.winners.write(winners)
+        table.generations.write(alone)
+        table.select_and_advance()
+        after = table.generations.read()
+        before[numbers] = after[numbers]
+        table.generations.write(before)
+        for number in numbers:
+            self._lanes[number].generation = max(int(after[number]), ~int(after[number]))
+        return {number: self._failed(number) for number in numbers if after[number] < 0}
+
+    def _failed(self, number: int) -> Outcome:
+        count = (self._last + 1) * self._size
+        return failure(self._problem, self._lanes[number].index, queries=count, evaluated=count, exhausted=False)
+
+    def _succeeded(self, number: int, winner: int) -> Outcome:
+        lane = self._lanes[number]
+        candidate = drawn(self._table.children[number][winner].read()[None], *self._problem.size)
+        spent = lane.generation * self._size
+        return success(
+            self._problem,
+            lane.index,
+            candidate.positions[0],
+            candidate.colours[0],
+            queries=spent + winner + 1,
+            evaluated=spent + self._size,
+        )
+
+
+def _gave_nan() -> PixelproofError:
+    return PixelproofError(
+        "the classifier gave NaN for a candidate. Next: check its weights, or its precision on this device"
+    )

@@ -1,0 +1,130 @@
+"""The device's side of a search: the arrays of `kernels/table.cuh`, and the launches that work on them."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixelproof.attack.cuda.device import Device, DeviceArray, Sizes, device_array
+from pixelproof.attack.cuda.network import DeviceNetwork
+from pixelproof.attack.randomness import normal_colours
+
+
+class Table:
+    """Several images' populations, one lane an image, and the network that judges them.
+
+    Args:
+        device: where all of it lies.
+        network: reads `rows` candidates at a time.
+        images: uint8 `(n, H, W, 3)`.
+        lanes: images at a time.
+        size: candidates of a population.
+        pixels: of a candidate.
+        rows: of the network's batch.
+        factor: the differential weight.
+        last: the last generation.
+        targeted: success is a lane's class, not any other one.
+    """
+
+    def __init__(
+        self,
+        device: Device,
+        network: DeviceNetwork,
+        images: NDArray[np.uint8],
+        *,
+        lanes: int,
+        size: int,
+        pixels: int,
+        rows: int,
+        factor: float,
+        last: int,
+        targeted: bool,
+    ) -> None:
+        _, height, width, _ = images.shape
+        self.device, self.network, self.rows = device, network, rows
+        self.sizes = Sizes(lanes, size, pixels, height, width)
+        self._factor, self._last, self._targeted = float(factor), last, int(targeted)
+        self._images = self._filled(images.shape, np.uint8, images)
+        self._colours = self._filled((65536,), np.uint8, normal_colours())
+        self._people = self._new((lanes, size, pixels, 5), np.float32)
+        self.children = self._new((lanes, size, pixels, 5), np.float32)
+        self._fitness, self._children_fitness = (self._new((lanes, size), np.float32) for _ in range(2))
+        self.won = self._filled((lanes, size), np.uint8, 0)
+        self.keys = self._filled((lanes, 2), np.uint32, 0)
+        self.image_of, self.class_of = (self._filled((lanes,), np.int32, 0) for _ in range(2))
+        self.generations = self._filled((lanes,), np.int32, -1)
+        self.winners = self._filled((lanes,), np.int32, size)
+        self.batch = self._filled((rows, height, width, 3), np.uint8, 0)
+        self._held, self._drawn = self._filled((rows,), np.int32, -1), self._filled((rows, pixels), np.int32, 0)
+        self.probabilities = self._new((rows, network.classes), np.float32)
+        self._spans = self._filled(spans(lanes * size, rows).shape, np.int32, spans(lanes * size, rows))
+        self._chosen = self._filled((rows,), np.int32, -1)
+        network.bind(self.batch, self.probabilities, device.stream)
+        everything = range(self._spans.shape[0])
+        self._recorded = device.record(lambda: self._generation(everything)) if network.recordable else None
+
+    def generation(self, running: NDArray[np.bool_]) -> None:
+        """One generation of the lanes that run, bool `(lanes,)`; batches that show none of them are left out."""
+        lane_of = np.minimum(np.arange(self._spans.shape[0] * self.rows) // self.sizes.size, len(running) - 1)
+        in_lanes = np.arange(lane_of.size) < self.sizes.lanes * self.sizes.size
+        active = np.flatnonzero((running[lane_of] & in_lanes).reshape(-1, self.rows).any(axis=1)).tolist()
+        if self._recorded is not None and len(active) == self._spans.shape[0]:
+            self._recorded()
+        else:
+            self._generation(active)
+
+    def _generation(self, active: "range | list[int]") -> None:
+        places = self.sizes.lanes * self.sizes.size
+        state = self.children, self._people, self.generations, self.keys, self._colours, self._factor, self.sizes
+        self.device.launch("propose_candidates", places * self.sizes.pixels, state)
+        for span in active:
+            self._evaluate(self._spans[span])
+        self.select_and_advance()
+
+    def look_at(self, places: NDArray[np.int64]) -> None:
+        """Show the candidates at these places, `(m,)` with m at most `rows`, and judge them."""
+        shown = np.full(self.rows, -1, np.int32)
+        shown[: len(places)] = places
+        self._chosen.write(shown)
+        self._evaluate(self._chosen)
+
+    def select_and_advance(self) -> None:
+        """Let children replace parents, and move the lanes that run on."""
+        selected = self._people, self._fitness, self.children, self._children_fitness, self.generations, self.winners
+        self.device.launch("select_children", self.sizes.lanes * self.sizes.size, (*selected, self.sizes))
+        self.device.launch("advance_lanes", self.sizes.lanes, (self.generations, self.winners, self._last, self.sizes))
+
+    def classify(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """The network's probabilities of any uint8 `(n, H, W, 3)`; what the batch showed is forgotten."""
+        found = []
+        for start in range(0, len(images), self.rows):
+            part = images[start : start + self.rows]
+            self.batch.write(np.concatenate([part, np.zeros((self.rows - len(part), *part.shape[1:]), np.uint8)]))
+            self.network.enqueue()
+            found.append(self.probabilities.read()[: len(part)])
+        self._held.write(-1)
+        return np.concatenate(found)
+
+    def _evaluate(self, shown: DeviceArray) -> None:
+        _, _, _, height, width = self.sizes
+        placing = self.batch, self._images, self.image_of, self._held, shown, self.generations, self.rows, self.sizes
+        self.device.launch("place_images", self.rows * height * width, placing)
+        rows = self.batch, self._held, self._drawn, self._images, self.image_of, self.children
+        self.device.launch("draw_candidates", self.rows, (*rows, shown, self.generations, self.rows, self.sizes))
+        self.network.enqueue()
+        judged = self._children_fitness, self.won, self.winners, self.probabilities, shown, self.generations
+        how = self.class_of, self._targeted, self.network.classes, self.rows, self.sizes
+        self.device.launch("judge_rows", self.rows, (*judged, *how))
+
+    def _new(self, shape: tuple[int, ...], dtype: type) -> DeviceArray:
+        return device_array(self.device, shape, dtype)
+
+    def _filled(self, shape: tuple[int, ...], dtype: type, values: "NDArray[np.generic] | int") -> DeviceArray:
+        array = self._new(shape, dtype)
+        array.write(values)
+        return array
+
+
+def spans(places: int, rows: int) -> NDArray[np.int32]:
+    """What the rows of each batch show, int32 `(batches, rows)`: all candidates in their order, -1 behind the last."""
+    shown = np.full(-(-places // rows) * rows, -1, np.int32)
+    shown[:places] = np.arange(places)
+    return shown.reshape(-1, rows)

@@ -1,0 +1,62 @@
+"""How one image's search ended, put into words that both engines share."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixelproof.attack.results import Outcome
+from pixelproof.attack.search import Problem
+
+
+def not_attacked(problem: Problem, index: int) -> Outcome:
+    """The classifier was wrong from the start."""
+    return Outcome(index, attacked=False, **_unchanged(problem, index), queries=0, evaluated=0, exhausted=False)
+
+
+def failure(problem: Problem, index: int, *, queries: int, evaluated: int, exhausted: bool) -> Outcome:
+    """No candidate succeeded."""
+    return Outcome(
+        index,
+        attacked=True,
+        **_unchanged(problem, index),
+        queries=queries,
+        evaluated=evaluated,
+        exhausted=exhausted,
+    )
+
+
+def success(
+    problem: Problem,
+    index: int,
+    positions: NDArray[np.int64],
+    colours: NDArray[np.uint8],
+    *,
+    queries: int,
+    evaluated: int,
+) -> Outcome:
+    """The candidate with these `positions` `(k,)` and `colours` `(k, 3)` succeeded."""
+    rows, columns = np.divmod(positions, problem.size[1])
+    image = problem.images[index].copy()
+    for row, column, colour in zip(rows, columns, colours, strict=True):
+        image[row, column] = colour  # one by one: of equal positions the last is seen
+    return Outcome(
+        index,
+        attacked=True,
+        success=True,
+        pixels=np.stack([rows, columns], axis=-1),
+        colours=image[rows, columns],
+        image=image,
+        queries=queries,
+        evaluated=evaluated,
+        exhausted=False,
+    )
+
+
+def _unchanged(problem: Problem, index: int) -> dict[str, Any]:
+    return {
+        "success": False,
+        "pixels": np.full((problem.pixels, 2), -1, np.int64),
+        "colours": np.zeros((problem.pixels, 3), np.uint8),
+        "image": problem.images[index],
+    }

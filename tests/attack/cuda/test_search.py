@@ -1,0 +1,156 @@
+"""The search on a device gives, candidate for candidate, what `attack` gives; and asks the device for little."""
+
+import numpy as np
+import pytest
+
+from pixelproof.attack import attack
+from pixelproof.attack.cuda.search import attack_on_device
+from pixelproof.errors import PixelproofError, UsageError
+
+FIELDS = ("attacked", "success", "pixels", "colours", "images", "queries")
+SETTINGS = {"population": 12, "generations": 9, "seed": 3}
+
+
+def same(found, expected):
+    for name in FIELDS:
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name), err_msg=name)
+
+
+@pytest.mark.parametrize("recordable", [False, True])
+@pytest.mark.parametrize(("lanes", "rows"), [(1, 12), (3, 36), (5, 7), (64, 1000)])
+@pytest.mark.parametrize("pixels", [1, 3])
+def test_the_same_results_whatever_the_lanes_and_rows(
+    device, make_device_network, make_classifier, make_crops, recordable, lanes, rows, pixels
+):
+    images, classifier = make_crops(10, 8, 7), make_classifier(8, 7, seed=5)
+    labels = classifier.labels(images)
+    labels[4] = (labels[4] + 1) % 4  # wrong from the start
+    expected = attack(classifier, images, labels, method="de", pixels=pixels, **SETTINGS)
+    assert set(expected.success.tolist()) == {False, True}
+    network = make_device_network(device, classifier, recordable=recordable)
+    found = attack_on_device(device, network, images, labels, pixels=pixels, lanes=lanes, rows=rows, **SETTINGS)
+    same(found, expected)
+    assert (("replay", 0) in device.calls) == recordable
+
+
+@pytest.mark.parametrize("target", [2, "runner-up"])
+def test_targeted(device, make_device_network, make_classifier, make_crops, target):
+    images, classifier = make_crops(10, 8, 7), make_classifier(8, 7, seed=5)
+    order = classifier(images).argsort(axis=1)
+    keep = order[:, -1] != 2
+    images, order = images[keep], order[keep]
+    targets = 2 if target == 2 else order[:, -2]
+    settings = {**SETTINGS, "targets": targets, "factor": 0.9}
+    expected = attack(classifier, images, order[:, -1], method="de", **settings)
+    network = make_device_network(device, classifier)
+    same(attack_on_device(device, network, images, order[:, -1], lanes=4, rows=16, **settings), expected)
+    assert expected.success.any()
+
+
+class Fickle:
+    """Some images succeed the first time that they are shown, and not the second."""
+
+    def __init__(self):
+        self.known = set()
+
+    def __call__(self, images):
+        answers = []
+        for image in images:
+            content = image.tobytes()
+            lucky = int(image.astype(int).sum()) % 10 == 0 and content not in self.known
+            self.known.add(content)
+            sure = np.float32(0.5 + int(image.astype(int).sum()) % 97 / 200)
+            answers.append([0.25, 0.75] if lucky else [sure, 1 - sure])
+        return np.array(answers, np.float32)
+
+
+@pytest.mark.parametrize("lanes", [1, 2])
+def test_a_success_that_does_not_hold_is_passed_over(device, make_device_network, make_crops, lanes):
+    """Two images at a time do not disturb one another; each on its own is what the reference attacks."""
+    images = make_crops(2, 6, 7)
+    images[:, 0, 0, 0] += ((1 - images.astype(int).sum((1, 2, 3))) % 10).astype(np.uint8)  # no lucky one itself
+    network = make_device_network(device, Fickle(), classes=2)
+    settings = {"population": 12, "generations": 6, "pixels": 2}
+    found = attack_on_device(device, network, images, np.zeros(2, int), lanes=lanes, rows=12, **settings)
+    for index in range(2):
+        reference = attack(Fickle(), images[index : index + 1], np.zeros(1, int), method="de", batch_size=1, **settings)
+        assert reference.success.tolist() == [False]
+        assert (bool(found.success[index]), int(found.queries[index])) == (False, 7 * 12)
+    looks = [rows for name, rows in device.calls if name == "network"]
+    assert len(looks) > 7 * 2  # second looks among them
+
+
+def test_nothing_but_each_lanes_state_comes_back(device, make_device_network, make_crops, never):
+    images = make_crops(4, 8, 7)
+    network = make_device_network(device, never, classes=3)
+    attack_on_device(device, network, images, np.zeros(4, int), lanes=4, rows=48, **SETTINGS)
+    begin = device.calls.index(("replay", 0))
+    reads = [nbytes for name, nbytes in device.calls[begin:] if name == "read"]
+    assert reads == [4 * 4] * 10 + [4 * 4]  # the lanes' state a generation, and once their winners
+    assert not [call for call in device.calls[begin:] if call[0] == "write"]
+
+
+def test_a_generation_is_propose_then_batches_then_select(device, make_device_network, make_crops, never):
+    images = make_crops(3, 8, 7)
+    network = make_device_network(device, never, classes=3, recordable=False)
+    settings = {"population": 10, "generations": 0, "pixels": 3}
+    attack_on_device(device, network, images, np.zeros(3, int), lanes=3, rows=16, **settings)
+    launched = [call for call in device.calls if call[0] not in ("allocate", "read", "write")]
+    batch = [("place_images", 16 * 56), ("draw_candidates", 16), ("network", 16), ("judge_rows", 16)]
+    generation = [("propose_candidates", 90), *batch, *batch, ("select_children", 30), ("advance_lanes", 3)]
+    assert launched == [("network", 16), *generation]
+
+
+def test_batches_without_a_running_lane_are_left_out(device, make_device_network, make_classifier, make_crops):
+    images, classifier = make_crops(10, 8, 7), make_classifier(8, 7, seed=5)
+    network = make_device_network(device, classifier)
+    attack_on_device(device, network, images, classifier.labels(images), lanes=10, rows=12, **SETTINGS)
+    assert network.runs < 10 * 10  # one batch a lane and generation, had none stopped
+
+
+def test_progress_and_outcomes_are_told(device, make_device_network, make_classifier, make_crops):
+    images, classifier = make_crops(6, 8, 7), make_classifier(8, 7, seed=5)
+    told, ended = [], []
+    network = make_device_network(device, classifier)
+    found = attack_on_device(
+        device,
+        network,
+        images,
+        classifier.labels(images),
+        lanes=2,
+        progress=told.append,
+        on_finished=ended.append,
+        **SETTINGS,
+    )
+    assert (told[-1].finished, told[-1].share) == (6, 1.0)
+    assert told[-1].successes == found.success.sum()
+    assert sorted(outcome.index for outcome in ended) == list(range(6))
+
+
+def test_what_does_not_fit_is_refused(device, make_device_network, make_crops, never):
+    images, labels = make_crops(2, 8, 7), np.zeros(2, int)
+    network = make_device_network(device, never, classes=3)
+    with pytest.raises(UsageError, match="population"):
+        attack_on_device(device, network, images, labels, population=3)
+    many = np.zeros((2048, 1, 1, 3), np.uint8)
+    with pytest.raises(UsageError, match="fewer lanes"):
+        attack_on_device(device, network, many, np.zeros(2048, int), population=1 << 20, lanes=2048)
+    with pytest.raises(UsageError, match="labels"):
+        attack_on_device(device, network, images, np.full(2, 3), **SETTINGS)
+    device.limit = 1000
+    with pytest.raises(PixelproofError, match="too little memory"):
+        attack_on_device(device, network, images, labels, **SETTINGS)
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_a_network_that_gives_nan_is_told_of(device, make_device_network, make_crops, never, at_once):
+    calls = []
+
+    def broken(images):
+        calls.append(0)
+        return never(images) * np.float32(np.nan if at_once or len(calls) > 3 else 1)
+
+    with pytest.raises(PixelproofError, match="gave NaN"):
+        attack_on_device(
+            device, make_device_network(device, broken, classes=3), make_crops(2, 8, 7), np.zeros(2, int), **SETTINGS
+        )
