@@ -1,15 +1,19 @@
 # make demo: the whole job on the shipped models and images.  make test: linters, types, import rules and tests.
+# make test-gpu: the tests that need an NVIDIA GPU, with the extra `gpu` installed; says what it skipped and why.
 PYTHON ?= python3
 EXTRAS := cpu,export,report,dev
 BIN := .venv/bin
 
-.PHONY: demo test lint format setup clean
+.PHONY: demo test test-gpu lint format setup clean
 
 demo: setup
 	$(BIN)/pixelproof demo
 
 test: lint
 	$(BIN)/pytest
+
+test-gpu: setup
+	$(BIN)/pytest -m gpu -rs
 
 lint: setup
 	$(BIN)/ruff check .

@@ -12,6 +12,26 @@ import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # small networks: more threads of PyTorch only wait for one another
 
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs a GPU where there is none, saying why."""
+    marked = [item for item in items if item.get_closest_marker("gpu")]
+    if marked and (why := _no_gpu()):
+        for item in marked:
+            item.add_marker(pytest.mark.skip(reason=f"no GPU to test on: {why}"))
+
+
+def _no_gpu() -> str:
+    from pixelproof.attack.cuda import open_device
+    from pixelproof.errors import PixelproofError
+
+    try:
+        open_device().close()
+    except PixelproofError as error:
+        return str(error).partition(". Next: ")[0]
+    return ""
+
+
 CLIP, FACTORS = 200, [[4, 0, -4], [0, 2, 0], [-1, 0, 1]]
 """The stand-in purifier takes values above CLIP down to it; the classifier multiplies the channels' means."""
 

@@ -14,7 +14,8 @@ class TorchNetwork:
     """A function of PyTorch tensors on the device's own memory, recorded as a CUDA graph of its own.
 
     Args:
-        classify: uint8 `(rows, H, W, 3)` on the GPU to probabilities `(rows, classes)`; no gradient is kept.
+        classify: uint8 `(rows, H, W, 3)` on the GPU to probabilities `(rows, classes)`; no gradient is kept, and its
+            convolutions are float32, not TF32.
         classes: probabilities a row.
         graphed: record and replay it; False where `classify` does what cannot be recorded.
     """
@@ -55,7 +56,8 @@ class TorchNetwork:
                 self._graph.replay()
 
     def _run(self) -> None:
-        with self._torch.inference_mode():
+        cudnn = self._torch.backends.cudnn
+        with self._torch.inference_mode(), cudnn.flags(enabled=True, benchmark=False, allow_tf32=False):
             self._probabilities.copy_(self._classify(self._batch))
 
 

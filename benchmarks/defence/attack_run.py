@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pixelproof.attack.cuda.device import Device
 from pixelproof.benchmarks.codec import encode
 from pixelproof.benchmarks.defence.measure import check_fit, check_some
 from pixelproof.benchmarks.defence.run_file import RunFile
@@ -51,6 +52,7 @@ def attack_bundle(
     records: Path,
     threads: int | None = None,
     report: Report = lambda *_: None,
+    device: Device | None = None,
 ) -> AttackRun:
     """Attack the first `images` images that the victim gets right (and that are not of the `target` class).
 
@@ -66,6 +68,7 @@ def attack_bundle(
         records: SQLite file of each image's outcome, from which an attack that was stopped goes on.
         threads: CPU threads a call may use.
         report: told how far it has come.
+        device: the GPU that `de` runs on; None for the CPU.
 
     Raises:
         UsageError: data that do not fit the bundle, nothing to attack in them, or an adaptive attack on a bundle
@@ -82,12 +85,13 @@ def attack_bundle(
         chosen = np.flatnonzero(eligible)[:images]
         check_some(bundle, chosen, data, target)
         settings = Settings(method=method, images=images, pixels=pixels, seed=seed, target=target)
-        searches = Searches(choice, settings, partial(RunFile, records), report)
+        searches = Searches(choice, settings, partial(RunFile, records), report, device)
         plans = searches.plans(protocol, passed=protocol == "adaptive" and victim.passes is not None)
         found = searches.union(plans, victim, deployed.predict, chosen)
         outcomes = [found[image] for image in chosen.tolist()]
         asked = {"bundle": str(bundle), "protocol": protocol, **_asked(settings, choice)}
         asked |= {"provider": deployed.provider, "data": choice.name}
+        asked["attack_backend"] = "cpu" if device is None else f"cuda ({device.name})"
     names = {f"{r.image:05d}-{data.class_names[data.labels[r.image]]}.png": r for r in outcomes if r.success}
     return AttackRun(
         summary={**asked, **_figures(outcomes)},

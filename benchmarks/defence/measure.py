@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pixelproof.attack.cuda.device import Device
 from pixelproof.attack.results import Progress
 from pixelproof.benchmarks.conditions import describe_conditions, now
 from pixelproof.benchmarks.defence.search import Report, changed_images
@@ -41,6 +42,7 @@ def measure_bundle(
     folder: Path,
     threads: int | None = None,
     report: Report = lambda *_: None,
+    device: Device | None = None,
 ) -> BundleResults:
     """Attack the bundle's bare classifier, purify what succeeded, and attack the whole.
 
@@ -51,6 +53,7 @@ def measure_bundle(
         folder: of the records, from which a measurement that was stopped goes on.
         threads: CPU threads a call may use.
         report: told what is under way.
+        device: the GPU that `de` runs on; None for the CPU.
 
     Raises:
         UsageError: a bundle without a purifier, data of another size, or none that the classifier gets right.
@@ -63,7 +66,7 @@ def measure_bundle(
         kept = pipeline.predict(data.images).argmax(1) == data.labels
         chosen = np.flatnonzero(right)[: settings.images]
         check_some(bundle, chosen, data)
-        searches = Searches(choice, settings, partial(Store, folder), report)
+        searches = Searches(choice, settings, partial(Store, folder), report, device)
         transferred = searches.transfer(bare_classifier(bare), chosen)
         adaptive = None
         if settings.adaptive:
@@ -113,6 +116,7 @@ def bench_defence(
     command: str,
     threads: int | None = None,
     report: Report = lambda *_: None,
+    device: Device | None = None,
 ) -> DefenceResults:
     """Measure each bundle; arguments as for `measure_bundle`, and the command line for the record."""
     for bundle in bundles:  # what is unfit is told before the long work
@@ -125,7 +129,9 @@ def bench_defence(
         def named(stage: str, progress: Progress, bundle: Path = bundle) -> None:
             report(f"{bundle.name}: {stage}", progress)
 
-        parts.append(measure_bundle(bundle, choice, settings, folder=folder, threads=threads, report=named))
+        parts.append(
+            measure_bundle(bundle, choice, settings, folder=folder, threads=threads, report=named, device=device)
+        )
     return DefenceResults(
         created=now(),
         conditions=describe_conditions(

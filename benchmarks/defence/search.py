@@ -11,9 +11,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pixelproof.attack import attack
+from pixelproof.attack.cuda import attack_on_device
+from pixelproof.attack.cuda.device import Device
+from pixelproof.attack.cuda.network import DeviceNetwork
 from pixelproof.attack.results import Outcome, Progress
 from pixelproof.benchmarks.defence.store import Record, Records
 from pixelproof.benchmarks.defence.victims import BATCH_SIZE, Predict, Victim
+from pixelproof.errors import UsageError
 from pixelproof.models.data import ImageSet
 
 Report = Callable[[str, Progress], None]
@@ -55,6 +59,7 @@ def search(
     chosen: NDArray[np.int64],
     store: Records,
     report: Report,
+    device: Device | None = None,
 ) -> list[Record]:
     """The records of `chosen` (indices into `data`), those in `store` taken from there.
 
@@ -66,10 +71,14 @@ def search(
         chosen: which to attack; images that the victim gets right.
         store: kept records, and where new ones go.
         report: told how far it has come.
+        device: the GPU that `de` runs on; None for the CPU.
+
+    Raises:
+        UsageError: a device for a network that is not a shipped one.
     """
     left = np.array([index for index in chosen.tolist() if index not in store.records], np.int64)
     if len(left):
-        _attack(plan, victim, deployed, data.take(left), left, store, report)
+        _attack(plan, victim, deployed, data.take(left), left, store, report, device)
     return [store.records[index] for index in chosen.tolist()]
 
 
@@ -81,6 +90,7 @@ def _attack(
     indices: NDArray[np.int64],
     store: Records,
     report: Report,
+    device: Device | None,
 ) -> None:
     clock = [time.perf_counter()]
 
@@ -101,19 +111,27 @@ def _attack(
         )
         clock[0] = now
 
-    attack(
-        victim.predict,
-        images.images,
-        images.labels,
-        method=plan.method,
-        pixels=plan.pixels,
-        seed=plan.seed,
-        targets=None if plan.target is None else np.full(len(images), plan.target),
-        batch_size=BATCH_SIZE,
-        progress=lambda progress: report(plan.name, progress),
-        on_finished=keep,
-        **_parameters(plan, victim, images),
-    )
+    common: dict[str, Any] = {
+        "pixels": plan.pixels,
+        "seed": plan.seed,
+        "targets": None if plan.target is None else np.full(len(images), plan.target),
+        "progress": lambda progress: report(plan.name, progress),
+        "on_finished": keep,
+    }
+    if device is not None and plan.method == "de":
+        attack_on_device(device, _on_device(victim), images.images, images.labels, **common)
+    else:
+        parameters = common | {"method": plan.method, "batch_size": BATCH_SIZE} | _parameters(plan, victim, images)
+        attack(victim.predict, images.images, images.labels, **parameters)
+
+
+def _on_device(victim: Victim) -> DeviceNetwork:
+    if victim.on_device is None:
+        raise UsageError(
+            "a network of one's own does not run on the GPU between the attack's kernels; shipped ones do. "
+            "Next: --attack-backend cpu"
+        )
+    return victim.on_device()
 
 
 def _parameters(plan: Plan, victim: Victim, images: ImageSet) -> dict[str, Any]:

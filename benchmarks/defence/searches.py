@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pixelproof.attack.cuda.device import Device
 from pixelproof.benchmarks.defence.search import Plan, Report, search, settings_of
 from pixelproof.benchmarks.defence.settings import STRONGEST, DataChoice, Settings
 from pixelproof.benchmarks.defence.store import Record, Records
@@ -26,10 +27,19 @@ class Searches:
         settings: the method, and what it may change.
         open_records: where records are kept.
         report: told what is under way.
+        device: the GPU that `de` runs on; None for the CPU.
     """
 
-    def __init__(self, choice: DataChoice, settings: Settings, open_records: OpenRecords, report: Report) -> None:
+    def __init__(
+        self,
+        choice: DataChoice,
+        settings: Settings,
+        open_records: OpenRecords,
+        report: Report,
+        device: Device | None = None,
+    ) -> None:
         self.choice, self.settings, self.open_records, self.report = choice, settings, open_records, report
+        self.device = device
 
     def transfer(self, victim: Victim, chosen: NDArray[np.int64]) -> list[Record]:
         """The attack on the bare classifier; it serves every purifier in front of the same one."""
@@ -80,7 +90,7 @@ class Searches:
     def _run(self, plan: Plan, victim: Victim, deployed: Predict, chosen: NDArray[np.int64]) -> list[Record]:
         store = self.open_records(settings_of(plan, victim, self.choice.name))
         try:
-            return search(plan, victim, deployed, self.choice.images, chosen, store, self.report)
+            return search(plan, victim, deployed, self.choice.images, chosen, store, self.report, self.device)
         finally:
             store.close()
 

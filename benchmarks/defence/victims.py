@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelproof.attack import Distinct, Incremental, gradient_order, sweep_order
+from pixelproof.attack.cuda.network import DeviceNetwork
 from pixelproof.attack.orders import Order
 from pixelproof.benchmarks.defence.window import windowed
 from pixelproof.models import CLASSIFIERS, PURIFIERS, build_classifier, build_purifier
@@ -33,12 +34,14 @@ class Victim:
         passes: uint8 images `(n, H, W, 3)` to the extreme colours that the purifier lets pass, uint8
             `(n, H, W, 8, 3)`; None where no purifier tells.
         identity: SHA-256 of the graph that runs, for the record of what was attacked.
+        on_device: makes the same network in PyTorch, for a search on a GPU; None for one that is not a shipped one.
     """
 
     predict: Predict
     order: Order
     passes: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] | None
     identity: str
+    on_device: Callable[[], DeviceNetwork] | None = None
 
 
 def bare_classifier(classifier: Pipeline) -> Victim:
@@ -46,7 +49,8 @@ def bare_classifier(classifier: Pipeline) -> Victim:
     module = _classifier_module(classifier)
     order = sweep_order(classifier.predict) if module is None else gradient_order(_Logits(None, module))
     predict = _by_windows(classifier) or classifier.predict
-    return Victim(predict, order, None, classifier.manifest["files"]["classifier.onnx"]["sha256"])
+    identity = classifier.manifest["files"]["classifier.onnx"]["sha256"]
+    return Victim(predict, order, None, identity, None if module is None else _on_device(classifier, None, module))
 
 
 def purified_pipeline(pipeline: Pipeline, classifier: Pipeline) -> Victim:
@@ -67,9 +71,10 @@ def purified_pipeline(pipeline: Pipeline, classifier: Pipeline) -> Victim:
         if by_window is not None and (parts := _by_windows(classifier)) is not None:
             near = parts.near
         predict = Distinct(pipeline.purify, classifier.predict, purify_changes=by_window, classify_near=near)
-    known = purifier is not None and module is not None
-    order = gradient_order(_Logits(purifier, module)) if known else sweep_order(predict)
-    return Victim(predict, order, passes, identity)
+    if purifier is None or module is None:
+        return Victim(predict, sweep_order(predict), passes, identity)
+    on_device = _on_device(pipeline, purifier, module)
+    return Victim(predict, gradient_order(_Logits(purifier, module)), passes, identity, on_device)
 
 
 def _by_windows(classifier: Pipeline) -> Incremental | None:
@@ -104,6 +109,20 @@ def _passes(purifier: Any) -> Callable[[NDArray[np.uint8]], NDArray[np.uint8]]: 
         return found
 
     return colours
+
+
+def _on_device(bundle: Pipeline, purifier: "nn.Module | None", classifier: "nn.Module") -> Callable[[], DeviceNetwork]:
+    """Makes the network, in the bundle's float32, on PyTorch's current GPU."""
+
+    def make() -> DeviceNetwork:
+        from pixelproof.attack.cuda import TorchNetwork
+
+        logits = _Logits(purifier, classifier).cuda()
+        return TorchNetwork(
+            lambda images: logits(images.permute(0, 3, 1, 2).float()).softmax(1), len(bundle.class_names)
+        )
+
+    return make
 
 
 def _Logits(purifier: "nn.Module | None", classifier: "nn.Module | None") -> "nn.Module":  # noqa: N802

@@ -32,6 +32,9 @@ def attack(
         str | None, typer.Option(metavar="CLASS", help="Reach this class.", show_default="any wrong class")
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the attack's randomness.")] = 0,
+    attack_backend: Annotated[
+        str, typer.Option(help="auto, cpu or cuda (de alone): what proposes and selects.")
+    ] = "auto",
     threads: Annotated[
         int | None, typer.Option(min=1, help="CPU threads a call may use.", show_default="one a core")
     ] = None,
@@ -55,11 +58,12 @@ def attack(
         raise UsageError(f"'{output}' exists already. Next: choose another --output, or remove it")
     from pixelproof.benchmarks.defence import DataChoice
     from pixelproof.benchmarks.defence.attack_run import attack_bundle
+    from pixelproof.benchmarks.defence.devices import open_attack_device
     from pixelproof.commands.progress import attack_progress
 
     choice = DataChoice.sample() if sample else DataChoice.test_set(data)
     try:
-        with attack_progress() as progress:
+        with open_attack_device(attack_backend, method) as device, attack_progress() as progress:
             run = attack_bundle(
                 bundle,
                 choice,
@@ -72,6 +76,7 @@ def attack(
                 records=records,
                 threads=threads,
                 report=progress,
+                device=device,
             )
     except KeyboardInterrupt:
         raise Interrupted(f"stopped; finished images are kept in '{records}'. Next: the same command goes on") from None

@@ -24,6 +24,9 @@ def defense(
     protocol: Annotated[str, typer.Option(help="both, or transfer alone.")] = "both",
     pixels: Annotated[int, typer.Option(min=1, help="Pixels that may change.")] = 1,
     seed: Annotated[int, typer.Option(help="Of the attack's randomness.")] = 0,
+    attack_backend: Annotated[
+        str, typer.Option(help="auto, cpu or cuda (de alone): what proposes and selects.")
+    ] = "auto",
     threads: Annotated[
         int | None, typer.Option(min=1, help="CPU threads a call may use.", show_default="one a core")
     ] = None,
@@ -43,6 +46,7 @@ def defense(
     if protocol not in PROTOCOLS:
         raise unknown_name("protocol", protocol, PROTOCOLS, "pixelproof bench defense --protocol NAME")
     from pixelproof.benchmarks.defence import DataChoice, Settings, bench_defence
+    from pixelproof.benchmarks.defence.devices import open_attack_device
     from pixelproof.benchmarks.layout import print_table
     from pixelproof.benchmarks.results_file import result_paths, to_json, write_results
     from pixelproof.benchmarks.tables import defence_layout
@@ -54,7 +58,7 @@ def defense(
     chosen = DataChoice.sample() if sample else DataChoice.test_set(data)
     command = shlex.join(["pixelproof", *sys.argv[1:]])
     try:
-        with stages() as progress:
+        with open_attack_device(attack_backend, method) as device, stages() as progress:
             results = bench_defence(
                 bundles,
                 chosen,
@@ -62,6 +66,7 @@ def defense(
                 folder=records,
                 threads=threads,
                 command=command,
+                device=device,
                 report=lambda stage, done: progress(stage, done.finished, done.images),
             )
     except KeyboardInterrupt:

@@ -1,0 +1,43 @@
+"""Where an attack's arithmetic runs: `--attack-backend`."""
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING
+
+from pixelproof.benchmarks.defence.settings import STRONGEST
+from pixelproof.errors import PixelproofError, UsageError, unknown_name
+
+if TYPE_CHECKING:
+    from pixelproof.attack.cuda.device import Device
+
+ATTACK_BACKENDS = ("auto", "cpu", "cuda")
+_ON_DEVICE = ("de", STRONGEST)
+
+
+def open_attack_device(asked: str, method: str) -> "AbstractContextManager[Device | None]":
+    """The GPU that an attack by `method` runs on, to be closed; None for the CPU.
+
+    Args:
+        asked: one of `ATTACK_BACKENDS`; "auto" takes a GPU where one works.
+        method: of the attack. `de` runs on a GPU, and so does that part of `strongest`; the others propose too little
+            to gain by it, and run on the CPU around whatever runs the network.
+
+    Raises:
+        UsageError: an unknown backend, or CUDA for a method that does not run there.
+        PixelproofError: CUDA was asked for by name and does not work here; the message says why.
+    """
+    if asked not in ATTACK_BACKENDS:
+        raise unknown_name("attack backend", asked, ATTACK_BACKENDS, "choose one with --attack-backend NAME")
+    if asked == "cuda" and method not in _ON_DEVICE:
+        raise UsageError(
+            f"method '{method}' does not run on CUDA; {' and '.join(_ON_DEVICE)} do. Next: --attack-backend cpu"
+        )
+    if asked == "cpu" or method not in _ON_DEVICE:
+        return nullcontext()
+    from pixelproof.attack.cuda import open_device
+
+    try:
+        return open_device()
+    except PixelproofError:
+        if asked == "cuda":
+            raise
+        return nullcontext()

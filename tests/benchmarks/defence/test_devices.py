@@ -1,0 +1,84 @@
+"""`--attack-backend`: who runs the attack, and what is said where it cannot."""
+
+from contextlib import nullcontext
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from pixelproof.attack import attack
+from pixelproof.benchmarks.defence import search
+from pixelproof.benchmarks.defence.attack_run import attack_bundle
+from pixelproof.benchmarks.defence.devices import open_attack_device
+from pixelproof.errors import BackendError, PixelproofError, UsageError
+
+GPU = SimpleNamespace(name="Stand-in GPU")
+
+
+@pytest.fixture
+def no_gpu(monkeypatch: pytest.MonkeyPatch):
+    def refuse() -> None:
+        raise BackendError("no GPU here")
+
+    monkeypatch.setattr("pixelproof.attack.cuda.open_device", refuse)
+
+
+@pytest.fixture
+def a_gpu(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("pixelproof.attack.cuda.open_device", lambda: nullcontext(GPU))
+
+
+@pytest.mark.parametrize(
+    ("asked", "method", "there"),
+    [
+        ("auto", "de", True),
+        ("auto", "strongest", True),
+        ("cuda", "de", True),
+        ("auto", "corners", False),
+        ("cpu", "de", False),
+    ],
+)
+def test_a_gpu_that_is_there_is_taken_where_it_is_wanted(a_gpu, asked: str, method: str, there: bool):
+    with open_attack_device(asked, method) as device:
+        assert (device is GPU) == there
+
+
+def test_auto_does_without_a_gpu_and_cuda_does_not(no_gpu):
+    with open_attack_device("auto", "de") as device:
+        assert device is None
+    with pytest.raises(PixelproofError, match="no GPU here"):
+        open_attack_device("cuda", "de")
+
+
+def test_what_makes_no_sense_is_refused():
+    with pytest.raises(UsageError, match=r"unknown attack backend 'gpu'; .*auto, cpu, cuda"):
+        open_attack_device("gpu", "de")
+    with pytest.raises(UsageError, match="method 'corners' does not run on CUDA; de and strongest do"):
+        open_attack_device("cuda", "corners")
+
+
+@pytest.mark.parametrize("protocol", ["transfer", "adaptive"])
+def test_de_runs_on_the_device_with_the_same_settings(
+    lenet_median_bundle: Path, some_real, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, protocol: str
+):
+    """The device's search is asked for what the CPU's is; here the CPU answers in its place."""
+    asked = []
+
+    def stand_in(device, network, images, labels, **settings):
+        asked.append((device, network, settings["pixels"], settings["seed"]))
+        return attack(victim[0].predict, images, labels, method="de", **settings, batch_size=256, generations=3)
+
+    victim = []
+    monkeypatch.setattr(search, "attack_on_device", stand_in)
+    monkeypatch.setattr(search, "_on_device", lambda it: victim.append(it) or "network")
+    settings = {"protocol": protocol, "method": "de", "images": 3, "pixels": 2, "target": None, "seed": 5}
+    run = attack_bundle(lenet_median_bundle, some_real, records=tmp_path / "records", device=GPU, **settings)
+    assert asked == [(GPU, "network", 2, 5)]
+    assert victim[0].on_device is not None
+    assert run.summary["attack_backend"] == "cuda (Stand-in GPU)"
+    assert len(run.images) == 3
+
+
+def test_a_network_of_ones_own_is_refused_on_the_device(run_attack):
+    with pytest.raises(UsageError, match="a network of one's own does not run on the GPU"):
+        run_attack(method="de", device=GPU)
