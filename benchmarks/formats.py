@@ -267,6 +267,52 @@ class AttackSpeedResults:
 
 
 @dataclass(frozen=True)
+class LayerRow:
+    """One part of a classifier, and what of it a changed pixel needs: a convolution, mostly, and what follows it."""
+
+    classifier: str
+    layer: str
+    side: int
+    """The longer one of its outputs' maps, in places."""
+    changed: int
+    """Of the largest box of these that one changed pixel can move."""
+    arithmetic: int
+    """Multiply-adds on whole maps; what only moves values is counted by its time."""
+    needed: int
+    """Of these, those whose outcome a changed pixel can move."""
+    by_windows: bool
+    """An attack computes it by windows."""
+
+
+@dataclass(frozen=True)
+class CandidateCost:
+    """What a candidate costs on one classifier, with windows and without."""
+
+    classifier: str
+    whole_ms: float
+    windows_ms: float | None
+    """None where windows are not used: not faster by the reckoning, or not the same."""
+    candidates: int
+    images: int
+    rounds: int
+
+    @property
+    def times_faster(self) -> float | None:
+        """Without windows by with them."""
+        return None if self.windows_ms is None else self.whole_ms / self.windows_ms
+
+
+@dataclass(frozen=True)
+class LayerResults:
+    """What `pixelproof bench layers` measured."""
+
+    created: str
+    conditions: Conditions
+    rows: tuple[LayerRow, ...]
+    candidates: tuple[CandidateCost, ...]
+
+
+@dataclass(frozen=True)
 class TrainingResults:
     """How a network was trained: what lies as JSON beside its weights."""
 
@@ -283,5 +329,5 @@ class TrainingResults:
     """Each epoch's loss, figures (on some of the test images) and speed."""
 
 
-Results = DefenceResults | LatencyResults | TechniqueResults | AttackSpeedResults
+Results = DefenceResults | LatencyResults | TechniqueResults | AttackSpeedResults | LayerResults
 """What `pixelproof bench` measures."""

@@ -10,6 +10,7 @@ from pixelproof.benchmarks.formats import (
     AttackSpeedResults,
     DefenceResults,
     LatencyResults,
+    LayerResults,
     Results,
     TechniqueResults,
     TrainingResults,
@@ -24,6 +25,7 @@ _KINDS: dict[str, type[Results]] = {
     "latency": LatencyResults,
     "techniques": TechniqueResults,
     "attack-speed": AttackSpeedResults,
+    "layers": LayerResults,
 }
 _AGAIN = "pixelproof bench defense (or latency) BUNDLE -o RESULTS.json"
 

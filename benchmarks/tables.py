@@ -10,10 +10,12 @@ from pixelproof.benchmarks.formats import (
     DefenceRow,
     LatencyResults,
     LatencyRow,
+    LayerResults,
     Results,
     TechniqueResults,
 )
 from pixelproof.benchmarks.latency import STEADY
+from pixelproof.benchmarks.layers_table import layers_layout
 from pixelproof.benchmarks.layout import NOTHING, Cell, Row, Table, escaped, markdown, percent, rich_table, share_cell
 from pixelproof.benchmarks.techniques_table import techniques_layout
 
@@ -89,6 +91,8 @@ def results_layout(results: Results) -> Table:
         return techniques_layout(results.rows)
     if isinstance(results, AttackSpeedResults):
         return attack_speed_layout(results)
+    if isinstance(results, LayerResults):
+        return layers_layout(results)
     return defence_layout(results.rows)
 
 

@@ -11,6 +11,8 @@ from pixelproof.benchmarks.formats import (
     DefenceResults,
     DefenceRow,
     LatencyResults,
+    LayerResults,
+    LayerRow,
     Results,
     TechniqueResults,
     TechniqueRow,
@@ -86,7 +88,7 @@ def _tables(
     return {
         "defence": [defence_layout(rows)] if rows else [],
         "techniques": [results_layout(one) for one in results if isinstance(one, TechniqueResults)],
-        "attack_speed": [results_layout(one) for one in results if isinstance(one, AttackSpeedResults)],
+        "attack_speed": [results_layout(one) for one in results if isinstance(one, AttackSpeedResults | LayerResults)],
         "latency": [latency_layout(one) for one in latencies],
     }
 
@@ -115,8 +117,12 @@ def _title(results: Results | TrainingResults) -> str:
         return f"Techniques in front of {_classifiers(results.rows)}"
     if isinstance(results, AttackSpeedResults):
         return f"Speed of attacks on {_classifiers(results.rows)}"
+    if isinstance(results, LayerResults):
+        return f"What a changed pixel needs of {_classifiers(results.rows)}"
     return f"Attacks on {_classifiers(results.rows)}"
 
 
-def _classifiers(rows: Sequence[DefenceRow] | Sequence[TechniqueRow] | Sequence[AttackSpeedRow]) -> str:
+def _classifiers(
+    rows: Sequence[DefenceRow] | Sequence[TechniqueRow] | Sequence[AttackSpeedRow] | Sequence[LayerRow],
+) -> str:
     return ", ".join(dict.fromkeys(row.classifier for row in rows))

@@ -21,6 +21,7 @@ class PartCost:
         changed: of those that can differ.
         arithmetic: multiply-adds on the whole map.
         incremental: on the window.
+        needed: on the changed places alone.
         copied: values that are copied to and fro around it.
     """
 
@@ -30,6 +31,7 @@ class PartCost:
     changed: tuple[int, int]
     arithmetic: int
     incremental: int
+    needed: int
     copied: int
 
 
@@ -57,6 +59,7 @@ def costs(cut: Cut, size: int = 1) -> list[PartCost]:
                 changed=(rows.changed.size, columns.changed.size),
                 arithmetic=part.arithmetic * height * width,
                 incremental=part.arithmetic * rows.size * columns.size,
+                needed=part.arithmetic * rows.changed.size * columns.changed.size,
                 copied=2 * taken + given,
             )
         )
@@ -91,4 +94,5 @@ def rest(cut: Cut, depth: int) -> tuple[str, ...]:
 
 def _name(part: Part) -> str:
     node = next((node for node in part.nodes if node.op_type == "Conv"), part.nodes[0])
-    return str(node.input[1] if node.op_type == "Conv" else node.name or node.op_type)
+    name = str(node.input[1] if node.op_type == "Conv" else node.name or node.op_type)
+    return name.removeprefix("classifier.").removesuffix(".weight")

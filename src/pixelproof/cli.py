@@ -10,6 +10,7 @@ from pixelproof.commands.attack import attack
 from pixelproof.commands.bench import bench
 from pixelproof.commands.bench_attack import attack_speed
 from pixelproof.commands.bench_defense import defense
+from pixelproof.commands.bench_layers import layers
 from pixelproof.commands.bench_techniques import techniques
 from pixelproof.commands.classify import classify
 from pixelproof.commands.data import data
@@ -58,6 +59,7 @@ app.command(name="attack")(attack)
 bench.command(name="defense")(defense)
 bench.command(name="techniques")(techniques)
 bench.command(name="attack")(attack_speed)
+bench.command(name="layers")(layers)
 app.command(name="inspect")(inspect)
 app.command(name="report")(report)
 app.command(name="doctor")(doctor)

@@ -1,0 +1,52 @@
+"""`pixelproof bench layers`: what a changed pixel needs of each layer."""
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def layers(
+    bundles: Annotated[
+        list[Path], typer.Argument(metavar="BUNDLE...", help="Bundles' folders; their classifiers are analysed.")
+    ],
+    rounds: Annotated[int, typer.Option(min=1, help="How often a batch of candidates is timed.")] = 10,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="CPU threads a call may use.", show_default="one a core")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Write results as JSON here, and as Markdown beside it.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Reckon how much of each layer's arithmetic a changed pixel needs, and time what an attack gains by it."""
+    from pixelproof.benchmarks.layout import print_table
+    from pixelproof.benchmarks.results_file import result_paths, to_json, write_results
+    from pixelproof.benchmarks.tables import results_layout
+    from pixelproof.commands.progress import stages
+    from pixelproof.errors import missing_extra
+
+    if output is not None:
+        result_paths(output)
+    try:
+        from pixelproof.benchmarks.staging.measure import bench_layers
+    except ModuleNotFoundError as error:
+        raise missing_extra(error.name or "onnx", "export", "taking a classifier apart") from None
+    with stages() as progress:
+        results = bench_layers(
+            bundles,
+            rounds=rounds,
+            threads=threads,
+            command=shlex.join(["pixelproof", *sys.argv[1:]]),
+            progress=progress,
+        )
+    if as_json:
+        typer.echo(json.dumps(to_json(results), indent=2))
+    else:
+        print_table(results_layout(results))
+    if output is not None:
+        write_results(output, results)
+        typer.echo(f"wrote {' and '.join(map(str, result_paths(output)))}", err=True)
