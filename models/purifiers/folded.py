@@ -56,7 +56,7 @@ class FoldedGate(nn.Module):
         # an error of 0 makes this minus infinity, and the clamp 0
         pull = (self.steepness - self.steepness / error).clamp(0, 1)
         worst = worst_around(error, self.reach)
-        pull = torch.where(error < (worst if self.share == 1 else worst * self.share), 0.0, pull)
+        pull = pull * (error >= (worst if self.share == 1 else worst * self.share)).to(pull.dtype)
         # a pull of 0 leaves whole levels exactly as they are
         purified: Tensor = (images - off * pull + 0.5).clamp(0, 255).floor()
         return purified

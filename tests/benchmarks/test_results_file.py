@@ -46,7 +46,11 @@ def test_a_share_of_nothing_has_no_figures():
         (("gallery", 0, "pixels"), [[2, 8]], r"pixels must lie inside the 8x8 image"),
         (("gallery", 0, "pixels"), [[2]], r"pixels\[0\] must be a list of 2, got \[2\]"),
         (("positions", 0, "counts"), [[1]], r"positions\[0\]: counts must have 8 rows of 8"),
-        (("kind",), "memory", r"unknown kind of results .* 'memory'; there are: attack-speed, defense, latency"),
+        (
+            ("kind",),
+            "memory",
+            r"unknown kind of results .* 'memory'; there are: attack-speed, defense, latency, layers",
+        ),
         (("kind",), None, r"without the 'kind'"),
         (("format_version",), 2, r"format version 2; pixelproof .* reads version 1"),
     ],
