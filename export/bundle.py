@@ -14,17 +14,17 @@ from pixelproof.export.interface import (
     check_outputs,
     check_size,
 )
-from pixelproof.files import atomic_folder, write_bytes, write_json
+from pixelproof.files import atomic_folder
 from pixelproof.runtime import Bundle, read_bundle
 from pixelproof.runtime.backends.onnxruntime_cpu import import_onnxruntime
-from pixelproof.runtime.bundle import CLASSIFIER, PIPELINE
 from pixelproof.runtime.manifest import MANIFEST
 
 if TYPE_CHECKING:
     from torch import nn
 
     from pixelproof.export.classifiers import Classifier
-    from pixelproof.export.reference import Reference
+    from pixelproof.export.filling import Calibration
+    from pixelproof.models.data import ImageSet
 
 _PACKAGES = ("torch", "onnx", "onnxscript", "safetensors")
 
@@ -40,6 +40,11 @@ def export_bundle(
     std: Sequence[float] | None = None,
     outputs: str = "logits",
     weights: str | os.PathLike[str] | None = None,
+    precision: str = "fp32",
+    target: str = "cpu",
+    max_accuracy_drop: float = 0.5,
+    calibration: "Calibration | None" = None,
+    test: "ImageSet | None" = None,
     force: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> Bundle:
@@ -61,6 +66,12 @@ def export_bundle(
         std: likewise, above 0.
         outputs: what one's own classifier gives, "logits" or "probabilities".
         weights: a safetensors file for a shipped name, `module:function` or `nn.Module`, which it is loaded into.
+        precision: of the classifier, "fp32", "fp16" or "int8"; the purifier stays in float32. A lower one's decisions
+            are compared with float32's, and the figures written into the manifest.
+        target: the runtime that int8 is made for, "cpu" (ONNX Runtime) or "tensorrt".
+        max_accuracy_drop: points of accuracy that a lower precision may cost.
+        calibration: images for int8 to take its scales from; CIFAR-10 training images, scaled, where None.
+        test: images to compare decisions on, of the bundle's size; the 200 shipped ones, scaled, where None.
         force: replace a bundle that is at `output` already.
         progress: called with what is being done, a few words each.
 
@@ -70,16 +81,20 @@ def export_bundle(
     Raises:
         UsageError: unknown names, unfit values, an existing `output`, a classifier that does not fit its description.
         WeightsError: weights that are missing, damaged or made for another network.
-        ExportError: a network cannot be exported, or the bundle does not compute what the networks compute.
+        ExportError: a network cannot be exported, the bundle does not compute what the networks compute, or its
+            precision costs too much.
         BackendError: ONNX Runtime does not work.
     """
-    target, say = Path(output), progress or (lambda _: None)
-    _check_target(target, force)
+    path, say = Path(output), progress or (lambda _: None)
+    _check_target(path, force)
     _check_packages()
     from pixelproof.export.classifiers import open_classifier
+    from pixelproof.export.filling import Calibration, Filling
+    from pixelproof.export.precision import check_precision
     from pixelproof.export.purifiers import open_purifier
     from pixelproof.export.reference import Reference
 
+    chosen = check_precision(precision, target, max_accuracy_drop)
     say("building the networks")
     opened = open_classifier(classifier, None if weights is None else Path(weights))
     if opened.class_names is not None and (mean is not None or std is not None):
@@ -93,42 +108,11 @@ def export_bundle(
     reference = Reference(interface, opened, open_purifier(purifier))
     _ = reference.bare, reference.cleaned  # what does not fit is told before the long work
     try:
-        with atomic_folder(target, replace=force) as folder:
-            _fill(folder, reference, say)
+        with atomic_folder(path, replace=force) as folder:
+            Filling(reference, chosen, calibration or Calibration.shipped(), test, say).fill(folder)
     except FileExistsError:  # it came while we worked
-        raise _exists(target) from None
-    return read_bundle(target)
-
-
-def _fill(folder: Path, reference: "Reference", say: Callable[[str], None]) -> None:
-    """Write the ONNX files into `folder`, verify them, and write the manifest with what was measured."""
-    from pixelproof.export.graph import fuse, serialised
-    from pixelproof.export.manifest import graph_metadata, manifest
-    from pixelproof.export.verification import verify
-
-    interface, classifier, purifier = reference.interface, reference.classifier, reference.purifier
-    say("exporting the classifier")
-    body = classifier.to_onnx(interface.size)
-    graphs = {CLASSIFIER: fuse(interface, body, None, graph_metadata(interface, classifier, None))}
-    if purifier is not None:
-        say("exporting the purifier")
-        front = purifier.to_onnx(interface.size)
-        graphs[PIPELINE] = fuse(
-            interface,
-            body,
-            front,
-            graph_metadata(interface, classifier, purifier),
-            whole_levels=purifier.whole_levels,
-        )
-    for name, graph in graphs.items():
-        write_bytes(folder / name, serialised(graph))
-    say(f"verifying on {len(reference.images)} images")
-    facts = manifest(folder, interface, classifier, purifier)
-    write_json(folder / MANIFEST, facts)
-    facts["verification"] = verify(folder, reference)
-    if purifier is not None:
-        facts["purifier"]["suspicion_is_detector"] = facts["verification"]["pipeline"]["pixels_changed"] < 0.5
-    write_json(folder / MANIFEST, facts)
+        raise _exists(path) from None
+    return read_bundle(path)
 
 
 def _check_target(target: Path, force: bool) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pixelproof
 from pixelproof.export.classifiers import Classifier
 from pixelproof.export.interface import Interface
+from pixelproof.export.precision import Precision
 from pixelproof.export.purifiers import Purifier
 from pixelproof.files import sha256_file
 from pixelproof.runtime.manifest import FORMAT, FORMAT_VERSION
@@ -23,13 +24,16 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version()} | packages
 
 
-def graph_metadata(interface: Interface, classifier: Classifier, purifier: Purifier | None) -> dict[str, str]:
+def graph_metadata(
+    interface: Interface, classifier: Classifier, purifier: Purifier | None, precision: Precision
+) -> dict[str, str]:
     """What an ONNX file says of itself, JSON where it is no plain text; the same for the same export each time."""
     facts = {
         "class_names": interface.class_names,
         "normalisation": _normalisation(interface),
         "classifier": _classifier(interface, classifier),
         "purifier": purifier and {"name": purifier.name, "weights_sha256": purifier.weights_sha256},
+        "precision": {"classifier": precision.name, "purifier": "fp32", "target": precision.target},
         "versions": versions(),
     }
     return {"pixelproof": pixelproof.__version__} | {
@@ -42,6 +46,7 @@ def manifest(
     interface: Interface,
     classifier: Classifier,
     purifier: Purifier | None,
+    precision: Precision,
 ) -> dict[str, Any]:
     """The manifest of the ONNX files in `folder`, before they were verified."""
     return {
@@ -49,8 +54,8 @@ def manifest(
         "format_version": FORMAT_VERSION,
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "pixelproof": pixelproof.__version__,
-        "precision": "fp32",
-        "target": "cpu",
+        "precision": precision.name,
+        "target": precision.target,
         "inputs": interface.inputs_spec(),
         "outputs": interface.outputs_spec(purifies=purifier is not None),
         "image_size": list(interface.size),

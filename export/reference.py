@@ -19,14 +19,8 @@ _PIXELS_A_RUN = 2**18
 
 
 def real_images(size: Size) -> NDArray[np.uint8]:
-    """The shipped sample, uint8 `(n, H, W, 3)`, resized; large images are fewer, evenly drawn, so that checks end."""
-    images = sample().images
-    height, width = size
-    count = min(len(images), max(_LEAST_IMAGES, _MOST_PIXELS // (height * width)))
-    images = images[np.linspace(0, len(images) - 1, count).round().astype(int)]
-    if images.shape[1:3] != size:
-        images = np.stack([np.asarray(Image.fromarray(image).resize((width, height))) for image in images])
-    return images
+    """The shipped sample, uint8 `(n, H, W, 3)`, scaled to `size`."""
+    return resized(sample().images, size)
 
 
 @dataclass(frozen=True)
@@ -57,10 +51,7 @@ class Reference:
 
     def classify(self, levels: NDArray[np.float32]) -> NDArray[np.float64]:
         """The probabilities `(n, classes)` of float32 `(n, 3, H, W)` levels; `UsageError` for unfit outputs."""
-        pixels = levels / np.float32(255)
-        if self.interface.normalisation is not None:
-            mean, std = (np.array(values, np.float32).reshape(3, 1, 1) for values in self.interface.normalisation)
-            pixels = (pixels - mean) / std
+        pixels = to_pixels(levels, self.interface)
         outputs = [self._checked(self.classifier.run(rows), len(rows)) for rows in _runs(pixels)]
         return self._probabilities(np.concatenate(outputs).astype(np.float64))
 
@@ -104,6 +95,25 @@ class Reference:
 def to_levels(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Uint8 `(n, H, W, 3)` as float32 `(n, 3, H, W)` on the same scale."""
     return np.ascontiguousarray(images.transpose(0, 3, 1, 2).astype(np.float32))
+
+
+def to_pixels(levels: NDArray[np.float32], interface: Interface) -> NDArray[np.float32]:
+    """Float32 `(n, 3, H, W)` levels as the classifier takes them: 0..1, and normalised where it asks for that."""
+    pixels = levels / np.float32(255)
+    if interface.normalisation is not None:
+        mean, std = (np.array(values, np.float32).reshape(3, 1, 1) for values in interface.normalisation)
+        pixels = (pixels - mean) / std
+    return pixels
+
+
+def resized(images: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
+    """Uint8 `(n, H, W, 3)` scaled to `size`; large ones are fewer, evenly drawn, so that what runs on them ends."""
+    height, width = size
+    count = min(len(images), max(_LEAST_IMAGES, _MOST_PIXELS // (height * width)))
+    images = images[np.linspace(0, len(images) - 1, count).round().astype(int)]
+    if images.shape[1:3] != size:
+        images = np.stack([np.asarray(Image.fromarray(image).resize((width, height))) for image in images])
+    return images
 
 
 def _runs(images: NDArray[np.float32]) -> list[NDArray[np.float32]]:

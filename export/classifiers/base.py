@@ -25,5 +25,8 @@ class Classifier(Protocol):
     def run(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         """What the original gives for `pixels`, `(n, classes)`; `UsageError` where it does not run on them."""
 
-    def to_onnx(self, size: tuple[int, int]) -> "onnx.ModelProto":
-        """One input, float32 `(batch, 3, H, W)`, and one output, float32 `(batch, classes)`; `ExportError`."""
+    def to_onnx(self, size: tuple[int, int], *, half: bool = False) -> "onnx.ModelProto":
+        """One input, float32 `(batch, 3, H, W)`, and one output, float32 `(batch, classes)`; `ExportError`.
+
+        `half`: what lies between is float16; `UsageError` where it cannot be.
+        """

@@ -46,8 +46,13 @@ class OnnxClassifier:
             ) from error
         return outputs
 
-    def to_onnx(self, _size: tuple[int, int]) -> onnx.ModelProto:
-        """The graph in the file, with its weights inside."""
+    def to_onnx(self, _size: tuple[int, int], *, half: bool = False) -> onnx.ModelProto:
+        """The graph in the file, with its weights inside; `UsageError` where it should be float16."""
+        if half:
+            raise UsageError(
+                f"'{self._path}' is a float32 graph, and float16 is made from a PyTorch module alone. "
+                "Next: give module:function, or --precision int8"
+            )
         return self._model
 
 

@@ -12,6 +12,7 @@ from torch import nn
 from pixelproof.errors import ExportError, UsageError
 from pixelproof.export.messages import cause
 from pixelproof.export.tracing import frozen, trace
+from pixelproof.models.layers import Normalise
 
 
 class TorchClassifier:
@@ -54,9 +55,27 @@ class TorchClassifier:
             )
         return outputs.numpy()
 
-    def to_onnx(self, size: tuple[int, int]) -> onnx.ModelProto:
+    def to_onnx(self, size: tuple[int, int], *, half: bool = False) -> onnx.ModelProto:
         """The module's ONNX graph for images of (H, W); `ExportError` where PyTorch cannot export it."""
-        return trace(self._module, size, what=f"classifier '{self.name}'")
+        module = Half(self._module) if half else self._module
+        return trace(module, size, what=f"classifier '{self.name}'")
+
+
+class Half(nn.Module):
+    """A module's body in float16; float32 in and out, and a shipped network's normalisation in float32."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        body = frozen(module)
+        self.normalise: nn.Module = nn.Identity()
+        if isinstance(inside := getattr(body, "normalise", None), Normalise):
+            self.normalise, body.normalise = inside, nn.Identity()
+        self.body = body.half()
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """`(n, 3, H, W)` to `(n, classes)`."""
+        outputs: torch.Tensor = self.body(self.normalise(pixels).half())
+        return outputs.float()
 
 
 def state_sha256(module: nn.Module) -> str | None:

@@ -1,4 +1,7 @@
-"""The shipped sample: the first 20 test images of each class, in the test set's order and its own record format."""
+"""The shipped samples, each the first 20 images of each class of a set, in its order and its own record format.
+
+One is of the test set, to try things on; the other of the training set, to calibrate by.
+"""
 
 import hashlib
 import json
@@ -21,37 +24,56 @@ def sample(folder: Path = _FOLDER) -> ImageSet:
     Raises:
         DataError: the file is not the one that was shipped.
     """
-    content = (folder / "sample.bin").read_bytes()
-    expected, got = _facts(folder)["sha256"], hashlib.sha256(content).hexdigest()
-    if got != expected:
-        raise DataError(
-            f"'{folder / 'sample.bin'}' is damaged: expected SHA-256 {expected}, got {got}. "
-            "Next: install pixelproof again"
-        )
-    return decode_records(content, "sample.bin", len(content) // RECORD_NBYTES)
+    return _read(folder, "sample")
+
+
+def training_sample(folder: Path = _FOLDER) -> ImageSet:
+    """The 200 shipped CIFAR-10 training images, 20 a class; errors as for `sample`."""
+    return _read(folder, "training")
 
 
 def sample_indices(folder: Path = _FOLDER) -> list[int]:
     """Where each sample image stands in the test set."""
-    indices: list[int] = _facts(folder)["test_set_indices"]
+    indices: list[int] = _facts(folder, "sample")["test_set_indices"]
     return indices
 
 
 def write_sample(test: ImageSet, folder: Path, images_a_class: int = IMAGES_A_CLASS) -> None:
     """Write `sample.bin` and `sample.json`: the first `images_a_class` of each class of CIFAR-10's test set."""
-    firsts = [np.flatnonzero(test.labels == label)[:images_a_class] for label in range(len(test.class_names))]
+    _write(test, folder, "sample", "test", images_a_class)
+
+
+def write_training_sample(training: ImageSet, folder: Path, images_a_class: int = IMAGES_A_CLASS) -> None:
+    """Write `training.bin` and `training.json`, likewise of CIFAR-10's training set."""
+    _write(training, folder, "training", "training", images_a_class)
+
+
+def _read(folder: Path, name: str) -> ImageSet:
+    file = f"{name}.bin"
+    content = (folder / file).read_bytes()
+    expected, got = _facts(folder, name)["sha256"], hashlib.sha256(content).hexdigest()
+    if got != expected:
+        raise DataError(
+            f"'{folder / file}' is damaged: expected SHA-256 {expected}, got {got}. Next: install pixelproof again"
+        )
+    return decode_records(content, file, len(content) // RECORD_NBYTES)
+
+
+def _write(images: ImageSet, folder: Path, name: str, of: str, images_a_class: int) -> None:
+    firsts = [np.flatnonzero(images.labels == label)[:images_a_class] for label in range(len(images.class_names))]
     chosen = np.sort(np.concatenate(firsts))
-    planes = test.images[chosen].transpose(0, 3, 1, 2).reshape(len(chosen), -1)
-    content = np.column_stack([test.labels[chosen].astype(np.uint8), planes]).tobytes()
+    planes = images.images[chosen].transpose(0, 3, 1, 2).reshape(len(chosen), -1)
+    content = np.column_stack([images.labels[chosen].astype(np.uint8), planes]).tobytes()
+    files = {"test": "test_batch.bin", "training": "data_batch_1.bin to data_batch_5.bin"}
     facts = {
-        "source": f"CIFAR-10, test_batch.bin: the first {images_a_class} images of each class, in file order",
+        "source": f"CIFAR-10, {files[of]}: the first {images_a_class} images of each class, in file order",
         "sha256": hashlib.sha256(content).hexdigest(),
-        "test_set_indices": chosen.tolist(),
+        f"{of}_set_indices": chosen.tolist(),
     }
-    write_bytes(folder / "sample.bin", content)
-    write_json(folder / "sample.json", facts)
+    write_bytes(folder / f"{name}.bin", content)
+    write_json(folder / f"{name}.json", facts)
 
 
-def _facts(folder: Path) -> dict[str, Any]:
-    facts: dict[str, Any] = json.loads((folder / "sample.json").read_text(encoding="utf-8"))
+def _facts(folder: Path, name: str) -> dict[str, Any]:
+    facts: dict[str, Any] = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
     return facts

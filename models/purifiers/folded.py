@@ -4,7 +4,6 @@ Units, mid-grey and the threshold are constants, and go into the weights beside 
 left out. On small batches each operation that is left costs more than its arithmetic.
 """
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 

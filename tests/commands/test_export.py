@@ -7,7 +7,7 @@ from pathlib import Path
 import onnx.parser
 import pytest
 
-from pixelproof.export import verification
+from pixelproof.export import filling, verification
 from pixelproof.models import CIFAR10_CLASSES, weights_path
 from pixelproof.runtime import Pipeline, read_bundle
 
@@ -100,7 +100,7 @@ def test_what_cannot_be_exported_is_one_line_and_leaves_nothing(arguments, code:
 
 
 def test_ctrl_c_leaves_nothing(own: Path, run_cli, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(verification, "verify", lambda *_: signal.raise_signal(signal.SIGINT))
+    monkeypatch.setattr(filling, "verify", lambda *_: signal.raise_signal(signal.SIGINT))
     before = names(own)
     code, out, err = run_cli("export", "own.onnx", "--purifier", "none", "--classes", "classes.txt", "-o", "bundle")
     assert (code, out, err) == (1, "", "error: interrupted\n")
@@ -113,3 +113,23 @@ def test_a_bundle_that_does_not_compute_the_same_is_not_handed_over(own: Path, r
     line = refused(1, "export", "own.onnx", "--purifier", "none", "--classes", "classes.txt", "-o", "bundle")
     assert "classifier.onnx does not compute what the original networks do" in line
     assert names(own) == before
+
+
+def test_a_lower_precision_tells_what_became_of_the_decisions(run_cli, tmp_path: Path):
+    code, out, _ = run_cli(
+        "export", "lenet", "--precision", "int8", "--max-accuracy-drop", "1.5", "-o", tmp_path / "bundle"
+    )
+    assert code == 0
+    assert "int8 classifier: " in out
+    assert "of 200 decisions as in fp32; accuracy" in out
+    assert json.loads((tmp_path / "bundle" / "bundle.json").read_text())["precision"] == "int8"
+
+
+def test_unfit_calibration_is_one_line(refused, tmp_path: Path):
+    asked = ("export", "lenet", "--precision", "int8", "-o", tmp_path / "bundle", "--calibration")
+    assert "there is no folder of images" in refused(2, *asked, tmp_path / "none")
+    (tmp_path / "empty").mkdir()
+    assert "holds no images" in refused(2, *asked, tmp_path / "empty")
+    (tmp_path / "empty" / "note.txt").write_text("no image")
+    assert "is not an image" in refused(2, *asked, tmp_path / "empty")
+    assert not (tmp_path / "bundle").exists()

@@ -3,7 +3,7 @@
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -11,6 +11,7 @@ from rich.console import Console
 from pixelproof.errors import UsageError
 
 if TYPE_CHECKING:
+    from pixelproof.export.filling import Calibration
     from pixelproof.runtime import Bundle
 
 
@@ -38,11 +39,27 @@ def export(
     outputs: Annotated[
         str, typer.Option(metavar="KIND", help="What one's own network gives: logits or probabilities.")
     ] = "logits",
+    precision: Annotated[str, typer.Option(metavar="NAME", help="Of the classifier: fp32, fp16 or int8.")] = "fp32",
+    runs_on: Annotated[
+        str, typer.Option("--target", metavar="NAME", help="What int8 is made for: cpu (ONNX Runtime) or tensorrt.")
+    ] = "cpu",
+    max_accuracy_drop: Annotated[
+        float, typer.Option(metavar="POINTS", help="Accuracy that a lower precision may cost.")
+    ] = 0.5,
+    calibration: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Images for int8 to take its scales from.", show_default="CIFAR-10's"),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="CIFAR-10, to compare decisions on: a folder or .tar.gz.", show_default="200 shipped"),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a bundle that exists.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
 ) -> None:
     """Put a purifier before a classifier, write both as one ONNX graph, and verify it on real images."""
     from pixelproof.export import export_bundle
+    from pixelproof.models.data import load_cifar10
 
     target = output or Path(f"{_short(classifier)}-{purifier}")
     console = Console(file=sys.stderr)  # this very stream: the exporter's own messages are kept off sys.stderr
@@ -57,6 +74,11 @@ def export(
             std=None if std is None else _numbers("--std", std),
             outputs=outputs,
             weights=weights,
+            precision=precision,
+            target=runs_on,
+            max_accuracy_drop=max_accuracy_drop,
+            calibration=None if calibration is None else _calibration(calibration, size),
+            test=None if data is None else load_cifar10("test", data),
             force=force,
             progress=status.update,
         )
@@ -87,6 +109,21 @@ def _whole_numbers(option: str, text: str) -> list[int]:
         raise UsageError(f"{option} takes two whole numbers, H,W, got '{text}'. Next: {option} 32,32") from None
 
 
+def _calibration(folder: Path, size: str | None) -> "Calibration":
+    from pixelproof.export.filling import Calibration
+    from pixelproof.runtime.image_files import read_images
+
+    if not folder.is_dir():
+        raise UsageError(f"there is no folder of images '{folder}'. Next: --calibration FOLDER, of a few hundred")
+    paths = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+    if not paths:
+        raise UsageError(
+            f"folder '{folder}' holds no images. Next: put a few hundred into it that the network may meet"
+        )
+    height, width = _whole_numbers("--size", size or "32,32")
+    return Calibration(read_images(paths, (height, width)), f"{len(paths)} images of folder '{folder.name}'")
+
+
 def _lines(path: Path) -> list[str]:
     if not path.is_file():
         raise UsageError(f"there is no file of class names '{path}'. Next: write one, a name a line")
@@ -105,6 +142,15 @@ def _print(bundle: "Bundle") -> None:
     typer.echo(f"{bundle.path}: {', '.join(bundle.files)}")
     typer.echo(
         f"verified on {measured['images']} real images, {measured['provider']}: same class on each; "
-        f"largest differences: {', '.join(differences)}"
+        f"largest differences: {', '.join(differences)}" + (" (in fp32)" if "decisions" in bundle.manifest else "")
     )
+    for part, told in bundle.manifest.get("decisions", {}).items():
+        typer.echo(f"{bundle.manifest['precision']} {part}: {_decisions(told)}")
     typer.echo(f"manifest SHA-256: {bundle.manifest_sha256}")
+
+
+def _decisions(told: dict[str, Any]) -> str:
+    text = f"{told['top1_agreement']:.2%} of {told['images']:,} decisions as in fp32"
+    if "accuracy" in told:
+        text += f"; accuracy {told['accuracy']:.2%}, in fp32 {told['accuracy_fp32']:.2%}"
+    return text

@@ -8,8 +8,8 @@ import pytest
 
 import pixelproof.models
 from pixelproof.errors import DataError
-from pixelproof.models.data import CIFAR10_CLASSES, ImageSet, load_cifar10, sample
-from pixelproof.models.data.sample import sample_indices, write_sample
+from pixelproof.models.data import CIFAR10_CLASSES, ImageSet, load_cifar10, sample, training_sample
+from pixelproof.models.data.sample import sample_indices, write_sample, write_training_sample
 
 
 def test_the_sample_has_twenty_images_of_each_class():
@@ -70,3 +70,20 @@ def test_a_damaged_sample_says_expected_and_got(tmp_path: Path, synthetic: Image
     got = hashlib.sha256(content).hexdigest()
     with pytest.raises(DataError, match=f"is damaged: expected SHA-256 [0-9a-f]{{64}}, got {got}. Next: install"):
         sample(tmp_path)
+
+
+def test_the_training_sample_shares_no_image_with_the_test_sample():
+    training = training_sample()
+    assert np.bincount(training.labels).tolist() == [20] * 10
+    known = {image.tobytes() for image in sample().images}
+    assert not any(image.tobytes() in known for image in training.images)
+
+
+def test_a_damaged_training_sample_is_told(tmp_path: Path, synthetic: ImageSet):
+    write_training_sample(synthetic, tmp_path)
+    assert len(training_sample(tmp_path)) > 0
+    content = bytearray((tmp_path / "training.bin").read_bytes())
+    content[5] ^= 1
+    (tmp_path / "training.bin").write_bytes(content)
+    with pytest.raises(DataError, match=r"training\.bin' is damaged"):
+        training_sample(tmp_path)

@@ -1,0 +1,121 @@
+"""Fills a bundle's folder: writes its graphs, verifies them, and writes the manifest with what was measured."""
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from pixelproof.export.decisions import compare_decisions, known_labels
+from pixelproof.export.graph import fuse, serialised
+from pixelproof.export.manifest import graph_metadata, manifest
+from pixelproof.export.precision import Precision, lowered
+from pixelproof.export.reference import Reference, resized
+from pixelproof.export.verification import verify
+from pixelproof.files import write_bytes, write_json
+from pixelproof.models.data import ImageSet, sample, training_sample
+from pixelproof.runtime.bundle import CLASSIFIER, PIPELINE
+from pixelproof.runtime.manifest import MANIFEST
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Images that int8's scales are taken from, uint8 `(n, H, W, 3)`, and where they are from."""
+
+    images: NDArray[np.uint8]
+    name: str
+
+    @classmethod
+    def shipped(cls) -> "Calibration":
+        """200 training images of CIFAR-10."""
+        return cls(training_sample().images, "CIFAR-10, 200 training images (shipped, 20 a class)")
+
+
+@dataclass(frozen=True)
+class Filling:
+    """What a bundle is made of.
+
+    Attributes:
+        reference: the networks, and how they are joined.
+        precision: of the classifier.
+        calibration: for int8.
+        test: images that decisions of a lower precision are compared on; the shipped sample where None.
+        say: told what is being done.
+    """
+
+    reference: Reference
+    precision: Precision
+    calibration: Calibration
+    test: ImageSet | None
+    say: Callable[[str], None]
+
+    def fill(self, folder: Path) -> None:
+        """Write the bundle into `folder`; `ExportError` where it does not do what the networks do, or not enough."""
+        reference, precision = self.reference, self.precision
+        self.say("exporting the classifier")
+        body = reference.classifier.to_onnx(reference.interface.size)
+        front = None
+        if reference.purifier is not None:
+            self.say("exporting the purifier")
+            front = reference.purifier.to_onnx(reference.interface.size)
+        if precision.is_full:
+            facts = self._write(folder, body, front, precision)
+            self._verify(folder, facts)
+        else:
+            with tempfile.TemporaryDirectory(prefix="pixelproof-") as other:
+                full = self._write(Path(other), body, front, Precision())
+                self._verify(Path(other), full)
+                facts = self._lower(folder, Path(other), full, front)
+        write_json(folder / MANIFEST, facts)
+
+    def _lower(
+        self, folder: Path, full: Path, of_full: dict[str, Any], front: onnx.ModelProto | None
+    ) -> dict[str, Any]:
+        """Write the graphs in the lower precision, and compare their decisions with those of `full`."""
+        reference, precision = self.reference, self.precision
+        interface = reference.interface
+        calibration = resized(self.calibration.images, interface.size)
+        self.say(f"making it {precision.name}")
+        body = lowered(reference.classifier, interface, precision, calibration)
+        facts = self._write(folder, body, front, precision)
+        facts["verification"] = {**of_full["verification"], "precision": "fp32"}
+        if facts["purifier"]:
+            facts["purifier"] |= of_full["purifier"]
+        test = self.test or sample()
+        images = resized(test.images, interface.size) if self.test is None else test.images
+        labels = known_labels(test, interface.class_names) if len(images) == len(test) else None
+        self.say(f"comparing decisions on {len(images)} images")
+        facts["decisions"] = compare_decisions(full, folder, images, labels, precision)
+        if precision.name == "int8":
+            facts["calibration"] = {"images": len(calibration), "source": self.calibration.name, "ranges": "MinMax"}
+        return facts
+
+    def _write(
+        self, folder: Path, body: onnx.ModelProto, front: onnx.ModelProto | None, precision: Precision
+    ) -> dict[str, Any]:
+        """Write the graphs and a manifest to open them by; returns the manifest."""
+        interface, classifier, purifier = (
+            self.reference.interface,
+            self.reference.classifier,
+            self.reference.purifier,
+        )
+        graphs = {CLASSIFIER: fuse(interface, body, None, graph_metadata(interface, classifier, None, precision))}
+        if front is not None and purifier is not None:
+            metadata = graph_metadata(interface, classifier, purifier, precision)
+            graphs[PIPELINE] = fuse(interface, body, front, metadata, whole_levels=purifier.whole_levels)
+        for name, graph in graphs.items():
+            write_bytes(folder / name, serialised(graph))
+        facts = manifest(folder, interface, classifier, purifier, precision)
+        write_json(folder / MANIFEST, facts)
+        return facts
+
+    def _verify(self, folder: Path, facts: dict[str, Any]) -> None:
+        """Compare the bundle with the networks, and note the figures in `facts`."""
+        self.say(f"verifying on {len(self.reference.images)} images")
+        facts["verification"] = verify(folder, self.reference)
+        if facts["purifier"]:
+            facts["purifier"]["suspicion_is_detector"] = facts["verification"]["pipeline"]["pixels_changed"] < 0.5

@@ -1,0 +1,74 @@
+"""The precisions that a classifier can be exported in, and the graph that each makes of it.
+
+The purifier stays in float32 in all of them: its decisions are comparisons, and what it gives is levels.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from pixelproof.errors import unknown_name
+from pixelproof.export.classifiers import Classifier
+from pixelproof.export.interface import Interface
+from pixelproof.export.reference import to_levels, to_pixels
+
+PRECISIONS = ("fp32", "fp16", "int8")
+TARGETS = ("cpu", "tensorrt")
+
+
+@dataclass(frozen=True)
+class Precision:
+    """What a bundle computes in, and for which runtime.
+
+    Attributes:
+        name: one of `PRECISIONS`.
+        target: one of `TARGETS`. An int8 graph for one is slow or refused in the other; the others serve both.
+        max_accuracy_drop: points of accuracy below float32's that are put up with; above that the export fails.
+    """
+
+    name: str = "fp32"
+    target: str = "cpu"
+    max_accuracy_drop: float = 0.5
+
+    @property
+    def is_full(self) -> bool:
+        """Nothing is given up: the classifier computes in float32."""
+        return self.name == "fp32"
+
+
+def check_precision(name: str, target: str, max_accuracy_drop: float) -> Precision:
+    """What was asked for; `UsageError` where there is no such precision or target."""
+    if name not in PRECISIONS:
+        raise unknown_name("precision", name, PRECISIONS, "choose one with --precision NAME")
+    if target not in TARGETS:
+        raise unknown_name("target", target, TARGETS, "choose one with --target NAME")
+    return Precision(name, target, max_accuracy_drop)
+
+
+def lowered(
+    classifier: Classifier, interface: Interface, precision: Precision, calibration: NDArray[np.uint8]
+) -> onnx.ModelProto:
+    """The classifier's graph in a lower precision, its input and output still float32.
+
+    Args:
+        classifier: the original.
+        interface: its images' size and normalisation.
+        precision: fp16 or int8.
+        calibration: uint8 images `(n, H, W, 3)` whose activations tell int8 its scales.
+
+    Raises:
+        UsageError: fp16 of a classifier that is an ONNX file.
+        ExportError: the graph cannot be had in this precision.
+    """
+    if precision.name == "fp16":
+        return classifier.to_onnx(interface.size, half=True)
+    from pixelproof.export.quantisation import quantised
+
+    return quantised(
+        classifier.to_onnx(interface.size),
+        to_pixels(to_levels(calibration), interface),
+        target=precision.target,
+        what=f"classifier '{classifier.name}'",
+    )

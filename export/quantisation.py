@@ -1,0 +1,89 @@
+"""Static int8 quantisation: the scales of activations come from calibration images, those of weights from the weights.
+
+Each target wants another graph. ONNX Runtime's CPU kernels join 8-bit layers where activations are unsigned, weights
+signed and biases quantised too, and where what lies between convolutions is 8-bit as well. TensorRT wants symmetric
+signed values around convolutions alone, and biases left in float.
+"""
+
+import contextlib
+import importlib
+import logging
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from pixelproof.errors import ExportError
+from pixelproof.export.messages import cause
+
+_IMAGES_A_RUN = 50
+
+
+def quantised(model: onnx.ModelProto, pixels: NDArray[np.float32], *, target: str, what: str) -> onnx.ModelProto:
+    """`model` with QuantizeLinear and DequantizeLinear around what is to be computed in int8.
+
+    Args:
+        model: one float32 `(batch, 3, H, W)` to one float32 `(batch, classes)`.
+        pixels: float32 `(n, 3, H, W)`, what the model is shown to learn the activations' ranges (smallest to largest).
+        target: "cpu" or "tensorrt".
+        what: names the model in errors.
+
+    Raises:
+        ExportError: ONNX Runtime cannot quantise the model.
+    """
+    quantization: Any = importlib.import_module("onnxruntime.quantization")
+    kinds = quantization.QuantType
+    settings: dict[str, dict[str, Any]] = {
+        "cpu": {"activation_type": kinds.QUInt8, "extra_options": {}},
+        "tensorrt": {
+            "activation_type": kinds.QInt8,
+            "op_types_to_quantize": ["Conv"],
+            "extra_options": {"ActivationSymmetric": True, "WeightSymmetric": True, "QuantizeBias": False},
+        },
+    }
+    given = onnx.ModelProto()
+    given.CopyFrom(model)  # type: ignore[no-untyped-call]  # the quantiser changes what it is given
+    with tempfile.TemporaryDirectory(prefix="pixelproof-") as folder, _quiet():
+        path = Path(folder) / "quantised.onnx"
+        try:
+            quantization.quantize_static(
+                given,
+                path,
+                _Reader(model.graph.input[0].name, pixels),
+                quant_format=quantization.QuantFormat.QDQ,
+                weight_type=kinds.QInt8,
+                per_channel=True,
+                calibrate_method=quantization.CalibrationMethod.MinMax,
+                **settings[target],
+            )
+            return onnx.load(path)
+        except Exception as error:  # the quantiser raises whatever it stumbles over
+            raise ExportError(
+                f"ONNX Runtime cannot quantise {what} to int8: {cause(error)}. Next: --precision fp16, or fp32"
+            ) from error
+
+
+class _Reader:
+    """Shows the calibration images; what ONNX Runtime calls a CalibrationDataReader."""
+
+    def __init__(self, name: str, pixels: NDArray[np.float32]) -> None:
+        starts = range(0, len(pixels), _IMAGES_A_RUN)
+        self._runs = iter([{name: pixels[start : start + _IMAGES_A_RUN]} for start in starts])
+
+    def get_next(self) -> dict[str, NDArray[np.float32]] | None:
+        return next(self._runs, None)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """The quantiser advises on standard error through the root logger."""
+    disabled = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(disabled)

@@ -1,0 +1,146 @@
+"""Bundles whose classifier computes in float16 or int8."""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, numpy_helper
+
+from pixelproof.errors import ExportError, UsageError
+from pixelproof.export import export_bundle
+from pixelproof.export.filling import Calibration
+from pixelproof.models.data import sample
+from pixelproof.runtime import Pipeline, read_bundle
+
+
+@pytest.fixture(scope="module")
+def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """LeNet behind the gated purifier in each precision, int8 for both targets."""
+    folder = tmp_path_factory.mktemp("precisions")
+    asked = {"fp32": ("fp32", "cpu"), "fp16": ("fp16", "cpu"), "int8": ("int8", "cpu"), "engine": ("int8", "tensorrt")}
+    for name, (precision, target) in asked.items():
+        # the shipped images are few: one of 200 is half a point
+        export_bundle("lenet", folder / name, precision=precision, target=target, max_accuracy_drop=1.5)
+    return {name: folder / name for name in asked}
+
+
+def kinds(path: Path, part: str) -> Counter[int]:
+    """How many weights of `part` ("classifier" or "purifier") there are of each type, scalars left out."""
+    graph = onnx.load(path / "pipeline.onnx").graph
+    held = [tensor for tensor in graph.initializer if tensor.name.startswith(part) and len(tensor.dims) > 1]
+    return Counter(tensor.data_type for tensor in held)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("fp32", TensorProto.FLOAT),
+        ("fp16", TensorProto.FLOAT16),
+        ("int8", TensorProto.INT8),
+        ("engine", TensorProto.INT8),
+    ],
+)
+def test_the_classifier_is_what_it_is_called_and_the_purifier_full(bundles, name: str, expected: int):
+    assert kinds(bundles[name], "classifier")[expected] >= 2
+    assert set(kinds(bundles[name], "purifier")) == {TensorProto.FLOAT}
+    manifest = read_bundle(bundles[name]).manifest
+    assert (manifest["precision"], manifest["target"]) == {
+        "fp32": ("fp32", "cpu"),
+        "fp16": ("fp16", "cpu"),
+        "int8": ("int8", "cpu"),
+        "engine": ("int8", "tensorrt"),
+    }[name]
+
+
+@pytest.mark.parametrize("name", ["fp16", "int8", "engine"])
+def test_decisions_are_compared_in_the_runtime(bundles, name: str):
+    images, labels = sample().images, sample().labels
+    for part in ("classifier", "pipeline"):
+        with Pipeline(bundles["fp32"], part=part) as full, Pipeline(bundles[name], part=part) as lower:
+            before, after = full.predict(images).argmax(1), lower.predict(images).argmax(1)
+        told = read_bundle(bundles[name]).manifest["decisions"][part]
+        assert told == {
+            "images": 200,
+            "top1_agreement": pytest.approx((before == after).mean()),
+            "accuracy_fp32": pytest.approx((before == labels).mean()),
+            "accuracy": pytest.approx((after == labels).mean()),
+        }
+        assert told["top1_agreement"] >= (0.995 if name == "fp16" else 0.95)
+
+
+def test_purified_images_are_the_same_in_every_precision(bundles):
+    images = sample().images[:50].copy()
+    images[:, 7, 9] = 255 - images[:, 7, 9]
+    purified = []
+    for path in bundles.values():
+        with Pipeline(path) as pipeline:
+            purified.append(pipeline.purify(images))
+    for other in purified[1:]:
+        np.testing.assert_array_equal(other, purified[0])
+
+
+def test_each_target_gets_the_int8_that_suits_it(bundles):
+    zeros = {}
+    for name in ("int8", "engine"):
+        graph = onnx.load(bundles[name] / "classifier.onnx").graph
+        initializers = {tensor.name: tensor for tensor in graph.initializer}
+        quantised = [node for node in graph.node if node.op_type == "QuantizeLinear"]
+        zeros[name] = [numpy_helper.to_array(initializers[node.input[2]]) for node in quantised]
+        biases = [tensor for tensor in graph.initializer if tensor.data_type == TensorProto.INT32 and tensor.dims]
+        assert bool(biases) == (name == "int8")
+        assert {"Conv", "DequantizeLinear"} <= {node.op_type for node in graph.node}
+    assert {zero.dtype for zero in zeros["int8"]} == {np.dtype(np.uint8)}
+    assert {zero.dtype for zero in zeros["engine"]} == {np.dtype(np.int8)}
+    assert not any(zero.any() for zero in zeros["engine"])  # symmetric
+
+
+def test_int8_tells_its_calibration_and_comes_out_the_same_twice(bundles, tmp_path: Path):
+    told = read_bundle(bundles["int8"]).manifest["calibration"]
+    assert told["images"] == 200
+    assert "training images" in told["source"]
+    assert "calibration" not in read_bundle(bundles["fp16"]).manifest
+    export_bundle("lenet", tmp_path / "again", precision="int8", max_accuracy_drop=1.5)
+    for file in ("classifier.onnx", "pipeline.onnx"):
+        assert (tmp_path / "again" / file).read_bytes() == (bundles["int8"] / file).read_bytes()
+
+
+def test_too_much_accuracy_lost_fails_and_leaves_nothing(tmp_path: Path):
+    flat = Calibration(np.full((2, 32, 32, 3), 7, np.uint8), "two black images")  # scales that fit nothing else
+    with pytest.raises(
+        ExportError, match=r"int8 costs the classifier too much on 200 images: accuracy .* in fp32; 0\.5 points"
+    ):
+        export_bundle("lenet", tmp_path / "bundle", precision="int8", calibration=flat)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_network_of_ones_own_in_every_precision(own_folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """Other classes than the sample's: how many are right cannot be said, how many decisions stay can."""
+    monkeypatch.chdir(own_folder)
+    for precision in ("fp16", "int8"):
+        bundle = export_bundle(
+            "shapes_network:build",
+            tmp_path / precision,
+            size=(96, 64),
+            class_names=["circle", "square", "triangle"],
+            mean=(0.5, 0.5, 0.5),
+            std=(0.25, 0.25, 0.25),
+            precision=precision,
+            max_accuracy_drop=10,
+        )
+        told = bundle.manifest["decisions"]["pipeline"]
+        assert set(told) == {"images", "top1_agreement"}
+        assert told["top1_agreement"] >= 0.9
+
+
+def test_bad_requests(tmp_path: Path, make_onnx):
+    for settings, message in (
+        ({"precision": "int4"}, r"unknown precision 'int4'; did you mean 'int8'\?"),
+        ({"target": "gpu"}, r"unknown target 'gpu'; .*there are: cpu, tensorrt"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            export_bundle("lenet", tmp_path / "bundle", **settings)
+    with pytest.raises(UsageError, match="float16 is made from a PyTorch module alone"):
+        export_bundle(make_onnx(), tmp_path / "bundle", size=(96, 64), class_names=list("abc"), precision="fp16")
+    assert not (tmp_path / "bundle").exists()
