@@ -12,6 +12,7 @@ from pixelproof.commands.bench_attack import attack_speed
 from pixelproof.commands.bench_defense import defense
 from pixelproof.commands.bench_layers import layers
 from pixelproof.commands.bench_techniques import techniques
+from pixelproof.commands.build_engine import build_engine
 from pixelproof.commands.classify import classify
 from pixelproof.commands.data import data
 from pixelproof.commands.demo import demo
@@ -54,6 +55,7 @@ app.add_typer(data, name="data")
 app.add_typer(bench, name="bench")
 app.command(name="train")(train)
 app.command(name="export")(export)
+app.command(name="build-engine")(build_engine)
 app.command(name="classify")(classify)
 app.command(name="attack")(attack)
 bench.command(name="defense")(defense)

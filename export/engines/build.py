@@ -1,0 +1,193 @@
+"""Builds a TensorRT engine from a bundle and puts it into the bundle."""
+
+import datetime
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pixelproof.errors import BackendError, ExportError, Interrupted, UsageError
+from pixelproof.export.engines.flavour import PORTABLE, Flavour, open_flavour
+from pixelproof.export.engines.listening import Cancel, Listener, first_cause, listener, monitor
+from pixelproof.export.engines.precision import check_shares, lower_shares
+from pixelproof.files import write_bytes, write_json
+from pixelproof.runtime import Bundle, read_bundle
+from pixelproof.runtime.bundle import CLASSIFIER, PIPELINE
+from pixelproof.runtime.manifest import MANIFEST
+
+DEFAULT_PROFILE = (1, 64, 1024)
+ENGINES = "engines"
+
+Progress = Callable[[str, int, int], None]
+"""Called with what TensorRT is doing, how much of it is done, and how much there is."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to build.
+
+    Attributes:
+        part: "pipeline" or "classifier".
+        profile: smallest, usual and largest batch.
+        capability: a compute capability such as "8.9", or "portable"; None: the flavour's own choice.
+    """
+
+    part: str
+    profile: tuple[int, int, int]
+    capability: str | None
+
+
+def build_engine(
+    bundle: Path,
+    *,
+    flavour: str = "tensorrt",
+    part: str = "pipeline",
+    profile: Sequence[int] = DEFAULT_PROFILE,
+    capability: str | None = None,
+    progress: Progress = lambda *_: None,
+) -> Path:
+    """Build an engine of a bundle's graph, and write it, its sidecar and a new manifest, in this order.
+
+    An engine is trusted code: it is not to be taken from where one would not take a program from.
+
+    Args:
+        bundle: its folder.
+        flavour: "tensorrt", which builds for the GPU that is here, or "tensorrt-rtx", which needs none.
+        part: "pipeline" or "classifier".
+        profile: smallest, usual and largest batch that the engine takes.
+        capability: of tensorrt-rtx: what to build for, such as "8.9", or "portable" (the default).
+        progress: told what TensorRT is doing.
+
+    Returns:
+        The engine's path; its sidecar lies beside it, with the suffix `.json`.
+
+    Raises:
+        UsageError: an unfit profile, part, flavour or compute capability, or an int8 bundle made for ONNX Runtime.
+        PixelproofError: the flavour is not installed, or finds no GPU.
+        ExportError: TensorRT refuses the graph, or the engine would not be what the bundle is named after.
+        Interrupted: Ctrl-C; the bundle is as it was.
+    """
+    request = Request(part, _checked_profile(profile), capability)
+    opened = read_bundle(bundle)
+    graph = _graph(opened, part)
+    chosen = open_flavour(flavour)
+    listening = listener(chosen.trt)
+    engine, shares = _built(chosen, listening, opened, graph, request, progress)
+    return _written(opened, chosen, request, graph, engine, shares)
+
+
+def _checked_profile(profile: Sequence[int]) -> tuple[int, int, int]:
+    if len(profile) != 3 or not 1 <= profile[0] <= profile[1] <= profile[2]:
+        raise UsageError(
+            f"a profile is the smallest, the usual and the largest batch, in this order and from 1 on, got "
+            f"{','.join(map(str, profile)) or 'nothing'}. Next: --profile {','.join(map(str, DEFAULT_PROFILE))}"
+        )
+    smallest, usual, largest = profile
+    return smallest, usual, largest
+
+
+def _graph(bundle: Bundle, part: str) -> bytes:
+    name = {"pipeline": PIPELINE, "classifier": CLASSIFIER}.get(part)
+    if name is None or name not in bundle.files:
+        parts = [known.removesuffix(".onnx") for known in bundle.files if known.endswith(".onnx")]
+        raise UsageError(
+            f"bundle '{bundle.path}' has no part '{part}'; it has {', '.join(parts)}. Next: --part {parts[0]}"
+        )
+    if bundle.manifest["precision"] == "int8" and bundle.manifest.get("target") != "tensorrt":
+        raise UsageError(
+            f"bundle '{bundle.path}' is int8 for ONNX Runtime, which TensorRT refuses. "
+            "Next: pixelproof export CLASSIFIER --precision int8 --target tensorrt -o BUNDLE"
+        )
+    return bundle.files[name]
+
+
+def _built(
+    flavour: Flavour, listening: Listener, bundle: Bundle, graph: bytes, request: Request, progress: Progress
+) -> tuple[bytes, dict[str, float]]:
+    """The engine's bytes, and the shares of the classifier's convolutions in lower precisions."""
+    trt = flavour.trt
+    builder = trt.Builder(listening.logger)
+    if builder is None:
+        raise BackendError(
+            _refusal(flavour, "does not start", listening.errors, "nvidia-smi shows whether there is a GPU")
+        )
+    strongly_typed = getattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)
+    network = builder.create_network(0 if strongly_typed is None else 1 << int(strongly_typed))
+    parser = trt.OnnxParser(network, listening.logger)
+    if not parser.parse(graph):
+        told = [" ".join(parser.get_error(index).desc().split()) for index in range(parser.num_errors)]
+        raise ExportError(
+            _refusal(flavour, "refuses the graph", told + listening.errors, "export it again with --force")
+        )
+    shares = lower_shares(trt, network)
+    check_shares(bundle.manifest["precision"], shares)
+    config = builder.create_builder_config()
+    _set_profile(builder, config, network, request.profile, listening)
+    _set_capability(flavour, config, request.capability)
+    cancel = Cancel()
+    config.progress_monitor = monitor(trt, progress, cancel)
+    with cancel.listening():
+        engine = builder.build_serialized_network(network, config)
+    if cancel.pressed:
+        raise Interrupted("stopped building; the bundle is as it was. Next: the same command begins again")
+    if engine is None:
+        raise ExportError(_refusal(flavour, "cannot build the engine", listening.errors, "pixelproof doctor"))
+    return bytes(engine), shares
+
+
+def _set_profile(builder: Any, config: Any, network: Any, profile: tuple[int, int, int], listening: Listener) -> None:  # noqa: ANN401
+    given = network.get_input(0)
+    sides = tuple(given.shape)[1:]
+    shapes = builder.create_optimization_profile()
+    shapes.set_shape(given.name, *((batch, *sides) for batch in profile))
+    if config.add_optimization_profile(shapes) < 0:
+        raise ExportError(f"the profile {profile} is refused: {first_cause(listening.errors)}. Next: another --profile")
+
+
+def _set_capability(flavour: Flavour, config: Any, asked: str | None) -> None:  # noqa: ANN401
+    if asked is not None and not flavour.chooses_capability:
+        raise UsageError(
+            f"{flavour.name} builds for the GPU that is here alone. Next: leave out --compute-capability, or "
+            "--flavour tensorrt-rtx"
+        )
+    if asked not in (None, PORTABLE):
+        assert asked is not None
+        capability = flavour.capability(asked)
+        config.num_compute_capabilities = 1
+        config.set_compute_capability(capability, 0)
+
+
+def _refusal(flavour: Flavour, what: str, errors: list[str], remedy: str) -> str:
+    return f"{flavour.name} {flavour.version} {what}: {first_cause(errors)}. Next: {remedy}"
+
+
+def _written(
+    bundle: Bundle, flavour: Flavour, request: Request, graph: bytes, engine: bytes, shares: dict[str, float]
+) -> Path:
+    built_for = request.capability or (PORTABLE if flavour.chooses_capability else "this GPU")
+    name = f"{request.part}.{flavour.name}.{built_for.replace(' ', '-')}.engine"
+    path = bundle.path / ENGINES / name
+    sidecar = {
+        "flavour": flavour.name,
+        "version": flavour.version,
+        "compute_capability": built_for,
+        "gpu": None,
+        "driver": None,
+        "profile": list(request.profile),
+        "precision": bundle.manifest["precision"],
+        "lower_precision_shares": shares,
+        "onnx_sha256": hashlib.sha256(graph).hexdigest(),
+        "engine_sha256": hashlib.sha256(engine).hexdigest(),
+        "nbytes": len(engine),
+        "built": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "has_run": False,
+    }
+    write_bytes(path, engine)
+    write_json(path.with_suffix(".json"), sidecar)
+    manifest = json.loads((bundle.path / MANIFEST).read_bytes())
+    listed = {path.name: sidecar["engine_sha256"]}
+    manifest["engines"] = dict(sorted({**manifest.get("engines", {}), **listed}.items()))
+    write_json(bundle.path / MANIFEST, manifest)
+    return path
