@@ -18,6 +18,7 @@ from pixelproof.commands.data import data
 from pixelproof.commands.demo import demo
 from pixelproof.commands.doctor import doctor
 from pixelproof.commands.export import export
+from pixelproof.commands.export_triton import export_triton
 from pixelproof.commands.inspect import inspect
 from pixelproof.commands.report import report
 from pixelproof.commands.train import train
@@ -56,6 +57,7 @@ app.add_typer(bench, name="bench")
 app.command(name="train")(train)
 app.command(name="export")(export)
 app.command(name="build-engine")(build_engine)
+app.command(name="export-triton")(export_triton)
 app.command(name="classify")(classify)
 app.command(name="attack")(attack)
 bench.command(name="defense")(defense)

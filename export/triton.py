@@ -1,0 +1,117 @@
+"""A model repository for NVIDIA's Triton Inference Server from a bundle.
+
+Source: Triton's documentation, "Model repository" and "Model configuration". A model is a folder, in it `config.pbtxt`,
+the labels, and a folder a version with the graph or the engine.
+"""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pixelproof.errors import UsageError
+from pixelproof.files import atomic_folder, write_bytes, write_text
+from pixelproof.runtime import Bundle, read_bundle
+from pixelproof.runtime.bundle import CLASSIFIER, PIPELINE
+
+CONFIG, LABELS, VERSION = "config.pbtxt", "labels.txt", "1"
+_TYPES = {"uint8": "TYPE_UINT8", "float32": "TYPE_FP32", "int64": "TYPE_INT64"}
+_PLATFORMS = {".onnx": ("onnxruntime_onnx", "model.onnx"), ".engine": ("tensorrt_plan", "model.plan")}
+
+
+def export_triton(
+    bundle: Path,
+    output: Path,
+    *,
+    engine: str | None = None,
+    largest_batch: int = 64,
+    delay_us: int = 1000,
+    force: bool = False,
+) -> Path:
+    """Write a repository of one model, named after the bundle's folder, with dynamic batching.
+
+    Args:
+        bundle: its folder.
+        output: the repository's folder, to be given to `tritonserver --model-repository`.
+        engine: the name of one of the bundle's engines, to serve in place of its ONNX graph.
+        largest_batch: images a call at most; with an engine no more than its profile takes.
+        delay_us: microseconds that a request may wait for others to share its batch.
+        force: replace `output`.
+
+    Returns:
+        The model's folder.
+
+    Raises:
+        UsageError: an existing `output`, an engine that the bundle does not have, or an unfit batch or delay.
+    """
+    opened = read_bundle(bundle)
+    content, suffix, purifies = _model(opened, engine)
+    if largest_batch < 1 or delay_us < 0:
+        raise UsageError(
+            f"expected a largest batch of 1 or more and a delay of 0 or more, got {largest_batch} and {delay_us}. "
+            "Next: --largest-batch 64 --delay-us 1000"
+        )
+    name = bundle.resolve().name
+    platform, file = _PLATFORMS[suffix]
+    config = configuration(opened, name, platform, purifies=purifies, largest_batch=largest_batch, delay_us=delay_us)
+    try:
+        with atomic_folder(output, replace=force) as folder:
+            write_bytes(folder / name / VERSION / file, content)
+            write_text(folder / name / LABELS, "\n".join(opened.class_names) + "\n")
+            write_text(folder / name / CONFIG, config)
+    except FileExistsError:
+        raise UsageError(f"'{output}' exists already. Next: --force to replace it, or another -o FOLDER") from None
+    return output / name
+
+
+def configuration(
+    bundle: Bundle, name: str, platform: str, *, purifies: bool, largest_batch: int, delay_us: int
+) -> str:
+    """`config.pbtxt`: the tensors of the bundle's manifest, without their batch axis, and dynamic batching."""
+    outputs = bundle.manifest["outputs"]
+    if not purifies:
+        outputs = [spec for spec in outputs if spec["name"] == "probabilities"]
+    usual = sorted({2 ** math.ceil(math.log2(largest_batch) / 2), largest_batch})
+    lines = [
+        f"name: {_quoted(name)}",
+        f"platform: {_quoted(platform)}",
+        f"max_batch_size: {largest_batch}",
+        *_tensors("input", bundle.manifest["inputs"]),
+        *_tensors("output", outputs),
+        "dynamic_batching {",
+        f"  preferred_batch_size: [ {', '.join(map(str, usual))} ]",
+        f"  max_queue_delay_microseconds: {delay_us}",
+        "}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _model(bundle: Bundle, engine: str | None) -> tuple[bytes, str, bool]:
+    """What is served, its suffix, and whether it purifies."""
+    if engine is None:
+        file = PIPELINE if bundle.has_purifier else CLASSIFIER
+        return bundle.files[file], ".onnx", bundle.has_purifier
+    known: dict[str, str] = bundle.manifest.get("engines", {})
+    if engine not in known:
+        there = ", ".join(known) or "none; pixelproof build-engine makes them"
+        raise UsageError(f"bundle '{bundle.path}' has no engine '{engine}'; there are: {there}. Next: --engine NAME")
+    content = (bundle.path / "engines" / engine).read_bytes()
+    return content, ".engine", engine.startswith("pipeline.")
+
+
+def _tensors(kind: str, specs: Sequence[dict[str, Any]]) -> list[str]:
+    """The tensors in Triton's words; one of rank 1 has no axis but the batch's, which Triton writes as a reshape."""
+    lines = [f"{kind} ["]
+    for number, spec in enumerate(specs, 1):
+        sides = spec["shape"][1:]
+        fields = [f"name: {_quoted(spec['name'])}", f"data_type: {_TYPES[spec['dtype']]}"]
+        fields += [f"dims: [ {', '.join(map(str, sides))} ]"] if sides else ["dims: [ 1 ]", "reshape { shape: [ ] }"]
+        if spec["name"] == "probabilities":
+            fields.append(f"label_filename: {_quoted(LABELS)}")
+        lines += ["  {", *(f"    {field}" for field in fields), "  }" + ("," if number < len(specs) else "")]
+    return [*lines, "]"]
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
