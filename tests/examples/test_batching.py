@@ -1,0 +1,74 @@
+"""The example of an asyncio service: right answers, batches, no waiting beyond the budget, faults kept apart."""
+
+import asyncio
+import importlib.util
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from pixelproof.errors import UsageError
+from pixelproof.models.data import sample
+from pixelproof.runtime import Pipeline
+
+PATH = Path(__file__).parents[2] / "examples" / "batching.py"
+
+
+@pytest.fixture(scope="module")
+def example() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("batching", PATH)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["batching"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_each_request_gets_its_own_answer_from_a_shared_batch(example, lenet_median_bundle: Path):
+    images = sample().images[:40]
+
+    async def ask() -> list:
+        async with example.Batcher(pipeline, largest=16, wait_ms=200) as batcher:
+            return await asyncio.gather(*(batcher.classify(image) for image in images))
+
+    with Pipeline(lenet_median_bundle) as pipeline:
+        expected = pipeline(images)
+        answers = asyncio.run(ask())
+    assert [answer.label for answer in answers] == expected.labels.tolist()
+    np.testing.assert_allclose([answer.suspicion for answer in answers], expected.suspicion, atol=1e-6)
+    assert [answer.batch for answer in answers] == [16] * 32 + [8] * 8
+
+
+def test_a_lone_request_does_not_wait_for_a_full_batch(example, lenet_median_bundle: Path):
+    async def ask():
+        async with example.Batcher(pipeline, largest=64, wait_ms=1) as batcher:
+            return await batcher.classify(sample().images[0])
+
+    with Pipeline(lenet_median_bundle) as pipeline:
+        started = time.monotonic()
+        assert asyncio.run(ask()).batch == 1
+        assert time.monotonic() - started < 5
+
+
+def test_a_fault_reaches_those_who_asked_and_the_service_goes_on(example, lenet_median_bundle: Path):
+    async def ask():
+        async with example.Batcher(pipeline, wait_ms=1) as batcher:
+            with pytest.raises(UsageError, match="float32"):
+                await batcher.classify(np.zeros((32, 32, 3), np.float32))
+            return await batcher.classify(sample().images[0])
+
+    with Pipeline(lenet_median_bundle) as pipeline:
+        assert asyncio.run(ask()).batch == 1
+
+
+def test_it_runs_as_it_is_shown(lenet_median_bundle: Path):
+    done = subprocess.run(
+        [sys.executable, str(PATH), str(lenet_median_bundle), "50"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("50 requests: median ")
