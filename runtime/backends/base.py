@@ -32,5 +32,8 @@ class Session(Protocol):
 class Backend(Protocol):
     """Opens the graph in `model` (ONNX bytes) on `threads` threads (None: the backend's own choice)."""
 
+    wanted: str
+    """The execution provider that it stands for."""
+
     def __call__(self, model: bytes, *, threads: int | None) -> Session:
         """Open the graph; `BackendError` when it does not run on the provider that this backend stands for."""

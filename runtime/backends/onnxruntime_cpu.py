@@ -19,21 +19,29 @@ _DTYPES = {"tensor(float)": "float32"}  # the others are named as in NumPy: tens
 class OnnxRuntimeCpu:
     """A graph opened in ONNX Runtime, on `CPUExecutionProvider` and no other."""
 
+    wanted = PROVIDER
+    """The execution provider that has to run."""
+
     def __init__(self, model: bytes, *, threads: int | None) -> None:
         runtime = import_onnxruntime()
+        options = _options(runtime, threads)
+        self._prepare(runtime, options)
         try:
-            self._session = runtime.InferenceSession(model, _options(runtime, threads), providers=[PROVIDER])
+            self._session = runtime.InferenceSession(model, options, providers=[self.wanted])
         except Exception as error:  # its exceptions share no base class
             raise BackendError(
                 f"ONNX Runtime {runtime.__version__} refuses the graph: {_first_line(error)}. Next: pixelproof doctor"
             ) from error
         self.provider: str = self._session.get_providers()[0]
-        if self.provider != PROVIDER:
+        if self.provider != self.wanted:  # it falls back to the CPU with no more than a line on standard error
             raise BackendError(
-                f"asked ONNX Runtime for {PROVIDER}, and it runs {self.provider}. Next: pixelproof doctor"
+                f"asked ONNX Runtime for {self.wanted}, and it runs {self.provider}. Next: pixelproof doctor"
             )
         self.inputs = tuple(_spec(tensor) for tensor in self._session.get_inputs())
         self.outputs = tuple(_spec(tensor) for tensor in self._session.get_outputs())
+
+    def _prepare(self, runtime: ModuleType, options: Any) -> None:  # noqa: ANN401  (onnxruntime.SessionOptions)
+        """Check the runtime for what this provider needs, and set its options."""
 
     def run(self, images: NDArray[np.uint8], outputs: Sequence[str]) -> list[NDArray[Any]]:
         """The named outputs for one batch, uint8 `(n, H, W, 3)`."""

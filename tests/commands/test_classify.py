@@ -94,7 +94,7 @@ def test_one_unfit_image_among_good_ones_stops_it_all(
 
 WRONG_COMMANDS = {
     "no such bundle": ((), {}, 1, "there is no bundle"),
-    "backend": (("--backend", "cuda"), {"size": (32, 32)}, 2, "unknown backend 'cuda'"),
+    "backend": (("--backend", "npu"), {"size": (32, 32)}, 2, "unknown backend 'npu'"),
     "manifest's hash": (("--manifest-sha256", "0" * 64), {"size": (32, 32)}, 1, "is not the one asked for"),
     "newer bundle": ((), {"size": (32, 32), "format_version": 2}, 1, "pip install --upgrade pixelproof"),
 }

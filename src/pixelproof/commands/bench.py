@@ -21,7 +21,7 @@ def latency(
     threads: Annotated[
         int | None, typer.Option(min=1, help="CPU threads a call may use.", show_default="one a core")
     ] = None,
-    backend: Annotated[str, typer.Option(help="auto or cpu.")] = "auto",
+    backend: Annotated[str, typer.Option(help="auto, cuda or cpu.")] = "auto",
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Write results as JSON here, and as Markdown beside it.")
     ] = None,

@@ -10,20 +10,12 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
-
 import pixelproof
 from pixelproof.errors import DataError, PixelproofError
 from pixelproof.files import sha256_file
 
 BUNDLES = "bundles on the CPU"
 
-# An ONNX model of one node, y = Identity(x), uint8 of shape (n,), written out because onnx may not be installed.
-_IDENTITY = (
-    b'\x08\x07:9\n\x10\n\x01x\x12\x01y"\x08Identity\x12\x01g'
-    b"Z\x10\n\x01x\x12\x0b\n\t\x08\x02\x12\x05\n\x03\x12\x01n"
-    b"b\x10\n\x01y\x12\x0b\n\t\x08\x02\x12\x05\n\x03\x12\x01nB\x04\n\x00\x10\r"
-)
 _REQUIREMENT = re.compile(r"""(?P<name>[\w.-]+)(?P<bounds>[^;]*);.*extra == ["'](?P<extra>[\w-]+)["']""")
 
 
@@ -66,19 +58,28 @@ def _machine() -> Iterator[Finding]:
 
 
 def _onnxruntime() -> Iterator[Finding]:
-    from pixelproof.runtime.backends.onnxruntime_cpu import OnnxRuntimeCpu, import_onnxruntime
+    from pixelproof.runtime.backends import BACKENDS, fault
+    from pixelproof.runtime.backends.onnxruntime_cpu import import_onnxruntime
 
     try:
         runtime = import_onnxruntime()
         providers = ", ".join(runtime.get_available_providers())
         yield Finding("ONNX Runtime", "ok", f"{runtime.__version__}, built with {providers}")
-        session = OnnxRuntimeCpu(_IDENTITY, threads=1)
-        sent = np.arange(3, dtype=np.uint8)
-        same = np.array_equal(session.run(sent, ["y"])[0], sent)
-        yield Finding(BUNDLES, "ok" if same else "broken", f"a session ran on {session.provider}")
     except PixelproofError as error:
-        what, _, remedy = str(error).partition(" Next: ")
-        yield Finding(BUNDLES, "broken", what.rstrip("."), remedy)
+        yield _fault(BUNDLES, "broken", error)
+        return
+    for name in reversed(BACKENDS):
+        subject = BUNDLES if name == "cpu" else f"backend '{name}'"
+        found = fault(name)
+        if found is None:
+            yield Finding(subject, "ok", f"a session ran on {BACKENDS[name].wanted}")
+        else:
+            yield _fault(subject, "broken" if name == "cpu" else "absent", found)
+
+
+def _fault(subject: str, state: str, error: PixelproofError) -> Finding:
+    what, _, remedy = str(error).partition(" Next: ")
+    return Finding(subject, state, what.rstrip("."), remedy)
 
 
 def _extras() -> Iterator[Finding]:

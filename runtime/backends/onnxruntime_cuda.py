@@ -1,0 +1,25 @@
+"""ONNX Runtime on an NVIDIA GPU."""
+
+from types import ModuleType
+from typing import Any
+
+from pixelproof.errors import BackendError, missing_extra
+from pixelproof.runtime.backends.onnxruntime_cpu import OnnxRuntimeCpu, installed_wheels
+
+CUDA_PROVIDER = "CUDAExecutionProvider"
+
+
+class OnnxRuntimeCuda(OnnxRuntimeCpu):
+    """A graph opened in ONNX Runtime, on `CUDAExecutionProvider`: all of it, or an error."""
+
+    wanted = CUDA_PROVIDER
+
+    def _prepare(self, runtime: ModuleType, options: Any) -> None:  # noqa: ANN401  (onnxruntime.SessionOptions)
+        if CUDA_PROVIDER not in runtime.get_available_providers():
+            if "onnxruntime-gpu" in installed_wheels():
+                raise BackendError(
+                    f"onnxruntime-gpu {runtime.__version__} comes without {CUDA_PROVIDER}. "
+                    "Next: pip install --force-reinstall onnxruntime-gpu"
+                )
+            raise missing_extra("onnxruntime-gpu (in place of onnxruntime)", "gpu", f"running on {CUDA_PROVIDER}")
+        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")

@@ -1,0 +1,112 @@
+"""`auto` takes what works and says why not the others; a backend asked for by name runs or is an error."""
+
+import logging
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from pixelproof.errors import BackendError, PixelproofError
+from pixelproof.runtime import Pipeline, backends
+from pixelproof.runtime.backends import BACKENDS, fault, resolve_backend
+from pixelproof.runtime.backends.onnxruntime_cuda import CUDA_PROVIDER, OnnxRuntimeCuda
+
+MakeBundle = Callable[..., Path]
+
+
+@pytest.fixture(autouse=True)
+def forget() -> Iterator[None]:
+    """What `auto` found is kept for the process."""
+    backends._first_that_works.cache_clear()
+    yield
+    backends._first_that_works.cache_clear()
+
+
+class Echo:
+    """A backend that works on anything, as far as the check can tell."""
+
+    wanted = "EchoExecutionProvider"
+
+    def __init__(self, model: bytes, *, threads: int | None) -> None:
+        pass
+
+    def run(self, images, outputs):
+        return [images]
+
+
+class Wrong(Echo):
+    def run(self, images, outputs):
+        return [images + 1]
+
+
+def test_auto_takes_the_cpu_where_there_is_no_gpu_and_says_why(make_bundle: MakeBundle, caplog):
+    with caplog.at_level(logging.INFO, logger="pixelproof"), Pipeline(make_bundle()) as pipeline:
+        assert pipeline.backend == "cpu"
+    (line,) = caplog.messages
+    assert line.startswith("backend cpu (cuda: running on CUDAExecutionProvider needs onnxruntime-gpu")
+    caplog.clear()
+    with Pipeline(make_bundle(name="other")) as pipeline:
+        assert pipeline.backend == "cpu"
+    assert caplog.messages == []  # once a process
+
+
+def test_auto_takes_the_first_that_really_runs_a_graph(monkeypatch, caplog):
+    monkeypatch.setitem(BACKENDS, "cuda", Echo)
+    with caplog.at_level(logging.INFO, logger="pixelproof"):
+        assert resolve_backend("auto") == "cuda"
+    assert caplog.messages == ["backend cuda"]
+    backends._first_that_works.cache_clear()
+    monkeypatch.setitem(BACKENDS, "cuda", Wrong)
+    assert resolve_backend("auto") == "cpu"
+    assert "gives back other values" in str(fault("cuda"))
+
+
+def test_where_nothing_works_the_last_ones_error_is_raised(make_bundle: MakeBundle, monkeypatch):
+    monkeypatch.setitem(backends.BACKENDS, "cuda", Wrong)
+    monkeypatch.setattr("onnxruntime.InferenceSession", lambda *_, **__: (_ for _ in ()).throw(RuntimeError("broken")))
+    with pytest.raises(BackendError, match="refuses the graph: broken"):
+        Pipeline(make_bundle())
+
+
+def test_cuda_asked_for_by_name_is_an_error_without_its_wheel(make_bundle: MakeBundle):
+    with pytest.raises(
+        PixelproofError, match=r"running on CUDAExecutionProvider needs onnxruntime-gpu .*pixelproof\[gpu\]"
+    ):
+        Pipeline(make_bundle(), backend="cuda")
+
+
+@pytest.fixture
+def gpu_wheel(monkeypatch: pytest.MonkeyPatch):
+    """ONNX Runtime as its GPU wheel has it; `runs` is the provider that a session then really takes."""
+    made = SimpleNamespace(runs=CUDA_PROVIDER, asked=[], options=[])
+
+    def session(model, options, providers):
+        made.asked.append(providers)
+        made.options.append(options.get_session_config_entry("session.disable_cpu_ep_fallback"))
+        return SimpleNamespace(
+            get_providers=lambda: [made.runs], get_inputs=list, get_outputs=list, run=lambda *_: [np.arange(3)]
+        )
+
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: [CUDA_PROVIDER, "CPUExecutionProvider"])
+    monkeypatch.setattr("onnxruntime.InferenceSession", session)
+    return made
+
+
+def test_no_node_may_fall_back_to_the_cpu(gpu_wheel):
+    assert OnnxRuntimeCuda(b"", threads=None).provider == CUDA_PROVIDER
+    assert gpu_wheel.asked == [[CUDA_PROVIDER]]
+    assert gpu_wheel.options == ["1"]
+
+
+def test_a_session_that_fell_back_is_an_error(gpu_wheel):
+    gpu_wheel.runs = "CPUExecutionProvider"
+    with pytest.raises(BackendError, match="asked ONNX Runtime for CUDAExecutionProvider, and it runs CPUExec"):
+        OnnxRuntimeCuda(b"", threads=None)
+
+
+def test_a_gpu_wheel_without_the_provider_is_told(monkeypatch):
+    monkeypatch.setattr("pixelproof.runtime.backends.onnxruntime_cuda.installed_wheels", lambda: ["onnxruntime-gpu"])
+    with pytest.raises(BackendError, match="comes without CUDAExecutionProvider"):
+        OnnxRuntimeCuda(b"", threads=None)
