@@ -12,9 +12,19 @@ from pixelproof.benchmarks.conditions import describe_conditions, now
 from pixelproof.benchmarks.formats import LatencyResults, LatencyRow
 from pixelproof.benchmarks.latency import BATCHES, ROUNDS, STEADY, Contender, Progress, measure_latency
 from pixelproof.benchmarks.latency_memory import peak_memory
-from pixelproof.benchmarks.latency_ways import BARE, WAYS, Absent, Setting, Way, idle_threads_spin
+from pixelproof.benchmarks.latency_ways import (
+    BARE,
+    BESIDE,
+    COMPILED,
+    WAYS,
+    Absent,
+    Setting,
+    Way,
+    idle_threads_spin,
+)
+from pixelproof.errors import UsageError
 from pixelproof.models.data import sample
-from pixelproof.runtime import read_bundle
+from pixelproof.runtime import Bundle, read_bundle
 
 
 def bench_latency(
@@ -24,6 +34,8 @@ def bench_latency(
     rounds: int = ROUNDS,
     threads: int | None = None,
     backend: str = "auto",
+    beside: Sequence[Path] = (),
+    compiled: bool = False,
     command: str = "",
     progress: Progress = lambda stage, done, total: None,
 ) -> LatencyResults:
@@ -35,6 +47,8 @@ def bench_latency(
         rounds: how often each way is timed at each batch size.
         threads: CPU threads a call may use; None: one a core.
         backend: the runtime's, "auto" or a name.
+        beside: other bundles, of the same networks in another precision mostly, whose graphs are timed too.
+        compiled: also time what `torch.compile` makes of the networks, which takes it a minute or two.
         command: what to write down as the command that measured this.
         progress: called after every round and every measurement of memory.
 
@@ -45,13 +59,15 @@ def bench_latency(
     """
     opened = read_bundle(bundle)
     setting = Setting(bundle, opened.manifest, backend, threads)
+    others = _beside(opened, beside, setting)
     images, data = _images(opened.image_size)
     with ExitStack() as stack:
-        ways, notes = _open(setting, stack)
+        ways, notes = _open(setting, others, compiled, stack)
         contenders = list(ways)
         rows = measure_latency(contenders, images, batches=batches, rounds=rounds, baseline=BARE, progress=progress)
-    rows = _with_memory(rows, ways, setting, progress)
-    conditions = describe_conditions(provider=rows[-1].provider, threads=threads, data=data, command=command)
+    rows = _with_memory(rows, ways, progress)
+    provider = next(row.provider for row in rows if row.name == BARE)
+    conditions = describe_conditions(provider=provider, threads=threads, data=data, command=command)
     notes += _cautions(rows)
     return LatencyResults(
         created=now(),
@@ -65,24 +81,46 @@ def bench_latency(
     )
 
 
-def _open(setting: Setting, stack: ExitStack) -> tuple[dict[Contender, Way], list[str]]:
+def _beside(measured: Bundle, paths: Sequence[Path], setting: Setting) -> list[Setting]:
+    """How to open the other bundles; `UsageError` where they take other images, or cannot be told apart."""
+    others: list[Setting] = []
+    for path in paths:
+        opened = read_bundle(path)
+        if opened.image_size != measured.image_size:
+            sizes = [f"{height}x{width}" for height, width in (opened.image_size, measured.image_size)]
+            raise UsageError(
+                f"bundle '{path}' takes {sizes[0]} images, and '{measured.path}' {sizes[1]}. "
+                "Next: bundles of the same networks"
+            )
+        name = str(opened.manifest["precision"])
+        if name in [other.beside for other in others] or name == measured.manifest["precision"]:
+            name = path.resolve().name
+        others.append(dataclasses.replace(setting, bundle=path, manifest=opened.manifest, beside=name))
+    return others
+
+
+def _open(
+    setting: Setting, others: Sequence[Setting], compiled: bool, stack: ExitStack
+) -> tuple[dict[Contender, tuple[Way, Setting]], list[str]]:
     """Every way that can be timed, opened until `stack` closes, and a note on each that cannot."""
-    ways: dict[Contender, Way] = {}
+    wanted = [(way, setting) for way in WAYS if compiled or way not in COMPILED]
+    wanted += [(way, other) for other in others for way in BESIDE]
+    ways: dict[Contender, tuple[Way, Setting]] = {}
     notes = []
-    for way in WAYS:
+    for way, chosen in wanted:
         try:
-            ways[stack.enter_context(way(setting))] = way
+            ways[stack.enter_context(way(chosen))] = way, chosen
         except Absent as reason:
-            notes.append(f"Not timed: {way.__name__.replace('_', ' ')}, because {reason}")
+            notes.append(f"Not timed: {chosen.named(way.__name__.replace('_', ' '))}, because {reason}")
     return ways, notes
 
 
 def _with_memory(
-    rows: tuple[LatencyRow, ...], ways: dict[Contender, Way], setting: Setting, progress: Progress
+    rows: tuple[LatencyRow, ...], ways: dict[Contender, tuple[Way, Setting]], progress: Progress
 ) -> tuple[LatencyRow, ...]:
     batches = sorted({row.batch for row in rows})
     peaks = {}
-    for done, (contender, way) in enumerate(ways.items(), start=1):
+    for done, (contender, (way, setting)) in enumerate(ways.items(), start=1):
         peaks[contender.name] = peak_memory(way, setting, batches)
         progress("peak memory", done, len(ways))
     return tuple(dataclasses.replace(row, peak_memory_mib=peaks[row.name].get(row.batch)) for row in rows)

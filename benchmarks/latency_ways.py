@@ -4,8 +4,9 @@ A way opens a bundle and yields a `Contender`, or raises `Absent` with the reaso
 """
 
 import os
+import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,12 +29,20 @@ BARE = "ONNX, bare classifier"
 
 @dataclass(frozen=True)
 class Setting:
-    """What to open and how: the bundle's folder and manifest, the runtime's backend, threads (None: one a core)."""
+    """What to open and how: the bundle's folder and manifest, the runtime's backend, threads (None: one a core).
+
+    `beside` names another bundle than the one that is measured, in its rows.
+    """
 
     bundle: Path
     manifest: dict[str, Any]
     backend: str
     threads: int | None
+    beside: str = ""
+
+    def named(self, way: str) -> str:
+        """What a way's rows are called."""
+        return f"{way}, {self.beside}" if self.beside else way
 
     def open(self, part: Any) -> Pipeline:  # noqa: ANN401  (the literals that Pipeline takes)
         """The bundle's "pipeline" or "classifier"."""
@@ -47,23 +56,30 @@ class Absent(Exception):  # noqa: N818  (no fault: the message is a note in the 
 @contextmanager
 def eager_pytorch(setting: Setting) -> Iterator[Contender]:
     """PyTorch: the purifier's module, then the classifier's, with the shipped weights that the bundle was made of."""
-    let_idle_threads_sleep()
-    purifier, classifier = _shipped_modules(setting.manifest)
-    import torch
-
-    def run(images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-        with torch.inference_mode():
-            purified: Tensor = purifier(torch.from_numpy(images).permute(0, 3, 1, 2).float()).clamp(0, 255)
-            probabilities = classifier(purified / 255).softmax(1)
-            levels = (purified + 0.5).floor().permute(0, 2, 3, 1).to(torch.uint8)
-            return probabilities.numpy(), levels.numpy()
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(setting.threads or threads)
-    try:
+    with _pytorch(setting, *_shipped_modules(setting.manifest)) as run:
         yield Contender("PyTorch eager, two stages", "PyTorch, CPU", run)
-    finally:
-        torch.set_num_threads(threads)
+
+
+@contextmanager
+def compiled_pytorch(setting: Setting) -> Iterator[Contender]:
+    """The same, each module compiled by `torch.compile`; the compiler runs when a batch size is first met."""
+    purifier, classifier = _shipped_modules(setting.manifest)
+    with _pytorch(setting, _compiled(purifier), _compiled(classifier)) as run:
+        yield Contender("PyTorch compiled, two stages", "PyTorch, CPU", run)
+
+
+@contextmanager
+def eager_classifier(setting: Setting) -> Iterator[Contender]:
+    """PyTorch: the classifier's module alone."""
+    with _pytorch(setting, None, _shipped_classifier(setting.manifest)) as run:
+        yield Contender("PyTorch eager, bare classifier", "PyTorch, CPU", run)
+
+
+@contextmanager
+def compiled_classifier(setting: Setting) -> Iterator[Contender]:
+    """The same, compiled."""
+    with _pytorch(setting, None, _compiled(_shipped_classifier(setting.manifest))) as run:
+        yield Contender("PyTorch compiled, bare classifier", "PyTorch, CPU", run)
 
 
 @contextmanager
@@ -81,18 +97,30 @@ def fused_graph(setting: Setting) -> Iterator[Contender]:
     """The fused graph as deployed: one call gives labels, probabilities, purified images and suspicion."""
     _need_purifier(setting.manifest)
     with setting.open("pipeline") as pipeline:
-        yield Contender(FUSED, pipeline.provider, pipeline)
+        yield Contender(setting.named(FUSED), pipeline.provider, pipeline)
 
 
 @contextmanager
 def bare_classifier(setting: Setting) -> Iterator[Contender]:
     """The classifier with no purifier: what the protection's cost is measured by."""
     with setting.open("classifier") as classifier:
-        yield Contender(BARE, classifier.provider, classifier)
+        yield Contender(setting.named(BARE), classifier.provider, classifier)
 
 
 Way = Callable[[Setting], AbstractContextManager[Contender]]
-WAYS: tuple[Way, ...] = (eager_pytorch, two_sessions, fused_graph, bare_classifier)
+WAYS: tuple[Way, ...] = (
+    eager_pytorch,
+    compiled_pytorch,
+    eager_classifier,
+    compiled_classifier,
+    two_sessions,
+    fused_graph,
+    bare_classifier,
+)
+COMPILED = (compiled_pytorch, compiled_classifier)
+"""Those that take a minute before they are first timed."""
+BESIDE = (fused_graph, bare_classifier)
+"""Those of another bundle beside the one that is measured."""
 
 
 def idle_threads_spin() -> bool:
@@ -112,21 +140,66 @@ def _need_purifier(manifest: dict[str, Any]) -> None:
         raise Absent("the bundle has no purifier")
 
 
+@contextmanager
+def _pytorch(
+    setting: Setting, purifier: "Callable[..., Tensor] | None", classifier: "Callable[..., Tensor]"
+) -> "Iterator[Callable[[NDArray[np.uint8]], Any]]":
+    """Runs the modules on uint8 images and gives what the pipeline gives, or the classifier's probabilities alone."""
+    import torch
+
+    def run(images: NDArray[np.uint8]) -> Any:  # noqa: ANN401  (one array, or two)
+        with torch.inference_mode():
+            levels = torch.from_numpy(images).permute(0, 3, 1, 2).float()
+            purified: Tensor = levels if purifier is None else purifier(levels).clamp(0, 255)
+            probabilities = classifier(purified / 255).softmax(1).numpy()
+            if purifier is None:
+                return probabilities
+            return probabilities, (purified + 0.5).floor().permute(0, 2, 3, 1).to(torch.uint8).numpy()
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(setting.threads or threads)
+    try:
+        yield run
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _compiled(module: "nn.Module") -> "Callable[..., Tensor]":
+    if shutil.which("g++") is None:
+        raise Absent("torch.compile needs a C++ compiler, and there is no g++")
+    import torch
+
+    compiled: Callable[..., Tensor] = torch.compile(module, dynamic=False)
+    return compiled
+
+
 def _shipped_modules(manifest: dict[str, Any]) -> "tuple[nn.Module, nn.Module]":
     """Purifier and classifier as the bundle has them, where both are shipped networks with the shipped weights."""
-    from pixelproof.models import CLASSIFIERS, PURIFIERS, build_classifier, build_purifier
+    from pixelproof.models import PURIFIERS, build_purifier
 
     _need_purifier(manifest)
-    classifier, purifier = manifest["classifier"], manifest["purifier"]
+    classifier = _shipped_classifier(manifest)
+    _check_shipped(manifest["purifier"], PURIFIERS)
+    return build_purifier(manifest["purifier"]["name"]), classifier
+
+
+def _shipped_classifier(manifest: dict[str, Any]) -> "nn.Module":
+    from pixelproof.models import CLASSIFIERS, build_classifier
+
+    classifier = manifest["classifier"]
     if classifier.get("source") != "shipped" or classifier["name"] not in CLASSIFIERS:
         raise Absent(f"the classifier '{classifier['name']}' is not one of the shipped networks")
-    for part, known in ((classifier, CLASSIFIERS), (purifier, PURIFIERS)):
-        if part["name"] not in known or not has_shipped_weights(part):
-            raise Absent(f"the bundle's '{part['name']}' is not the one shipped with this version")
+    _check_shipped(classifier, CLASSIFIERS)
+    let_idle_threads_sleep()
     try:
-        return build_purifier(purifier["name"]), build_classifier(classifier["name"])
+        return build_classifier(classifier["name"])
     except PixelproofError as error:  # PyTorch is not installed
         raise Absent(str(error)) from None
+
+
+def _check_shipped(part: dict[str, Any], known: Sequence[str]) -> None:
+    if part["name"] not in known or not has_shipped_weights(part):
+        raise Absent(f"the bundle's '{part['name']}' is not the one shipped with this version")
 
 
 def has_shipped_weights(part: dict[str, Any]) -> bool:

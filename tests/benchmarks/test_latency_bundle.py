@@ -1,5 +1,6 @@
 """A bundle timed for real in ONNX Runtime, and the notes on what could not be timed."""
 
+import shutil
 import sys
 
 import numpy as np
@@ -9,7 +10,15 @@ from pixelproof import models
 from pixelproof.benchmarks import latency_ways
 from pixelproof.benchmarks.latency_bundle import bench_latency
 from pixelproof.benchmarks.latency_memory import peak_memory
-from pixelproof.benchmarks.latency_ways import Setting, bare_classifier, eager_pytorch, idle_threads_spin
+from pixelproof.benchmarks.latency_ways import (
+    Setting,
+    bare_classifier,
+    compiled_classifier,
+    eager_classifier,
+    eager_pytorch,
+    idle_threads_spin,
+)
+from pixelproof.errors import UsageError
 from pixelproof.models.data import sample
 from pixelproof.runtime import read_bundle
 
@@ -88,3 +97,32 @@ def test_threads_that_spin_are_noticed(monkeypatch):
     assert idle_threads_spin()
     monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")
     assert not idle_threads_spin()
+
+
+def test_another_bundle_is_timed_beside(make_bundle):
+    other = make_bundle("other", precision="int8")
+    results = bench_latency(make_bundle(), batches=[2], rounds=1, beside=[other, make_bundle("third")])
+    names = [TWO, FUSED, BARE]
+    names += [f"{way}, {name}" for name in ("int8", "third") for way in (FUSED, BARE)]
+    assert [row.name for row in results.rows] == names
+    with pytest.raises(UsageError, match=r"takes 8x8 images, and .* 4x6"):
+        bench_latency(make_bundle("fourth"), beside=[make_bundle("fifth", size=(8, 8))])
+
+
+def test_eager_pytorch_runs_the_classifier_alone(shipped):
+    setting, (_, classifier) = shipped
+    images = sample().images[:4]
+    with eager_classifier(setting) as contender:
+        probabilities = contender.run(images)
+    import torch
+
+    expected = classifier(torch.from_numpy(images.transpose(0, 3, 1, 2).astype(np.float32)) / 255).softmax(1)
+    assert probabilities == pytest.approx(expected.detach().numpy(), abs=1e-6)
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+def test_compiled_pytorch_gives_the_same(shipped):
+    setting, _ = shipped
+    images = sample().images[:2]
+    with compiled_classifier(setting) as compiled, eager_classifier(setting) as eager:
+        assert compiled.run(images) == pytest.approx(eager.run(images), abs=1e-5)

@@ -22,6 +22,12 @@ def latency(
         int | None, typer.Option(min=1, help="CPU threads a call may use.", show_default="one a core")
     ] = None,
     backend: Annotated[str, typer.Option(help="auto, cuda or cpu.")] = "auto",
+    beside: Annotated[
+        list[Path] | None, typer.Option(metavar="BUNDLE", help="Time this one too: the same networks in int8, say.")
+    ] = None,
+    compiled: Annotated[
+        bool, typer.Option("--compiled", help="Time torch.compile too, which takes it a minute or two.")
+    ] = False,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Write results as JSON here, and as Markdown beside it.")
     ] = None,
@@ -44,6 +50,8 @@ def latency(
             rounds=rounds,
             threads=threads,
             backend=backend,
+            beside=beside or [],
+            compiled=compiled,
             command=shlex.join(["pixelproof", *sys.argv[1:]]),
             progress=progress,
         )
