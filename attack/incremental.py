@@ -12,6 +12,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from pixelproof.attack.batches import in_batches
 from pixelproof.attack.canvas import Canvas
 from pixelproof.attack.checks import checked_number, checked_probabilities
 from pixelproof.attack.kept_maps import KeptMaps, Maps
@@ -211,14 +212,11 @@ class Incremental:
         return dict(zip(stage.wiring.outputs, outputs, strict=True))
 
     def _wholly(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        parts = []
-        batch = np.zeros((self._batch_size, *images.shape[1:]), np.uint8)
-        for start in range(0, len(images), self._batch_size):
-            part = images[start : start + self._batch_size]
-            batch[: len(part)] = part
-            parts.append(checked_probabilities(self._predict(batch), self._batch_size)[: len(part)].copy())
+        def checked(batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+            return checked_probabilities(self._predict(batch), self._batch_size)
+
         self.whole += len(images)
-        return np.concatenate(parts)
+        return in_batches(checked, images, self._batch_size)
 
 
 class _Windows:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from pixelproof.attack.batches import in_batches
 from pixelproof.attack.canvas import Canvas, flat_pixels
 from pixelproof.attack.checks import check_callable, checked_number
 
@@ -54,7 +55,7 @@ class Windowed:
         """
         if positions.shape[1] != 1 or min(images.shape[1:3]) < self.side:
             drawn = Canvas(images, len(image_of_row)).draw(image_of_row, positions, colours)
-            return self._in_batches(self._purify, drawn)
+            return in_batches(self._purify, drawn, self._batch_size)
         which, place = np.unique(image_of_row, return_inverse=True)
         purified = self.clean(images[which])[place]
         self._patch(purified, images, image_of_row, positions[:, 0], colours[:, 0])
@@ -65,7 +66,7 @@ class Windowed:
         keys = [image.tobytes() for image in images]
         new = list({key: row for row, key in enumerate(keys) if key not in self._known}.values())
         if new:
-            for row, purified in zip(new, self._in_batches(self._purify, images[new]), strict=True):
+            for row, purified in zip(new, in_batches(self._purify, images[new], self._batch_size), strict=True):
                 self._known[keys[row]] = purified
         answer = np.stack([self._known[key] for key in keys])
         for key in list(self._known)[:-_REMEMBERED]:
@@ -93,7 +94,7 @@ class Windowed:
         candidate = np.arange(len(positions))
         windows[candidate, row - top, column - left] = flat_pixels(colours)
         shown = windows.view(np.uint8).reshape(len(positions), self.side, self.side, 3)
-        cleaned = flat_pixels(self._in_batches(self._purify_window, shown)).reshape(windows.shape)
+        cleaned = flat_pixels(in_batches(self._purify_window, shown, self._batch_size)).reshape(windows.shape)
         near = np.arange(-self._reach, self._reach + 1)
         rows, columns = (  # beyond the border the last row or column stands in, written again as it is
             np.clip(at[:, None] + near, 0, length - 1) for at, length in ((row, height), (column, width))
@@ -101,16 +102,6 @@ class Windowed:
         moved = cleaned[candidate[:, None, None], (rows - top[:, None])[:, :, None], (columns - left[:, None])[:, None]]
         whole = flat_pixels(purified).reshape(len(positions), height, width)
         whole[candidate[:, None, None], rows[:, :, None], columns[:, None]] = moved
-
-    def _in_batches(self, purify: Purify, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """`purify(images)`, always asked for `batch_size` rows, the last of them fillers."""
-        batch = np.zeros((self._batch_size, *images.shape[1:]), np.uint8)
-        parts = []
-        for start in range(0, len(images), self._batch_size):
-            part = images[start : start + self._batch_size]
-            batch[: len(part)] = part
-            parts.append(purify(batch)[: len(part)].copy())
-        return np.concatenate(parts)
 
 
 def side_for(reach: int) -> int:

@@ -5,11 +5,8 @@ signed and biases quantised too, and where what lies between convolutions is 8-b
 signed values around convolutions alone, and biases left in float.
 """
 
-import contextlib
 import importlib
-import logging
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +15,7 @@ import onnx
 from numpy.typing import NDArray
 
 from pixelproof.errors import ExportError
-from pixelproof.export.messages import cause
+from pixelproof.export.messages import cause, quiet
 
 _IMAGES_A_RUN = 50
 
@@ -47,7 +44,7 @@ def quantised(model: onnx.ModelProto, pixels: NDArray[np.float32], *, target: st
     }
     given = onnx.ModelProto()
     given.CopyFrom(model)  # type: ignore[no-untyped-call]  # the quantiser changes what it is given
-    with tempfile.TemporaryDirectory(prefix="pixelproof-") as folder, _quiet():
+    with tempfile.TemporaryDirectory(prefix="pixelproof-") as folder, quiet():
         path = Path(folder) / "quantised.onnx"
         try:
             quantization.quantize_static(
@@ -76,14 +73,3 @@ class _Reader:
 
     def get_next(self) -> dict[str, NDArray[np.float32]] | None:
         return next(self._runs, None)
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """The quantiser advises on standard error through the root logger."""
-    disabled = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logging.disable(disabled)

@@ -1,11 +1,6 @@
 """PyTorch to ONNX, with the exporter's chatter kept off the terminal."""
 
-import contextlib
 import copy
-import io
-import logging
-import warnings
-from collections.abc import Iterator
 from typing import cast
 
 import onnx
@@ -14,7 +9,7 @@ from torch import nn
 
 from pixelproof.errors import ExportError
 from pixelproof.export.limits import check_nbytes
-from pixelproof.export.messages import cause
+from pixelproof.export.messages import cause, quiet
 
 _EXAMPLES = 2  # with a single example image the exporter takes the batch for a constant
 
@@ -27,7 +22,7 @@ def trace(module: nn.Module, size: tuple[int, int], *, what: str) -> onnx.ModelP
     check_nbytes(what, sum(tensor.nbytes for tensor in [*module.parameters(), *module.buffers()]))
     example = torch.zeros((_EXAMPLES, 3, *size))
     try:
-        with _quiet(), torch.no_grad():
+        with quiet(), torch.no_grad():
             program = torch.onnx.export(
                 module,
                 (example,),
@@ -56,18 +51,3 @@ def _failed(what: str, why: str) -> ExportError:
 def frozen(module: nn.Module) -> nn.Module:
     """A copy of `module` for inference: on the CPU, in float32, in evaluation mode. `module` stays as it is."""
     return copy.deepcopy(module).to("cpu", torch.float32).eval().requires_grad_(False)
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    disabled = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
-        with (
-            warnings.catch_warnings(action="ignore"),
-            contextlib.redirect_stdout(io.StringIO()),
-            contextlib.redirect_stderr(io.StringIO()),
-        ):
-            yield
-    finally:
-        logging.disable(disabled)

@@ -4,12 +4,13 @@ Source: Triton's documentation, "Model repository" and "Model configuration". A 
 the labels, and a folder a version with the graph or the engine.
 """
 
+import hashlib
 import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pixelproof.errors import UsageError
+from pixelproof.errors import BundleError, UsageError
 from pixelproof.files import atomic_folder, write_bytes, write_text
 from pixelproof.runtime import Bundle, read_bundle
 from pixelproof.runtime.bundle import CLASSIFIER, PIPELINE
@@ -43,6 +44,7 @@ def export_triton(
 
     Raises:
         UsageError: an existing `output`, an engine that the bundle does not have, or an unfit batch or delay.
+        BundleError: an engine that is missing or damaged.
     """
     opened = read_bundle(bundle)
     content, suffix, purifies = _model(opened, engine)
@@ -95,7 +97,13 @@ def _model(bundle: Bundle, engine: str | None) -> tuple[bytes, str, bool]:
     if engine not in known:
         there = ", ".join(known) or "none; pixelproof build-engine makes them"
         raise UsageError(f"bundle '{bundle.path}' has no engine '{engine}'; there are: {there}. Next: --engine NAME")
-    content = (bundle.path / "engines" / engine).read_bytes()
+    path = bundle.path / "engines" / Path(engine).name
+    content = path.read_bytes() if path.is_file() else b""
+    if hashlib.sha256(content).hexdigest() != known[engine]:
+        raise BundleError(
+            f"engine '{engine}' of bundle '{bundle.path}' is missing or not the one that was built. "
+            "Next: pixelproof build-engine builds it again"
+        )
     return content, ".engine", engine.startswith("pipeline.")
 
 

@@ -55,7 +55,9 @@ class Table:
         self.batch = self._filled((rows, height, width, 3), np.uint8, 0)
         self._held, self._drawn = self._filled((rows,), np.int32, -1), self._filled((rows, pixels), np.int32, 0)
         self.probabilities = self._new((rows, network.classes), np.float32)
-        self._spans = self._filled(spans(lanes * size, rows).shape, np.int32, spans(lanes * size, rows))
+        shown = spans(lanes * size, rows)
+        self._spans = self._filled(shown.shape, np.int32, shown)
+        self._lane_of_row = np.where(shown < 0, lanes, shown // size)
         self._chosen = self._filled((rows,), np.int32, -1)
         network.bind(self.batch, self.probabilities, device.stream)
         everything = range(self._spans.shape[0])
@@ -63,9 +65,8 @@ class Table:
 
     def generation(self, running: NDArray[np.bool_]) -> None:
         """One generation of the lanes that run, bool `(lanes,)`; batches that show none of them are left out."""
-        lane_of = np.minimum(np.arange(self._spans.shape[0] * self.rows) // self.sizes.size, len(running) - 1)
-        in_lanes = np.arange(lane_of.size) < self.sizes.lanes * self.sizes.size
-        active = np.flatnonzero((running[lane_of] & in_lanes).reshape(-1, self.rows).any(axis=1)).tolist()
+        shows = np.append(running, False)[self._lane_of_row]  # rows behind the last candidate are of no lane
+        active = np.flatnonzero(shows.any(axis=1)).tolist()
         if self._recorded is not None and len(active) == self._spans.shape[0]:
             self._recorded()
         else:

@@ -1,10 +1,14 @@
 """Where an attack's arithmetic runs: `--attack-backend`."""
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pixelproof.benchmarks.defence.settings import STRONGEST
 from pixelproof.errors import PixelproofError, UsageError, unknown_name
+from pixelproof.models import PURIFIERS
+from pixelproof.runtime import read_bundle
 
 if TYPE_CHECKING:
     from pixelproof.attack.cuda.device import Device
@@ -13,13 +17,16 @@ ATTACK_BACKENDS = ("auto", "cpu", "cuda")
 _ON_DEVICE = ("de", STRONGEST)
 
 
-def open_attack_device(asked: str, method: str) -> "AbstractContextManager[Device | None]":
+def open_attack_device(
+    asked: str, method: str, bundles: Sequence[Path] = ()
+) -> "AbstractContextManager[Device | None]":
     """The GPU that an attack by `method` runs on, to be closed; None for the CPU.
 
     Args:
         asked: one of `ATTACK_BACKENDS`; "auto" takes a GPU where one works.
         method: of the attack. `de` runs on a GPU, and so does that part of `strongest`; the others propose too little
             to gain by it, and run on the CPU around whatever runs the network.
+        bundles: to be attacked; "auto" leaves those of one's own networks, which do not run there, to the CPU.
 
     Raises:
         UsageError: an unknown backend, or CUDA for a method that does not run there.
@@ -31,7 +38,7 @@ def open_attack_device(asked: str, method: str) -> "AbstractContextManager[Devic
         raise UsageError(
             f"method '{method}' does not run on CUDA; {' and '.join(_ON_DEVICE)} do. Next: --attack-backend cpu"
         )
-    if asked == "cpu" or method not in _ON_DEVICE:
+    if asked == "cpu" or method not in _ON_DEVICE or (asked == "auto" and not all(map(_shipped, bundles))):
         return nullcontext()
     from pixelproof.attack.cuda import open_device
 
@@ -41,3 +48,10 @@ def open_attack_device(asked: str, method: str) -> "AbstractContextManager[Devic
         if asked == "cuda":
             raise
         return nullcontext()
+
+
+def _shipped(bundle: Path) -> bool:
+    """Whether the bundle is of shipped networks alone."""
+    made_of = read_bundle(bundle).manifest
+    purifier = made_of["purifier"]
+    return made_of["classifier"].get("source") == "shipped" and (purifier is None or purifier["name"] in PURIFIERS)

@@ -66,7 +66,7 @@ def purified_pipeline(pipeline: Pipeline, classifier: Pipeline) -> Victim:
     predict: Predict = pipeline.predict
     if passes is not None:
         by_window, near = None, None
-        if purifier is not None and pipeline.image_size == SAMPLE_SIZE:
+        if purifier is not None and pipeline.image_size == SAMPLE_SIZE and pipeline.backend == "cpu":
             by_window = windowed(purifier, pipeline.purify, threads=pipeline.threads, batch_size=BATCH_SIZE)
         if by_window is not None and (parts := _by_windows(classifier)) is not None:
             near = parts.near
@@ -83,7 +83,7 @@ def _by_windows(classifier: Pipeline) -> Incremental | None:
         from pixelproof.benchmarks.staging import incremental
     except ModuleNotFoundError:  # the extra `export`
         return None
-    if classifier.image_size != SAMPLE_SIZE:
+    if classifier.image_size != SAMPLE_SIZE or classifier.backend != "cpu":  # windows run there
         return None
     return incremental(classifier.graph, classifier.predict, threads=classifier.threads)
 

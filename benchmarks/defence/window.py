@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from pixelproof.attack import Windowed
 from pixelproof.attack.windowed import Purify, side_for
+from pixelproof.benchmarks.probes import probes
 from pixelproof.models.data import sample
 from pixelproof.runtime.backends.onnxruntime_cpu import OnnxRuntimeCpu
 
@@ -55,11 +56,5 @@ def _of_side(purifier: "nn.Module", side: int, threads: int | None) -> Callable[
 
 def _agree(by_window: Windowed, purify: Purify) -> bool:
     """Whether both say the same of changed pixels all over real images, corners of the colour cube and others."""
-    images, random = sample().images, np.random.default_rng(0)
-    which = random.integers(0, len(images), _PROBES)
-    positions = random.integers(0, images[0, ..., 0].size, (_PROBES, 1))
-    colours = random.integers(0, 256, (_PROBES, 1, 3), np.uint8)
-    colours[::2] = (colours[::2] > 127) * 255
-    drawn = images[which]
-    drawn.reshape(_PROBES, -1, 3)[np.arange(_PROBES), positions[:, 0]] = colours[:, 0]
-    return np.array_equal(by_window(images, which, positions, colours), purify(drawn))
+    shown = probes(_PROBES, len(sample()))
+    return np.array_equal(by_window(shown.images, shown.which, shown.positions, shown.colours), purify(shown.drawn))

@@ -10,7 +10,7 @@ from pixelproof.attack.reach import Field
 
 # fmt: off
 PLACE_BY_PLACE = frozenset([
-    "Abs", "Add", "BatchNormalization", "Clip", "Div", "Elu", "Gelu", "HardSigmoid", "HardSwish", "Identity",
+    "Abs", "Add", "Clip", "Div", "Elu", "Gelu", "HardSigmoid", "HardSwish", "Identity",
     "LeakyRelu", "Max", "Min", "Mul", "Neg", "PRelu", "Relu", "Selu", "Sigmoid", "Softplus", "Sqrt", "Sub", "Tanh",
 ])
 # fmt: on
@@ -29,10 +29,11 @@ def attributes(node: onnx.NodeProto) -> dict[str, Any]:
 def field_of(node: onnx.NodeProto, constants: dict[str, onnx.TensorProto]) -> Field | None:
     """What an output place of `node` sees along either axis; None where that is not the same everywhere."""
     asked = attributes(node)
+    if node.op_type == "BatchNormalization":  # its constants are a value a channel
+        return Field(0, 0)
     if node.op_type in PLACE_BY_PLACE:
-        return (
-            Field(0, 0) if all(_same_everywhere(constants[name]) for name in node.input if name in constants) else None
-        )
+        alike = all(_same_everywhere(constants[name]) for name in node.input if name in constants)
+        return Field(0, 0) if alike else None
     if node.op_type == "Concat":
         return Field(0, 0) if asked["axis"] in (1, -3) else None
     if node.op_type == "Conv":
@@ -75,5 +76,5 @@ def _window_field(asked: dict[str, Any], kernel: list[int]) -> Field | None:
 
 
 def _same_everywhere(constant: onnx.TensorProto) -> bool:
-    """Whether a constant has one value a channel, or one for all."""
-    return all(side == 1 for side in list(constant.dims)[-2:]) or len(constant.dims) <= 1
+    """Whether a constant that is spread over a map has one value a channel, or one for all."""
+    return all(side == 1 for side in list(constant.dims)[-2:])

@@ -3,14 +3,13 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
 import onnx
-from numpy.typing import NDArray
 
 from pixelproof.attack import Incremental
 from pixelproof.benchmarks.conditions import describe_conditions, now
 from pixelproof.benchmarks.formats import CandidateCost, LayerResults, LayerRow
 from pixelproof.benchmarks.latency import Contender, measure_latency
+from pixelproof.benchmarks.probes import probes
 from pixelproof.benchmarks.staging.costs import best_depth, costs
 from pixelproof.benchmarks.staging.cut import cut
 from pixelproof.benchmarks.staging.staged import incremental
@@ -19,6 +18,7 @@ from pixelproof.models.data import sample
 from pixelproof.runtime import Pipeline
 
 _CANDIDATES, _IMAGES = 256, 8
+_DATA = f"{_CANDIDATES} changed pixels of {_IMAGES} shipped test images"
 
 Progress = Callable[[str, int, int], None]
 """Called with what is under way, how much of it is done, and how much there is."""
@@ -49,19 +49,14 @@ def bench_layers(
     timed: list[CandidateCost] = []
     provider = ""
     for bundle in bundles:
-        with Pipeline(bundle, part="classifier", threads=threads) as classifier:
+        with Pipeline(bundle, backend="cpu", part="classifier", threads=threads) as classifier:
             provider = classifier.provider
             name = str(classifier.manifest["classifier"]["name"])
             by_windows = _opened(bundle, classifier)
             rows += _rows(name, classifier.graph, used=by_windows is not None)
             timed.append(_timed(name, classifier, by_windows, rounds, progress))
-    conditions = describe_conditions(provider=provider, threads=threads, data=sample_name(), command=command, seed=0)
+    conditions = describe_conditions(provider=provider, threads=threads, data=_DATA, command=command, seed=0)
     return LayerResults(now(), conditions, tuple(rows), tuple(timed))
-
-
-def sample_name() -> str:
-    """What candidates are made of."""
-    return f"{_IMAGES} shipped test images, {_CANDIDATES} random pixels at corners of the colour cube"
 
 
 def _opened(bundle: Path, classifier: Pipeline) -> Incremental | None:
@@ -98,7 +93,8 @@ def _rows(name: str, model: bytes, *, used: bool) -> list[LayerRow]:
 def _timed(
     name: str, classifier: Pipeline, by_windows: Incremental | None, rounds: int, progress: Progress
 ) -> CandidateCost:
-    drawn, clean = _candidates()
+    shown = probes(_CANDIDATES, _IMAGES)
+    drawn, clean = shown.drawn, shown.images[shown.which]
     contenders = [Contender("whole", classifier.provider, classifier.predict)]
     if by_windows is not None:
         contenders.append(Contender("windows", classifier.provider, lambda images: by_windows.near(images, clean)))
@@ -111,14 +107,3 @@ def _timed(
     )
     a_candidate = {row.name: row.p50_ms / len(drawn) for row in timed}
     return CandidateCost(name, a_candidate["whole"], a_candidate.get("windows"), _CANDIDATES, _IMAGES, rounds)
-
-
-def _candidates() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Candidates and, for each, its image: uint8 `(n, H, W, 3)` both."""
-    random, images = np.random.default_rng(0), sample().images[:_IMAGES]
-    clean = images[np.sort(random.integers(0, _IMAGES, _CANDIDATES))]
-    drawn = clean.copy()
-    positions = random.integers(0, drawn[0, ..., 0].size, _CANDIDATES)
-    colours = random.integers(0, 2, (_CANDIDATES, 3), np.uint8) * 255
-    drawn.reshape(_CANDIDATES, -1, 3)[np.arange(_CANDIDATES), positions] = colours
-    return drawn, clean

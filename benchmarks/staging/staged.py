@@ -10,17 +10,17 @@ from onnx import TensorProto, helper
 from pixelproof.attack.incremental import Incremental, Stage, Staged
 from pixelproof.attack.kept_maps import Maps
 from pixelproof.attack.search import Predict
+from pixelproof.benchmarks.probes import probes
 from pixelproof.benchmarks.staging.costs import best_depth, costs, rest, share
 from pixelproof.benchmarks.staging.cut import Cut, Part, cut
 from pixelproof.export.graph import serialised
-from pixelproof.models.data import sample
 from pixelproof.runtime.backends.onnxruntime_cpu import OnnxRuntimeCpu
 
 BATCH_SIZE = 32  # windows of more do not stay in the caches
 SIZES = (1, 3, 5, 9)  # pixels on a side of the boxes told apart; `gated` moves at most 9
 WORTH = 0.9  # the share of the arithmetic, copies counted in, above which windows are left alone
 TIE = 1e-4  # two largest probabilities nearer to one another are looked at again by the whole network
-_PROBES = 256  # changed pixels that whole and parts have to agree on, to a tenth of a tie
+_PROBES, _PROBED_IMAGES = 256, 20  # changed pixels that whole and parts have to agree on, to a tenth of a tie
 
 
 def incremental(model: bytes, predict: Predict, *, threads: int | None) -> Incremental | None:
@@ -110,14 +110,8 @@ def _map(cut: Cut, name: str, *, whole: bool) -> onnx.ValueInfoProto:
 
 def _agree(opened: Incremental, predict: Predict, size: tuple[int, int]) -> bool:
     """Whether both say the same, to a tenth of a tie, of changed pixels all over images."""
-    images, random = sample().images, np.random.default_rng(0)
-    if images.shape[1:3] != size:
+    shown = probes(_PROBES, _PROBED_IMAGES)
+    if shown.images.shape[1:3] != size:
         return False
-    which = random.integers(0, min(len(images), 20), _PROBES)
-    positions = random.integers(0, size[0] * size[1], (_PROBES, 1))
-    colours = random.integers(0, 256, (_PROBES, 1, 3), np.uint8)
-    colours[::2] = (colours[::2] > 127) * 255
-    drawn = images[which]
-    drawn.reshape(_PROBES, -1, 3)[np.arange(_PROBES), positions[:, 0]] = colours[:, 0]
-    difference = np.abs(opened.of_changes(images, which, positions, colours) - predict(drawn))
-    return bool(difference.max() <= TIE / 10)
+    told = opened.of_changes(shown.images, shown.which, shown.positions, shown.colours)
+    return bool(np.abs(told - predict(shown.drawn)).max() <= TIE / 10)

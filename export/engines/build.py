@@ -173,8 +173,6 @@ def _written(
         "flavour": flavour.name,
         "version": flavour.version,
         "compute_capability": built_for,
-        "gpu": None,
-        "driver": None,
         "profile": list(request.profile),
         "precision": bundle.manifest["precision"],
         "lower_precision_shares": shares,

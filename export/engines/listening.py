@@ -48,7 +48,9 @@ _listeners: dict[str, Listener] = {}
 
 def listener(trt: Any) -> Listener:  # noqa: ANN401  (the module)
     """The one for this TensorRT, with nothing said yet."""
-    held = _listeners.setdefault(trt.__name__, Listener(trt))
+    if trt.__name__ not in _listeners:
+        _listeners[trt.__name__] = Listener(trt)
+    held = _listeners[trt.__name__]
     held.clear()
     return held
 

@@ -227,3 +227,28 @@ def compile_host(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], c
 def library(compile_host: Callable[[Path], ctypes.CDLL]) -> ctypes.CDLL:
     """The kernels as they are."""
     return compile_host(sources.FOLDER / "host.h")
+
+
+class Fickle:
+    """Every tenth or so new image succeeds, once; the next time that it is shown it does not."""
+
+    def __init__(self):
+        self.known, self.shown, self.successes = set(), [], []
+
+    def __call__(self, images):
+        answers = []
+        for image in images:
+            content = image.tobytes()
+            lucky = int(image.astype(int).sum()) % 10 == 0 and content not in self.known
+            self.known.add(content)
+            sure = np.float32(0.5 + int(image.astype(int).sum()) % 97 / 200)
+            answers.append([0.25, 0.75] if lucky else [sure, 1 - sure])
+            self.shown.append(image.copy())
+            self.successes.append(lucky)
+        return np.array(answers, np.float32)
+
+
+@pytest.fixture
+def make_fickle():
+    """`make_fickle()`: a classifier whose successes do not hold."""
+    return Fickle

@@ -1,5 +1,6 @@
 """The model repository, read back with Triton's own schema and compared with the graph's tensors."""
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -8,7 +9,7 @@ import numpy as np
 import onnx
 import pytest
 
-from pixelproof.errors import UsageError
+from pixelproof.errors import BundleError, UsageError
 from pixelproof.export.triton import export_triton
 from pixelproof.runtime import read_bundle
 
@@ -63,12 +64,17 @@ def test_an_engine_is_served_as_a_plan(lenet_median_bundle: Path, tmp_path: Path
     name = f"{part}.tensorrt.this-GPU.engine"
     (tmp_path / "bundle" / "engines" / name).write_bytes(b"an engine")
     manifest = json.loads((tmp_path / "bundle" / "bundle.json").read_text())
-    (tmp_path / "bundle" / "bundle.json").write_text(json.dumps({**manifest, "engines": {name: "0" * 64}}))
+    (tmp_path / "bundle" / "bundle.json").write_text(
+        json.dumps({**manifest, "engines": {name: hashlib.sha256(b"an engine").hexdigest()}})
+    )
     model = export_triton(tmp_path / "bundle", tmp_path / "models", engine=name)
     config = parsed(model)
     assert config.platform == "tensorrt_plan"
     assert (model / "1" / "model.plan").read_bytes() == b"an engine"
     check_against(config, tmp_path / "bundle" / f"{part}.onnx")
+    (tmp_path / "bundle" / "engines" / name).write_bytes(b"another")
+    with pytest.raises(BundleError, match="is missing or not the one that was built"):
+        export_triton(tmp_path / "bundle", tmp_path / "models", engine=name, force=True)
 
 
 def test_bad_requests(lenet_median_bundle: Path, tmp_path: Path):

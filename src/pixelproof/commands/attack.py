@@ -63,7 +63,7 @@ def attack(
 
     choice = DataChoice.sample() if sample else DataChoice.test_set(data)
     try:
-        with open_attack_device(attack_backend, method) as device, attack_progress() as progress:
+        with open_attack_device(attack_backend, method, [bundle]) as device, attack_progress() as progress:
             run = attack_bundle(
                 bundle,
                 choice,

@@ -1,6 +1,5 @@
 """`pixelproof bench attack`: how fast the attacks are, beside other projects'."""
 
-import json
 import shlex
 import sys
 from pathlib import Path
@@ -46,10 +45,9 @@ def attack_speed(
     from pixelproof.benchmarks.attack_speed import AttackSpeedSettings, bench_attack
     from pixelproof.benchmarks.attack_speed.peers import Budget
     from pixelproof.benchmarks.defence import DataChoice
-    from pixelproof.benchmarks.layout import print_table
-    from pixelproof.benchmarks.results_file import result_paths, to_json, write_results
-    from pixelproof.benchmarks.tables import results_layout
+    from pixelproof.benchmarks.results_file import result_paths
     from pixelproof.commands.progress import stages
+    from pixelproof.commands.results import deliver
 
     if output is not None:
         result_paths(output)
@@ -67,13 +65,7 @@ def attack_speed(
             )
     except KeyboardInterrupt:
         raise Interrupted(f"stopped; finished images are kept in '{records}'. Next: the same command goes on") from None
-    if as_json:
-        typer.echo(json.dumps(to_json(results), indent=2))
-    else:
-        print_table(results_layout(results))
-    if output is not None:
-        write_results(output, results)
-        typer.echo(f"wrote {' and '.join(map(str, result_paths(output)))}", err=True)
+    deliver(results, output, as_json=as_json)
 
 
 def _counts(asked: str) -> tuple[int, ...]:

@@ -1,6 +1,5 @@
 """`pixelproof bench defense`: the defence table."""
 
-import json
 import shlex
 import sys
 from pathlib import Path
@@ -47,10 +46,9 @@ def defense(
         raise unknown_name("protocol", protocol, PROTOCOLS, "pixelproof bench defense --protocol NAME")
     from pixelproof.benchmarks.defence import DataChoice, Settings, bench_defence
     from pixelproof.benchmarks.defence.devices import open_attack_device
-    from pixelproof.benchmarks.layout import print_table
-    from pixelproof.benchmarks.results_file import result_paths, to_json, write_results
-    from pixelproof.benchmarks.tables import defence_layout
+    from pixelproof.benchmarks.results_file import result_paths
     from pixelproof.commands.progress import stages
+    from pixelproof.commands.results import deliver
 
     if output is not None:
         result_paths(output)
@@ -58,7 +56,7 @@ def defense(
     chosen = DataChoice.sample() if sample else DataChoice.test_set(data)
     command = shlex.join(["pixelproof", *sys.argv[1:]])
     try:
-        with open_attack_device(attack_backend, method) as device, stages() as progress:
+        with open_attack_device(attack_backend, method, bundles) as device, stages() as progress:
             results = bench_defence(
                 bundles,
                 chosen,
@@ -71,10 +69,4 @@ def defense(
             )
     except KeyboardInterrupt:
         raise Interrupted(f"stopped; finished images are kept in '{records}'. Next: the same command goes on") from None
-    if as_json:
-        typer.echo(json.dumps(to_json(results), indent=2))
-    else:
-        print_table(defence_layout(results.rows))
-    if output is not None:
-        write_results(output, results)
-        typer.echo(f"wrote {' and '.join(map(str, result_paths(output)))}", err=True)
+    deliver(results, output, as_json=as_json)

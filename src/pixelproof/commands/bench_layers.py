@@ -1,6 +1,5 @@
 """`pixelproof bench layers`: what a changed pixel needs of each layer."""
 
-import json
 import shlex
 import sys
 from pathlib import Path
@@ -23,10 +22,9 @@ def layers(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Reckon how much of each layer's arithmetic a changed pixel needs, and time what an attack gains by it."""
-    from pixelproof.benchmarks.layout import print_table
-    from pixelproof.benchmarks.results_file import result_paths, to_json, write_results
-    from pixelproof.benchmarks.tables import results_layout
+    from pixelproof.benchmarks.results_file import result_paths
     from pixelproof.commands.progress import stages
+    from pixelproof.commands.results import deliver
     from pixelproof.errors import missing_extra
 
     if output is not None:
@@ -43,10 +41,4 @@ def layers(
             command=shlex.join(["pixelproof", *sys.argv[1:]]),
             progress=progress,
         )
-    if as_json:
-        typer.echo(json.dumps(to_json(results), indent=2))
-    else:
-        print_table(results_layout(results))
-    if output is not None:
-        write_results(output, results)
-        typer.echo(f"wrote {' and '.join(map(str, result_paths(output)))}", err=True)
+    deliver(results, output, as_json=as_json)

@@ -47,33 +47,18 @@ def test_targeted(device, make_device_network, make_classifier, make_crops, targ
     assert expected.success.any()
 
 
-class Fickle:
-    """Some images succeed the first time that they are shown, and not the second."""
-
-    def __init__(self):
-        self.known = set()
-
-    def __call__(self, images):
-        answers = []
-        for image in images:
-            content = image.tobytes()
-            lucky = int(image.astype(int).sum()) % 10 == 0 and content not in self.known
-            self.known.add(content)
-            sure = np.float32(0.5 + int(image.astype(int).sum()) % 97 / 200)
-            answers.append([0.25, 0.75] if lucky else [sure, 1 - sure])
-        return np.array(answers, np.float32)
-
-
 @pytest.mark.parametrize("lanes", [1, 2])
-def test_a_success_that_does_not_hold_is_passed_over(device, make_device_network, make_crops, lanes):
+def test_a_success_that_does_not_hold_is_passed_over(device, make_device_network, make_crops, make_fickle, lanes):
     """Two images at a time do not disturb one another; each on its own is what the reference attacks."""
     images = make_crops(2, 6, 7)
     images[:, 0, 0, 0] += ((1 - images.astype(int).sum((1, 2, 3))) % 10).astype(np.uint8)  # no lucky one itself
-    network = make_device_network(device, Fickle(), classes=2)
+    network = make_device_network(device, make_fickle(), classes=2)
     settings = {"population": 12, "generations": 6, "pixels": 2}
     found = attack_on_device(device, network, images, np.zeros(2, int), lanes=lanes, rows=12, **settings)
     for index in range(2):
-        reference = attack(Fickle(), images[index : index + 1], np.zeros(1, int), method="de", batch_size=1, **settings)
+        reference = attack(
+            make_fickle(), images[index : index + 1], np.zeros(1, int), method="de", batch_size=1, **settings
+        )
         assert reference.success.tolist() == [False]
         assert (bool(found.success[index]), int(found.queries[index])) == (False, 7 * 12)
     looks = [rows for name, rows in device.calls if name == "network"]

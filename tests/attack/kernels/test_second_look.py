@@ -9,25 +9,6 @@ from pixelproof.attack.randomness import search_key
 SIZE, LAST = 12, 6
 
 
-class Fickle:
-    """Every tenth or so new image succeeds, once; the next time that it is shown it does not."""
-
-    def __init__(self):
-        self.known, self.shown, self.successes = set(), [], []
-
-    def __call__(self, images):
-        answers = []
-        for image in images:
-            content = image.tobytes()
-            lucky = int(image.astype(int).sum()) % 10 == 0 and content not in self.known
-            self.known.add(content)
-            sure = np.float32(0.5 + int(image.astype(int).sum()) % 97 / 200)
-            answers.append([0.25, 0.75] if lucky else [sure, 1 - sure])
-            self.shown.append(image.copy())
-            self.successes.append(lucky)
-        return np.array(answers, np.float32)
-
-
 def first_looks(predict):
     """What the attack showed, less its first question and each second look, which follows a success at once."""
     again = [False, *predict.successes[:-1]]
@@ -52,10 +33,12 @@ def look_again(table, predict):
 
 
 @pytest.mark.parametrize("rows", [1, 5, 12])
-def test_a_winner_that_fails_when_shown_again_is_an_ordinary_child(make_kernels, make_table, make_crops, rows):
+def test_a_winner_that_fails_when_shown_again_is_an_ordinary_child(
+    make_kernels, make_table, make_crops, make_fickle, rows
+):
     image, settings, refuted = make_crops(1, 6, 7)[0], {"size": SIZE, "pixels": 2, "rows": rows, "last": LAST}, 0
     image[0, 0, 0] += (1 - int(image.astype(int).sum())) % 10  # no lucky one itself
-    kernels_predict, attack_predict = Fickle(), Fickle()
+    kernels_predict, attack_predict = make_fickle(), make_fickle()
     key = search_key(0, "de", 2, None, 0, image)
     table = make_table(make_kernels(32), image[None], [0], [0], [key], **settings)
     looks = []

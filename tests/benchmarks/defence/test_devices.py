@@ -43,6 +43,18 @@ def test_a_gpu_that_is_there_is_taken_where_it_is_wanted(a_gpu, asked: str, meth
         assert (device is GPU) == there
 
 
+def test_auto_leaves_a_network_of_ones_own_to_the_cpu(a_gpu, stand_in: Path, lenet_median_bundle: Path):
+    for bundles, there in (
+        ([stand_in], False),
+        ([lenet_median_bundle], True),
+        ([lenet_median_bundle, stand_in], False),
+    ):
+        with open_attack_device("auto", "de", bundles) as device:
+            assert (device is GPU) == there
+    with open_attack_device("cuda", "de", [stand_in]) as device:  # refused when the attack begins, by name
+        assert device is GPU
+
+
 def test_auto_does_without_a_gpu_and_cuda_does_not(no_gpu):
     with open_attack_device("auto", "de") as device:
         assert device is None

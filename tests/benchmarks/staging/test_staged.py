@@ -6,8 +6,10 @@ import pytest
 from numpy.typing import NDArray
 
 from pixelproof.attack.incremental import Incremental
+from pixelproof.attack.reach import Field
 from pixelproof.benchmarks.staging.costs import best_depth, costs
 from pixelproof.benchmarks.staging.cut import cut
+from pixelproof.benchmarks.staging.layers import field_of
 from pixelproof.benchmarks.staging.staged import incremental, open_parts
 
 
@@ -63,3 +65,14 @@ def test_a_graph_that_begins_otherwise_is_left_alone(network):
     model.graph.node[0].op_type = "Identity"
     assert cut(model) is None
     assert incremental(model.SerializeToString(), network.predict, threads=1) is None
+
+
+@pytest.mark.parametrize(
+    ("shape", "alike"),
+    [((), True), ((1,), True), ((8, 1, 1), True), ((1, 8, 1, 1), True), ((9,), False), ((4, 1), False)],
+)
+def test_what_differs_from_place_to_place_is_not_computed_by_windows(shape: tuple[int, ...], alike: bool):
+    """A constant of one axis is spread along the width, not over the channels."""
+    constant = onnx.numpy_helper.from_array(np.zeros(shape, np.float32), "constant")
+    node = onnx.helper.make_node("Add", ["map", "constant"], ["sum"])
+    assert (field_of(node, {"constant": constant}) == Field(0, 0)) == alike
