@@ -4,16 +4,16 @@ Source: Triton's documentation, "Model repository" and "Model configuration". A 
 the labels, and a folder a version with the graph or the engine.
 """
 
-import hashlib
 import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pixelproof.errors import BundleError, UsageError
+from pixelproof.errors import UsageError
 from pixelproof.files import atomic_folder, write_bytes, write_text
 from pixelproof.runtime import Bundle, read_bundle
 from pixelproof.runtime.bundle import CLASSIFIER, PIPELINE
+from pixelproof.runtime.engines import read_engine
 
 CONFIG, LABELS, VERSION = "config.pbtxt", "labels.txt", "1"
 _TYPES = {"uint8": "TYPE_UINT8", "float32": "TYPE_FP32", "int64": "TYPE_INT64"}
@@ -43,11 +43,12 @@ def export_triton(
         The model's folder.
 
     Raises:
-        UsageError: an existing `output`, an engine that the bundle does not have, or an unfit batch or delay.
+        UsageError: an existing `output`, an engine that the bundle does not have or Triton does not run, or an unfit
+            batch or delay.
         BundleError: an engine that is missing or damaged.
     """
     opened = read_bundle(bundle)
-    content, suffix, purifies = _model(opened, engine)
+    content, suffix, purifies = _model(opened, engine, largest_batch)
     if largest_batch < 1 or delay_us < 0:
         raise UsageError(
             f"expected a largest batch of 1 or more and a delay of 0 or more, got {largest_batch} and {delay_us}. "
@@ -88,23 +89,23 @@ def configuration(
     return "\n".join(lines) + "\n"
 
 
-def _model(bundle: Bundle, engine: str | None) -> tuple[bytes, str, bool]:
+def _model(bundle: Bundle, engine: str | None, largest_batch: int) -> tuple[bytes, str, bool]:
     """What is served, its suffix, and whether it purifies."""
     if engine is None:
         file = PIPELINE if bundle.has_purifier else CLASSIFIER
         return bundle.files[file], ".onnx", bundle.has_purifier
-    known: dict[str, str] = bundle.manifest.get("engines", {})
-    if engine not in known:
-        there = ", ".join(known) or "none; pixelproof build-engine makes them"
-        raise UsageError(f"bundle '{bundle.path}' has no engine '{engine}'; there are: {there}. Next: --engine NAME")
-    path = bundle.path / "engines" / Path(engine).name
-    content = path.read_bytes() if path.is_file() else b""
-    if hashlib.sha256(content).hexdigest() != known[engine]:
-        raise BundleError(
-            f"engine '{engine}' of bundle '{bundle.path}' is missing or not the one that was built. "
-            "Next: pixelproof build-engine builds it again"
+    found = read_engine(bundle, engine)
+    if found.sidecar["flavour"] != "tensorrt":
+        raise UsageError(
+            f"Triton runs engines of TensorRT, and '{engine}' is of {found.sidecar['flavour']}. "
+            f"Next: leave out --engine, or pixelproof build-engine {bundle.path} --flavour tensorrt"
         )
-    return content, ".engine", engine.startswith("pipeline.")
+    if largest_batch > found.profile[2]:
+        raise UsageError(
+            f"engine '{engine}' takes batches of {found.profile[2]} at most, got {largest_batch}. "
+            f"Next: --largest-batch {found.profile[2]}"
+        )
+    return found.content, ".engine", found.part == "pipeline"
 
 
 def _tensors(kind: str, specs: Sequence[dict[str, Any]]) -> list[str]:

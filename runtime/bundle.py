@@ -35,6 +35,11 @@ class Bundle:
         return tuple(self.manifest["class_names"])
 
     @property
+    def engines(self) -> dict[str, str]:
+        """The SHA-256 of each TensorRT engine by its name; they are read when they are asked for."""
+        return self.manifest.get("engines") or {}
+
+    @property
     def has_purifier(self) -> bool:
         """Whether a purifier stands before the classifier."""
         return self.manifest["purifier"] is not None
@@ -73,7 +78,7 @@ def _read_manifest(path: Path) -> bytes:
             f"'{path}' is not a bundle: it has no {MANIFEST}{_bundles_beside(path / MANIFEST)}. "
             f"Next: pixelproof export CLASSIFIER -o BUNDLE"
         )
-    return _inside(path, MANIFEST).read_bytes()
+    return inside(path, MANIFEST).read_bytes()
 
 
 def _bundles_beside(path: Path) -> str:
@@ -98,7 +103,7 @@ def _compare_manifest(path: Path, digest: str, expected: str) -> None:
 
 
 def _read_file(bundle: Path, name: str, entry: dict[str, Any]) -> bytes:
-    path = _inside(bundle, name)
+    path = inside(bundle, name)
     nbytes = path.stat().st_size  # before the reading: a file of the wrong size may be of any size
     if nbytes != entry["nbytes"]:
         raise damaged(bundle, f"'{name}' should have {entry['nbytes']} bytes and has {nbytes}")
@@ -111,8 +116,8 @@ def _read_file(bundle: Path, name: str, entry: dict[str, Any]) -> bytes:
     return content
 
 
-def _inside(bundle: Path, name: str) -> Path:
-    """The path of the file `name` in the folder, reached through no link."""
+def inside(bundle: Path, name: str) -> Path:
+    """The path of the file `name` in the folder, reached through no link; `BundleError` where there is none."""
     parts = PurePosixPath(name)
     if not name.isprintable() or any(mark in name for mark in "\\:") or str(parts) != name or ".." in parts.parts:
         raise _outside(bundle, f"{MANIFEST} names the file '{name}'")

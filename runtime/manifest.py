@@ -49,60 +49,68 @@ def _check_version(version: object, bundle: Path) -> None:
         )
 
 
-def _is_text(value: object) -> bool:
+def is_text(value: object) -> bool:
+    """A text that prints on one line."""
     return isinstance(value, str) and value.isprintable()
 
 
-def _is_count(value: object) -> bool:
+def is_count(value: object) -> bool:
+    """A whole number from 0 on."""
     return type(value) is int and value >= 0
 
 
 def _is_size(value: object) -> bool:
-    return isinstance(value, list) and len(value) == 2 and all(_is_count(side) and side > 0 for side in value)
+    return isinstance(value, list) and len(value) == 2 and all(is_count(side) and side > 0 for side in value)
 
 
 def _is_classes(value: object) -> bool:
-    return isinstance(value, list) and len(value) > 0 and all(_is_text(name) for name in value)
+    return isinstance(value, list) and len(value) > 0 and all(is_text(name) for name in value)
 
 
 def _is_tensors(value: object) -> bool:
     return isinstance(value, list) and all(
         isinstance(tensor, dict)
-        and _is_text(tensor.get("name"))
-        and _is_text(tensor.get("dtype"))
+        and is_text(tensor.get("name"))
+        and is_text(tensor.get("dtype"))
         and isinstance(tensor.get("shape"), list)
         for tensor in value
     )
 
 
 def _is_classifier(value: object) -> bool:
-    return isinstance(value, dict) and _is_text(value.get("name"))
+    return isinstance(value, dict) and is_text(value.get("name"))
 
 
 def _is_purifier(value: object) -> bool:
     if isinstance(value, dict):
-        return _is_text(value.get("name")) and isinstance(value.get("suspicion_is_detector"), bool)
+        return is_text(value.get("name")) and isinstance(value.get("suspicion_is_detector"), bool)
     return value is None
 
 
 def _is_files(value: object) -> bool:
     return isinstance(value, dict) and all(
-        isinstance(entry, dict) and _is_sha256(entry.get("sha256")) and _is_count(entry.get("nbytes"))
+        isinstance(entry, dict) and is_sha256(entry.get("sha256")) and is_count(entry.get("nbytes"))
         for entry in value.values()
     )
 
 
-def _is_sha256(value: object) -> bool:
+def _is_engines(value: object) -> bool:
+    return value is None or (isinstance(value, dict) and all(is_sha256(digest) for digest in value.values()))
+
+
+def is_sha256(value: object) -> bool:
+    """64 lower-case hex digits."""
     return isinstance(value, str) and len(value) == 64 and set(value) <= set("0123456789abcdef")
 
 
 _FIELDS: dict[str, tuple[Callable[[object], bool], str]] = {
-    "precision": (_is_text, "a text"),
+    "precision": (is_text, "a text"),
     "inputs": (_is_tensors, "a list of tensors, each with name, dtype and shape"),
     "outputs": (_is_tensors, "a list of tensors, each with name, dtype and shape"),
     "image_size": (_is_size, "two whole numbers above 0, [H, W]"),
     "class_names": (_is_classes, "a list of one or more printable names"),
     "classifier": (_is_classifier, "an object with a name"),
     "purifier": (_is_purifier, "null, or an object with a name and a truth value 'suspicion_is_detector'"),
+    "engines": (_is_engines, "absent, or an object of engines, each with its sha256"),
     "files": (_is_files, "an object of files, each with its sha256 and nbytes"),
 }

@@ -12,8 +12,8 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelproof.errors import BackendError, UsageError, unknown_name
-from pixelproof.runtime.backends import BACKENDS, Session, resolve_backend
+from pixelproof.errors import BackendError, BundleError, UsageError, unknown_name
+from pixelproof.runtime.backends import BACKENDS, Session, Source, check_backend, open_session
 from pixelproof.runtime.bundle import CLASSIFIER, PIPELINE, read_bundle
 from pixelproof.runtime.images import check_images
 from pixelproof.runtime.onnx_bytes import keep_outputs
@@ -67,8 +67,7 @@ class Pipeline:
             raise unknown_name("part", part, ["pipeline", "classifier"], 'Pipeline(bundle, part="pipeline")')
         if threads is not None and threads < 1:
             raise UsageError(f"expected 1 thread or more, got {threads}. Next: threads=None takes one a core")
-        self.backend = resolve_backend(backend)
-        """The backend's name, such as "cpu"."""
+        check_backend(backend)
         opened = read_bundle(Path(bundle), manifest_sha256=manifest_sha256)
         self.manifest = opened.manifest
         """`bundle.json` as it was read."""
@@ -86,10 +85,17 @@ class Pipeline:
         self._outputs = FUSED_OUTPUTS if purifies else BARE_OUTPUTS
         self._process, self._lock = os.getpid(), threading.Lock()
         self._purifier: Session | None = None  # opened by the first purify()
-        self._session: Session | None = self._open(self._model)  # None once closed
+        source = Source(self._model, self.image_size, opened, "pipeline" if purifies else "classifier")
+        self.backend, session = open_session(backend, source, threads)
+        """The backend's name, such as "cpu"."""
+        self._session: Session | None = session  # None once closed
         self.provider = self._session.provider
         """The execution provider that really runs, such as "CPUExecutionProvider"."""
-        check_signature(opened, file, self._session, self._outputs)
+        try:
+            check_signature(opened, file, session, self._outputs)
+        except BundleError:
+            self.close()
+            raise
 
     def __call__(self, images: NDArray[np.uint8]) -> Result:
         """Purify and classify `images`, uint8 RGB `(n, H, W, 3)`; `UsageError` for any others."""
@@ -110,7 +116,7 @@ class Pipeline:
         with self._lock:
             self._usable()
             if self._purifier is None:
-                self._purifier = self._open(keep_outputs(self._model, {"purified"}))
+                self._purifier = self._open_purifier()
             purifier = self._purifier
         return self._run(purifier, images, ["purified"])[0]
 
@@ -122,8 +128,11 @@ class Pipeline:
     def close(self) -> None:
         """Let go of the graphs; calls that are running end well, and later ones are errors."""
         with self._lock:
+            sessions = {session for session in (self._session, self._purifier) if session is not None}
             self._session = self._purifier = None
             self._model = b""
+        for session in sessions:
+            session.close()
 
     def __enter__(self) -> Self:
         return self
@@ -133,8 +142,11 @@ class Pipeline:
     ) -> None:
         self.close()
 
-    def _open(self, model: bytes) -> Session:
-        return BACKENDS[self.backend](model, threads=self.threads)
+    def _open_purifier(self) -> Session:
+        backend = BACKENDS[self.backend]
+        if backend.runs_engines:  # an engine cannot be cut down: it runs whole, and one output is fetched
+            return self._usable()
+        return backend.open(Source(keep_outputs(self._model, {"purified"}), self.image_size), self.threads)
 
     def _usable(self) -> Session:
         session = self._session
@@ -151,13 +163,16 @@ class Pipeline:
 
     def _run(self, session: Session, images: NDArray[np.uint8], outputs: Sequence[str]) -> list[NDArray[Any]]:
         batch = check_images(images, self.image_size)
-        rows = _rows_a_run(len(batch), self.image_size)
+        rows = _rows_a_run(len(batch), self.image_size, session.largest)
         starts = range(0, len(batch), rows)
         runs = [session.run(np.ascontiguousarray(batch[start : start + rows]), outputs) for start in starts]
         return runs[0] if len(runs) == 1 else [np.concatenate(arrays) for arrays in zip(*runs, strict=True)]
 
 
-def _rows_a_run(images: int, size: tuple[int, int]) -> int:
-    """How many images to run at once: as few runs as the limit allows, and all of one size, or nearly."""
-    limit = max(1, _PIXELS_A_RUN // math.prod(size))
+def _rows_a_run(images: int, size: tuple[int, int], largest: int | None) -> int:
+    """How many images to run at once: as few runs as the limit allows, and all of one size, or nearly.
+
+    `largest` is the backend's own limit, where it has one.
+    """
+    limit = max(1, _PIXELS_A_RUN // math.prod(size)) if largest is None else largest
     return math.ceil(images / math.ceil(images / limit))

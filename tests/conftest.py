@@ -3,12 +3,15 @@
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+from cuda_stand_in import CudaStandIn
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # small networks: more threads of PyTorch only wait for one another
 
@@ -30,6 +33,20 @@ def _no_gpu() -> str:
     except PixelproofError as error:
         return str(error).partition(". Next: ")[0]
     return ""
+
+
+@pytest.fixture
+def cuda_stand_in(monkeypatch: pytest.MonkeyPatch) -> CudaStandIn:
+    """A GPU that is not there, in place of PyCUDA and cuda-bindings."""
+    made = CudaStandIn()
+    package: Any = ModuleType("pycuda")
+    package.__spec__ = SimpleNamespace(name="pycuda")
+    monkeypatch.setitem(sys.modules, "pycuda", package)
+    monkeypatch.setitem(sys.modules, "pycuda.driver", made.pycuda())
+    monkeypatch.setitem(sys.modules, "cuda", ModuleType("cuda"))
+    monkeypatch.setitem(sys.modules, "cuda.bindings", ModuleType("cuda.bindings"))
+    monkeypatch.setitem(sys.modules, "cuda.bindings.driver", made.bindings())
+    return made
 
 
 CLIP, FACTORS = 200, [[4, 0, -4], [0, 2, 0], [-1, 0, 1]]

@@ -4,5 +4,6 @@ Import rule: as for `export`; TensorRT itself is imported when an engine is buil
 """
 
 from pixelproof.export.engines.build import build_engine
+from pixelproof.export.engines.rebuild import rebuild_engines
 
-__all__ = ["build_engine"]
+__all__ = ["build_engine", "rebuild_engines"]

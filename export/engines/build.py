@@ -8,17 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pixelproof.errors import BackendError, ExportError, Interrupted, UsageError
-from pixelproof.export.engines.flavour import PORTABLE, Flavour, open_flavour
-from pixelproof.export.engines.listening import Cancel, Listener, first_cause, listener, monitor
+from pixelproof.errors import BackendError, ExportError, Interrupted, PixelproofError, UsageError
 from pixelproof.export.engines.precision import check_shares, lower_shares
+from pixelproof.export.engines.timing_cache import Timings
+from pixelproof.export.engines.watching import Cancel, monitor
 from pixelproof.files import write_bytes, write_json
+from pixelproof.gpu import open_gpu
 from pixelproof.runtime import Bundle, read_bundle
 from pixelproof.runtime.bundle import CLASSIFIER, PIPELINE
+from pixelproof.runtime.engines import ENGINES, PORTABLE, Flavour, Machine, first_cause, listener, open_flavour
+from pixelproof.runtime.engines.listening import Listener
 from pixelproof.runtime.manifest import MANIFEST
 
 DEFAULT_PROFILE = (1, 64, 1024)
-ENGINES = "engines"
 
 Progress = Callable[[str, int, int], None]
 """Called with what TensorRT is doing, how much of it is done, and how much there is."""
@@ -72,10 +74,29 @@ def build_engine(
     request = Request(part, _checked_profile(profile), capability)
     opened = read_bundle(bundle)
     graph = _graph(opened, part)
-    chosen = open_flavour(flavour)
+    chosen = open_flavour(flavour, purpose="building")
+    machine = machine_here(chosen)
     listening = listener(chosen.trt)
-    engine, shares = _built(chosen, listening, opened, graph, request, progress)
-    return _written(opened, chosen, request, graph, engine, shares)
+    engine, shares = _built(chosen, machine, listening, opened, graph, request, progress)
+    return _written(opened, chosen, machine, request, graph, engine, shares)
+
+
+def machine_here(flavour: Flavour) -> Machine | None:
+    """What TensorRT builds on; None where there is no GPU and it needs none.
+
+    Raises:
+        PixelproofError: there is no GPU, and the flavour builds for the one that is here.
+    """
+    try:
+        gpu = open_gpu(purpose="building a TensorRT engine", instead="--flavour tensorrt-rtx")
+    except PixelproofError:
+        if flavour.chooses_capability:
+            return None
+        raise
+    try:
+        return Machine.here(flavour, gpu)
+    finally:
+        gpu.close()
 
 
 def _checked_profile(profile: Sequence[int]) -> tuple[int, int, int]:
@@ -104,7 +125,13 @@ def _graph(bundle: Bundle, part: str) -> bytes:
 
 
 def _built(
-    flavour: Flavour, listening: Listener, bundle: Bundle, graph: bytes, request: Request, progress: Progress
+    flavour: Flavour,
+    machine: Machine | None,
+    listening: Listener,
+    bundle: Bundle,
+    graph: bytes,
+    request: Request,
+    progress: Progress,
 ) -> tuple[bytes, dict[str, float]]:
     """The engine's bytes, and the shares of the classifier's convolutions in lower precisions."""
     trt = flavour.trt
@@ -126,6 +153,7 @@ def _built(
     config = builder.create_builder_config()
     _set_profile(builder, config, network, request.profile, listening)
     _set_capability(flavour, config, request.capability)
+    timings = Timings(config, machine)
     cancel = Cancel()
     config.progress_monitor = monitor(trt, progress, cancel)
     with cancel.listening():
@@ -134,6 +162,7 @@ def _built(
         raise Interrupted("stopped building; the bundle is as it was. Next: the same command begins again")
     if engine is None:
         raise ExportError(_refusal(flavour, "cannot build the engine", listening.errors, "pixelproof doctor"))
+    timings.save()
     return bytes(engine), shares
 
 
@@ -164,15 +193,24 @@ def _refusal(flavour: Flavour, what: str, errors: list[str], remedy: str) -> str
 
 
 def _written(
-    bundle: Bundle, flavour: Flavour, request: Request, graph: bytes, engine: bytes, shares: dict[str, float]
+    bundle: Bundle,
+    flavour: Flavour,
+    machine: Machine | None,
+    request: Request,
+    graph: bytes,
+    engine: bytes,
+    shares: dict[str, float],
 ) -> Path:
-    built_for = request.capability or (PORTABLE if flavour.chooses_capability else "this GPU")
-    name = f"{request.part}.{flavour.name}.{built_for.replace(' ', '-')}.engine"
+    bound = None if flavour.chooses_capability else machine  # the GPU that it is tied to
+    built_for = bound.capability if bound else request.capability or PORTABLE
+    name = f"{request.part}.{flavour.name}.{built_for}.engine"
     path = bundle.path / ENGINES / name
     sidecar = {
         "flavour": flavour.name,
         "version": flavour.version,
         "compute_capability": built_for,
+        "gpu": bound.gpu if bound else None,
+        "driver_cuda": bound.driver_cuda if bound else None,
         "profile": list(request.profile),
         "precision": bundle.manifest["precision"],
         "lower_precision_shares": shares,

@@ -11,6 +11,12 @@ from pixelproof.models.training import augment
 from pixelproof.models.training.recipes import Recipe
 
 
+def mixed_precision(device: torch.device) -> torch.autocast:
+    """bfloat16 where the processor multiplies it faster than float32, which a CPU without AMX does not."""
+    enabled = device.type != "cpu" or bool(torch.cpu.get_capabilities().get("amx_bf16"))
+    return torch.autocast(device.type, torch.bfloat16, enabled=enabled)
+
+
 class Task(Protocol):
     """One kind of training, behind the loop."""
 
@@ -51,7 +57,7 @@ class Classification:
             inputs = augment.cutout(inputs, self.recipe.cutout_side, generator)
         if done < self.recipe.early_share:
             inputs = F.interpolate(inputs, size=(self.recipe.early_side,) * 2, mode="bilinear", antialias=True)
-        with torch.autocast(images.device.type, torch.bfloat16):
+        with mixed_precision(images.device):
             logits = self.module(inputs)
         return F.cross_entropy(logits.float(), labels, label_smoothing=self.recipe.label_smoothing)
 
@@ -75,7 +81,7 @@ class Reconstruction:
         """Mean squared error on the 0..1 scale, the corrupted pixels counting `recipe.corrupted_weight` times."""
         clean = augment.flip(images, generator).float()
         corrupted, mask = augment.corrupt(clean, self.recipe.corrupted_pixels, generator)
-        with torch.autocast(images.device.type, torch.bfloat16):
+        with mixed_precision(images.device):
             output = self.module(corrupted.contiguous(memory_format=torch.channels_last))
         weight = 1 + (self.recipe.corrupted_weight - 1) * mask
         squares: Tensor = ((output.float() - clean) / 255).square() * weight

@@ -1,11 +1,13 @@
-"""What a backend is: something that opens a graph's bytes and runs batches through it."""
+"""What a backend is: something that opens a graph and runs batches through it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from pixelproof.runtime.bundle import Bundle
 
 
 @dataclass(frozen=True)
@@ -17,6 +19,23 @@ class TensorSpec:
     shape: tuple[int | str | None, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class Source:
+    """What is to be opened.
+
+    Attributes:
+        model: the graph as ONNX bytes.
+        size: height and width of the images; None where the input is no image.
+        bundle: where it comes from, for backends that run an engine in the graph's place; None: from no bundle.
+        part: "pipeline" or "classifier".
+    """
+
+    model: bytes
+    size: tuple[int, int] | None = None
+    bundle: Bundle | None = None
+    part: str = "pipeline"
+
+
 class Session(Protocol):
     """One opened graph. `run` may be called from several threads at once."""
 
@@ -24,16 +43,31 @@ class Session(Protocol):
     """The execution provider that really runs."""
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
+    largest: int | None
+    """Images a call to `run` at most; None: any number."""
 
     def run(self, images: NDArray[np.uint8], outputs: Sequence[str]) -> list[NDArray[Any]]:
-        """The named outputs for one batch, C-contiguous uint8 `(n, H, W, 3)`."""
+        """The named outputs for one batch, C-contiguous uint8 `(n, H, W, 3)`; one call's arrays are its own."""
+
+    def close(self) -> None:
+        """Free what garbage collection would not; calls that are running end well."""
 
 
-class Backend(Protocol):
-    """Opens the graph in `model` (ONNX bytes) on `threads` threads (None: the backend's own choice)."""
+@dataclass(frozen=True)
+class Backend:
+    """A way to run graphs.
 
-    wanted: str
-    """The execution provider that it stands for."""
+    Attributes:
+        provider: the execution provider that it stands for.
+        open: opens a graph on so many threads (None: its own choice); `PixelproofError` when it does not run on that
+            provider.
+        check: `PixelproofError`, with what keeps it from running anything on this machine.
+        runs_engines: whether it runs a bundle's engine, and not the ONNX graph.
+        automatic: whether `auto` may take it.
+    """
 
-    def __call__(self, model: bytes, *, threads: int | None) -> Session:
-        """Open the graph; `BackendError` when it does not run on the provider that this backend stands for."""
+    provider: str
+    open: Callable[[Source, int | None], Session]
+    check: Callable[[], None]
+    runs_engines: bool = False
+    automatic: bool = True

@@ -21,13 +21,14 @@ class OnnxRuntimeCpu:
 
     wanted = PROVIDER
     """The execution provider that has to run."""
+    largest: int | None = None
 
     def __init__(self, model: bytes, *, threads: int | None) -> None:
         runtime = import_onnxruntime()
         options = _options(runtime, threads)
-        self._prepare(runtime, options)
+        providers = self._prepare(runtime, options)
         try:
-            self._session = runtime.InferenceSession(model, options, providers=[self.wanted])
+            self._session = runtime.InferenceSession(model, options, providers=providers)
         except Exception as error:  # its exceptions share no base class
             raise BackendError(
                 f"ONNX Runtime {runtime.__version__} refuses the graph: {_first_line(error)}. Next: pixelproof doctor"
@@ -40,8 +41,12 @@ class OnnxRuntimeCpu:
         self.inputs = tuple(_spec(tensor) for tensor in self._session.get_inputs())
         self.outputs = tuple(_spec(tensor) for tensor in self._session.get_outputs())
 
-    def _prepare(self, runtime: ModuleType, options: Any) -> None:  # noqa: ANN401  (onnxruntime.SessionOptions)
-        """Check the runtime for what this provider needs, and set its options."""
+    def _prepare(self, runtime: ModuleType, options: Any) -> list[Any]:  # noqa: ANN401  (onnxruntime.SessionOptions)
+        """Check the runtime for what this provider needs, set its options, and name the providers to ask for."""
+        return [self.wanted]
+
+    def close(self) -> None:
+        """Nothing is left to free: ONNX Runtime's session goes with this one."""
 
     def run(self, images: NDArray[np.uint8], outputs: Sequence[str]) -> list[NDArray[Any]]:
         """The named outputs for one batch, uint8 `(n, H, W, 3)`."""

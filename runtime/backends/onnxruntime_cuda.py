@@ -14,12 +14,13 @@ class OnnxRuntimeCuda(OnnxRuntimeCpu):
 
     wanted = CUDA_PROVIDER
 
-    def _prepare(self, runtime: ModuleType, options: Any) -> None:  # noqa: ANN401  (onnxruntime.SessionOptions)
-        if CUDA_PROVIDER not in runtime.get_available_providers():
+    def _prepare(self, runtime: ModuleType, options: Any) -> list[Any]:  # noqa: ANN401  (onnxruntime.SessionOptions)
+        if self.wanted not in runtime.get_available_providers():
             if "onnxruntime-gpu" in installed_wheels():
                 raise BackendError(
-                    f"onnxruntime-gpu {runtime.__version__} comes without {CUDA_PROVIDER}. "
+                    f"onnxruntime-gpu {runtime.__version__} comes without {self.wanted}. "
                     "Next: pip install --force-reinstall onnxruntime-gpu"
                 )
-            raise missing_extra("onnxruntime-gpu (in place of onnxruntime)", "gpu", f"running on {CUDA_PROVIDER}")
+            raise missing_extra("onnxruntime-gpu (in place of onnxruntime)", "gpu", f"running on {self.wanted}")
         options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+        return [self.wanted]

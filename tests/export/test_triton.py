@@ -1,13 +1,12 @@
 """The model repository, read back with Triton's own schema and compared with the graph's tensors."""
 
-import hashlib
-import json
 import shutil
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
+from tensorrt_stand_in import add_engine
 
 from pixelproof.errors import BundleError, UsageError
 from pixelproof.export.triton import export_triton
@@ -59,22 +58,30 @@ def test_a_bundle_with_no_purifier_serves_its_classifier(make_bundle, tmp_path: 
 
 @pytest.mark.parametrize("part", ["pipeline", "classifier"])
 def test_an_engine_is_served_as_a_plan(lenet_median_bundle: Path, tmp_path: Path, part: str):
-    shutil.copytree(lenet_median_bundle, tmp_path / "bundle")
-    (tmp_path / "bundle" / "engines").mkdir()
-    name = f"{part}.tensorrt.this-GPU.engine"
-    (tmp_path / "bundle" / "engines" / name).write_bytes(b"an engine")
-    manifest = json.loads((tmp_path / "bundle" / "bundle.json").read_text())
-    (tmp_path / "bundle" / "bundle.json").write_text(
-        json.dumps({**manifest, "engines": {name: hashlib.sha256(b"an engine").hexdigest()}})
-    )
-    model = export_triton(tmp_path / "bundle", tmp_path / "models", engine=name)
+    bundle, name = tmp_path / "bundle", f"{part}.tensorrt.9.0.engine"
+    shutil.copytree(lenet_median_bundle, bundle)
+    add_engine(bundle, name=name, content=b"an engine", profile=[1, 32, 64])
+    model = export_triton(bundle, tmp_path / "models", engine=name)
     config = parsed(model)
     assert config.platform == "tensorrt_plan"
     assert (model / "1" / "model.plan").read_bytes() == b"an engine"
-    check_against(config, tmp_path / "bundle" / f"{part}.onnx")
-    (tmp_path / "bundle" / "engines" / name).write_bytes(b"another")
-    with pytest.raises(BundleError, match="is missing or not the one that was built"):
-        export_triton(tmp_path / "bundle", tmp_path / "models", engine=name, force=True)
+    check_against(config, bundle / f"{part}.onnx")
+    with pytest.raises(UsageError, match=r"batches of 64 at most, got 65\. Next: --largest-batch 64"):
+        export_triton(bundle, tmp_path / "models", engine=name, largest_batch=65, force=True)
+    (bundle / "engines" / name).write_bytes(b"another")
+    with pytest.raises(BundleError, match="is not the one that was built"):
+        export_triton(bundle, tmp_path / "models", engine=name, force=True)
+    (bundle / "engines" / name).unlink()
+    with pytest.raises(BundleError, match=f"'engines/{name}' is missing"):
+        export_triton(bundle, tmp_path / "models", engine=name, force=True)
+
+
+def test_an_engine_that_triton_does_not_run_is_refused(lenet_median_bundle: Path, tmp_path: Path):
+    shutil.copytree(lenet_median_bundle, tmp_path / "bundle")
+    name = "pipeline.tensorrt-rtx.portable.engine"
+    add_engine(tmp_path / "bundle", name=name, content=b"an engine", flavour="tensorrt-rtx")
+    with pytest.raises(UsageError, match=r"Triton runs engines of TensorRT, and .* is of tensorrt-rtx"):
+        export_triton(tmp_path / "bundle", tmp_path / "models", engine=name)
 
 
 def test_bad_requests(lenet_median_bundle: Path, tmp_path: Path):

@@ -184,7 +184,10 @@ def test_a_forked_process_is_told_to_open_its_own(make_bundle: MakeBundle):
 
 
 WRONG_REQUESTS = {
-    "backend": ({"backend": "npu"}, "unknown backend 'npu'.* there are: auto, cpu, cuda. Next: pixelproof doctor"),
+    "backend": (
+        {"backend": "npu"},
+        "'npu'.* there are: auto, cpu, cuda, ort-tensorrt, tensorrt, tensorrt-rtx. Next: pixelproof doctor",
+    ),
     "backend, nearly": ({"backend": "cpuu"}, "did you mean 'cpu'"),
     "part": ({"part": "purifier"}, "unknown part 'purifier'.* classifier, pipeline"),
     "threads": ({"threads": 0}, "expected 1 thread or more, got 0"),

@@ -3,7 +3,7 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -26,25 +26,50 @@ def build_engine(
             "--compute-capability", metavar="X.Y", help="Of tensorrt-rtx: build for it.", show_default="portable"
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the sidecar as JSON.")] = False,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Build those of its engines again that do not fit any more.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print each sidecar as JSON.")] = False,
 ) -> None:
     """Build a TensorRT engine and keep it in the bundle. Engines are code: load none that you do not trust."""
-    from pixelproof.export.engines import build_engine
+    from pixelproof.export.engines import build_engine, rebuild_engines
 
-    console = Console(file=sys.stderr)
-    with console.status("TensorRT") as status:
-        path = build_engine(
-            bundle,
-            flavour=flavour,
-            part=part,
-            profile=_profile(profile),
-            capability=capability,
-            progress=lambda phase, done, total: status.update(f"{phase}: {done} of {total}"),
+    own = [flavour, part, profile, capability] == ["tensorrt", "pipeline", "1,64,1024", None]
+    if rebuild and not own:
+        raise UsageError(
+            "--rebuild takes each engine's own flavour, part, profile and compute capability. Next: leave these out"
         )
-    sidecar = json.loads(path.with_suffix(".json").read_text())
+    with Console(file=sys.stderr).status("TensorRT") as status:
+
+        def tell(phase: str, done: int, total: int) -> None:
+            status.update(f"{phase}: {done} of {total}")
+
+        if rebuild:
+            paths = rebuild_engines(bundle, progress=tell)
+        else:
+            paths = [
+                build_engine(
+                    bundle,
+                    flavour=flavour,
+                    part=part,
+                    profile=_profile(profile),
+                    capability=capability,
+                    progress=tell,
+                )
+            ]
+    sidecars = {path: json.loads(path.with_suffix(".json").read_text()) for path in paths}
     if as_json:
-        typer.echo(json.dumps({"engine": str(path), **sidecar}, indent=2))
+        found = [{"engine": str(path), **sidecar} for path, sidecar in sidecars.items()]
+        typer.echo(json.dumps(found if rebuild else found[0], indent=2))
         return
+    for path, sidecar in sidecars.items():
+        _print(path, sidecar)
+    if not sidecars:
+        typer.echo("all engines fit; nothing was built")
+
+
+def _print(path: Path, sidecar: dict[str, Any]) -> None:
+    profile = ",".join(map(str, sidecar["profile"]))
     typer.echo(f"{path}: {sidecar['nbytes'] / 2**20:.1f} MiB, {sidecar['precision']}, profile {profile}")
     typer.echo(
         f"built by {sidecar['flavour']} {sidecar['version']} for {sidecar['compute_capability']}; it has not been run"

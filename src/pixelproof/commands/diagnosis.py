@@ -72,7 +72,9 @@ def _onnxruntime() -> Iterator[Finding]:
         subject = BUNDLES if name == "cpu" else f"backend '{name}'"
         found = fault(name)
         if found is None:
-            yield Finding(subject, "ok", f"a session ran on {BACKENDS[name].wanted}")
+            backend = BACKENDS[name]
+            does = "engines can run by" if backend.runs_engines else "a session ran on"
+            yield Finding(subject, "ok", f"{does} {backend.provider}")
         else:
             yield _fault(subject, "broken" if name == "cpu" else "absent", found)
 

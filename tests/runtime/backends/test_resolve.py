@@ -10,8 +10,9 @@ import pytest
 
 from pixelproof.errors import BackendError, PixelproofError
 from pixelproof.runtime import Pipeline, backends
-from pixelproof.runtime.backends import BACKENDS, fault, resolve_backend
+from pixelproof.runtime.backends import BACKENDS, Backend, Source, fault, open_session
 from pixelproof.runtime.backends.onnxruntime_cuda import CUDA_PROVIDER, OnnxRuntimeCuda
+from pixelproof.runtime.backends.onnxruntime_tensorrt import TENSORRT_PROVIDER
 
 MakeBundle = Callable[..., Path]
 
@@ -19,33 +20,25 @@ MakeBundle = Callable[..., Path]
 @pytest.fixture(autouse=True)
 def forget() -> Iterator[None]:
     """What `auto` found is kept for the process."""
-    backends._first_that_works.cache_clear()
+    for kept in (backends._kept_fault, backends._tell):
+        kept.cache_clear()
     yield
-    backends._first_that_works.cache_clear()
+    for kept in (backends._kept_fault, backends._tell):
+        kept.cache_clear()
 
 
-class Echo:
-    """A backend that works on anything, as far as the check can tell."""
-
-    wanted = "EchoExecutionProvider"
-
-    def __init__(self, model: bytes, *, threads: int | None) -> None:
-        pass
-
-    def run(self, images, outputs):
-        return [images]
-
-
-class Wrong(Echo):
-    def run(self, images, outputs):
-        return [images + 1]
+def echo(*, off: int = 0) -> Backend:
+    """A backend that works on anything, as far as the check can tell; with `off` it gives back other values."""
+    session = SimpleNamespace(run=lambda images, outputs: [images + off])
+    return Backend("EchoExecutionProvider", lambda *_: session, lambda: backends._runs_identity("cuda"))
 
 
 def test_auto_takes_the_cpu_where_there_is_no_gpu_and_says_why(make_bundle: MakeBundle, caplog):
     with caplog.at_level(logging.INFO, logger="pixelproof"), Pipeline(make_bundle()) as pipeline:
         assert pipeline.backend == "cpu"
     (line,) = caplog.messages
-    assert line.startswith("backend cpu (cuda: running on CUDAExecutionProvider needs onnxruntime-gpu")
+    assert line.startswith("backend cpu (tensorrt: running an engine needs tensorrt, which is not installed; ")
+    assert "; cuda: running on CUDAExecutionProvider needs onnxruntime-gpu" in line
     caplog.clear()
     with Pipeline(make_bundle(name="other")) as pipeline:
         assert pipeline.backend == "cpu"
@@ -53,18 +46,19 @@ def test_auto_takes_the_cpu_where_there_is_no_gpu_and_says_why(make_bundle: Make
 
 
 def test_auto_takes_the_first_that_really_runs_a_graph(monkeypatch, caplog):
-    monkeypatch.setitem(BACKENDS, "cuda", Echo)
+    identity = Source(backends._IDENTITY)
+    monkeypatch.setitem(BACKENDS, "cuda", echo())
     with caplog.at_level(logging.INFO, logger="pixelproof"):
-        assert resolve_backend("auto") == "cuda"
-    assert caplog.messages == ["backend cuda"]
-    backends._first_that_works.cache_clear()
-    monkeypatch.setitem(BACKENDS, "cuda", Wrong)
-    assert resolve_backend("auto") == "cpu"
+        assert open_session("auto", identity, 1)[0] == "cuda"
+    assert [message.partition(" (")[0] for message in caplog.messages] == ["backend cuda"]
+    backends._kept_fault.cache_clear()
+    monkeypatch.setitem(BACKENDS, "cuda", echo(off=1))
+    assert open_session("auto", identity, 1)[0] == "cpu"
     assert "gives back other values" in str(fault("cuda"))
 
 
 def test_where_nothing_works_the_last_ones_error_is_raised(make_bundle: MakeBundle, monkeypatch):
-    monkeypatch.setitem(backends.BACKENDS, "cuda", Wrong)
+    monkeypatch.setitem(backends.BACKENDS, "cuda", echo(off=1))
     monkeypatch.setattr("onnxruntime.InferenceSession", lambda *_, **__: (_ for _ in ()).throw(RuntimeError("broken")))
     with pytest.raises(BackendError, match="refuses the graph: broken"):
         Pipeline(make_bundle())
@@ -110,3 +104,20 @@ def test_a_gpu_wheel_without_the_provider_is_told(monkeypatch):
     monkeypatch.setattr("pixelproof.runtime.backends.onnxruntime_cuda.installed_wheels", lambda: ["onnxruntime-gpu"])
     with pytest.raises(BackendError, match="comes without CUDAExecutionProvider"):
         OnnxRuntimeCuda(b"", threads=None)
+
+
+def test_the_tensorrt_provider_keeps_its_engines_and_knows_the_batches(monkeypatch, tmp_path: Path):
+    asked = []
+    available = [TENSORRT_PROVIDER, CUDA_PROVIDER, "CPUExecutionProvider"]
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: available)
+    made = SimpleNamespace(get_providers=lambda: available, get_inputs=list, get_outputs=list)
+    monkeypatch.setattr(
+        "onnxruntime.InferenceSession", lambda model, options, providers: asked.append(providers) or made
+    )
+    session = BACKENDS["ort-tensorrt"].open(Source(b"", (4, 6)), None)
+    assert (session.provider, session.largest) == (TENSORRT_PROVIDER, 256)
+    ((provider, settings), then) = asked[0]
+    assert (provider, then) == (TENSORRT_PROVIDER, CUDA_PROVIDER)
+    assert settings["trt_profile_max_shapes"] == "images:256x4x6x3"
+    assert settings["trt_engine_cache_path"] == str(tmp_path / "pixelproof" / "onnxruntime-tensorrt")

@@ -45,8 +45,8 @@ class Flavour:
         return known[asked]
 
 
-def open_flavour(name: str) -> Flavour:
-    """The TensorRT called `name`.
+def open_flavour(name: str, *, purpose: str) -> Flavour:
+    """The TensorRT called `name`; `purpose` ("building", "running") is for the error where it is not installed.
 
     Raises:
         UsageError: there is none of that name.
@@ -57,7 +57,7 @@ def open_flavour(name: str) -> Flavour:
     try:
         module = importlib.import_module(FLAVOURS[name])
     except ModuleNotFoundError:
-        raise missing_extra(FLAVOURS[name], name, "building an engine") from None
+        raise missing_extra(FLAVOURS[name], name, f"{purpose} an engine") from None
     except (ImportError, OSError) as error:
         raise BackendError(
             f"{FLAVOURS[name]} is installed but does not load: {error}. Next: pip install --force-reinstall {name}"

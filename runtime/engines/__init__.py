@@ -1,0 +1,25 @@
+"""A bundle's TensorRT engines: what was built, and whether it fits this machine.
+
+Import rule: as for `runtime`; TensorRT itself is imported when an engine is built or run, and not before.
+"""
+
+from pixelproof.runtime.engines.fit import Machine, choose_engine, fitting_engines, misfits
+from pixelproof.runtime.engines.flavour import FLAVOURS, PORTABLE, Flavour, open_flavour
+from pixelproof.runtime.engines.listening import first_cause, listener
+from pixelproof.runtime.engines.sidecar import ENGINES, Engine, read_engine
+
+__all__ = [
+    "ENGINES",
+    "FLAVOURS",
+    "PORTABLE",
+    "Engine",
+    "Flavour",
+    "Machine",
+    "choose_engine",
+    "first_cause",
+    "fitting_engines",
+    "listener",
+    "misfits",
+    "open_flavour",
+    "read_engine",
+]
