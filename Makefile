@@ -1,10 +1,11 @@
 # make demo: the whole job on the shipped models and images.  make test: linters, types, import rules and tests.
+# make adversarial: the shipped adversarial images, where a classifier has other weights than those attacked.
 # make test-gpu: the tests that need an NVIDIA GPU, with the extra `gpu` installed; says what it skipped and why.
 PYTHON ?= python3
 EXTRAS := cpu,export,report,dev
 BIN := .venv/bin
 
-.PHONY: demo test test-gpu lint format setup clean
+.PHONY: demo test test-gpu adversarial lint format setup clean
 
 demo: setup
 	$(BIN)/pixelproof demo
@@ -14,6 +15,9 @@ test: lint
 
 test-gpu: setup
 	$(BIN)/pytest -m gpu -rs
+
+adversarial: setup
+	$(BIN)/python -m pixelproof.benchmarks.adversarial_sample
 
 lint: setup
 	$(BIN)/ruff check .

@@ -46,6 +46,44 @@ def compare_decisions(
     return figures
 
 
+def compare_purification(
+    full: Path, lower: Path, clean: ImageSet, adversarial: ImageSet | None
+) -> dict[str, Any] | None:
+    """What the purifier mends and loses in the bundle `lower`, beside the same in float32, in `full`.
+
+    Args:
+        full: a bundle in float32.
+        lower: the same in a lower precision.
+        clean: images of the bundle's size and classes, with their labels.
+        adversarial: images that fool the classifier in float32, with their true labels; None: there are none.
+
+    Returns:
+        Of each: of the adversarial images that fool its own bare classifier, the share that its pipeline reads right
+        (`d_suc`; None where none fools it), and of the clean images that the bare classifier reads right, the share that
+        the pipeline loses (`pl`). None where a bundle does not purify.
+    """
+    figures: dict[str, Any] = {"clean_images": len(clean)}
+    if adversarial is not None:
+        figures["adversarial_images"] = len(adversarial)
+    for suffix, bundle in (("_fp32", full), ("", lower)):
+        purified = _labels(bundle, "pipeline", clean.images)
+        if purified is None:
+            return None
+        right = _read(bundle, "classifier", clean) == clean.labels
+        figures[f"pl{suffix}"] = float((purified != clean.labels)[right].mean())
+        if adversarial is not None:
+            fooled = _read(bundle, "classifier", adversarial) != adversarial.labels
+            mended = _read(bundle, "pipeline", adversarial) == adversarial.labels
+            figures[f"d_suc{suffix}"] = float(mended[fooled].mean()) if fooled.any() else None
+    return figures
+
+
+def _read(bundle: Path, part: str, images: ImageSet) -> NDArray[np.int64]:
+    labels = _labels(bundle, part, images.images)
+    assert labels is not None  # asked of bundles that purify alone
+    return labels
+
+
 def known_labels(images: ImageSet, class_names: tuple[str, ...]) -> NDArray[np.int64] | None:
     """The images' labels, where the classifier tells the same classes apart."""
     return images.labels if tuple(images.class_names) == class_names else None

@@ -10,14 +10,14 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from pixelproof.export.decisions import compare_decisions, known_labels
+from pixelproof.export.decisions import compare_decisions, compare_purification, known_labels
 from pixelproof.export.graph import fuse, serialised
 from pixelproof.export.manifest import graph_metadata, manifest
 from pixelproof.export.precision import Precision, lowered
 from pixelproof.export.reference import Reference, resized
 from pixelproof.export.verification import verify
 from pixelproof.files import write_bytes, write_json
-from pixelproof.models.data import ImageSet, sample, training_sample
+from pixelproof.models.data import ImageSet, adversarial_sample, sample, training_sample
 from pixelproof.runtime.bundle import CLASSIFIER, PIPELINE
 from pixelproof.runtime.manifest import MANIFEST
 
@@ -90,6 +90,11 @@ class Filling:
         labels = known_labels(test, interface.class_names) if len(images) == len(test) else None
         self.say(f"comparing decisions on {len(images)} images")
         facts["decisions"] = compare_decisions(full, folder, images, labels, precision)
+        if labels is not None and facts["purifier"]:
+            made_of = facts["classifier"]
+            fooling = adversarial_sample(made_of["name"], made_of["weights_sha256"])
+            clean = ImageSet(images, labels, interface.class_names)
+            facts["purification"] = compare_purification(full, folder, clean, fooling)
         if precision.name == "int8":
             facts["calibration"] = {"images": len(calibration), "source": self.calibration.name, "ranges": "MinMax"}
         return facts

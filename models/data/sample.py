@@ -14,11 +14,11 @@ from pixelproof.errors import DataError
 from pixelproof.files import write_bytes, write_json
 from pixelproof.models.data.cifar10 import RECORD_NBYTES, ImageSet, decode_records
 
-_FOLDER = Path(__file__).parent.parent / "sample"
+SAMPLE_FOLDER = Path(__file__).parent.parent / "sample"
 IMAGES_A_CLASS = 20
 
 
-def sample(folder: Path = _FOLDER) -> ImageSet:
+def sample(folder: Path = SAMPLE_FOLDER) -> ImageSet:
     """The 200 shipped CIFAR-10 test images, 20 a class.
 
     Raises:
@@ -27,12 +27,12 @@ def sample(folder: Path = _FOLDER) -> ImageSet:
     return _read(folder, "sample")
 
 
-def training_sample(folder: Path = _FOLDER) -> ImageSet:
+def training_sample(folder: Path = SAMPLE_FOLDER) -> ImageSet:
     """The 200 shipped CIFAR-10 training images, 20 a class; errors as for `sample`."""
     return _read(folder, "training")
 
 
-def sample_indices(folder: Path = _FOLDER) -> list[int]:
+def sample_indices(folder: Path = SAMPLE_FOLDER) -> list[int]:
     """Where each sample image stands in the test set."""
     indices: list[int] = _facts(folder, "sample")["test_set_indices"]
     return indices

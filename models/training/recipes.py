@@ -70,9 +70,7 @@ RECIPES: dict[str, Recipe] = {
     "nin": Recipe(epochs=13, peak_rate=0.2, label_smoothing=0.05, early_share=0.5, half_precision=True),
     "densenet": Recipe(epochs=24, peak_rate=0.25, label_smoothing=0.05, early_share=0.36, half_precision=True),
     "wide_resnet": Recipe(epochs=16, peak_rate=0.15, label_smoothing=0.05, early_share=0.36, half_precision=True),
-    "resnet": Recipe(
-        epochs=22, restart_epochs=10, restart_rate=0.12, peak_rate=0.25, label_smoothing=0.05, early_share=0.36
-    ),
+    "resnet": Recipe(epochs=40, peak_rate=0.25, label_smoothing=0.05, early_share=0.3),
 }
 
 

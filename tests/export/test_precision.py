@@ -11,7 +11,8 @@ from onnx import TensorProto, numpy_helper
 from pixelproof.errors import ExportError, UsageError
 from pixelproof.export import export_bundle
 from pixelproof.export.filling import Calibration
-from pixelproof.models.data import sample
+from pixelproof.models import provenance
+from pixelproof.models.data import adversarial_sample, sample
 from pixelproof.runtime import Pipeline, read_bundle
 
 
@@ -68,6 +69,28 @@ def test_decisions_are_compared_in_the_runtime(bundles, name: str):
             "accuracy": pytest.approx((after == labels).mean()),
         }
         assert told["top1_agreement"] >= (0.995 if name == "fp16" else 0.95)
+
+
+@pytest.mark.parametrize("name", ["fp16", "int8", "engine"])
+def test_what_the_purifier_mends_and_loses_is_compared_too(bundles, name: str):
+    told = read_bundle(bundles[name]).manifest["purification"]
+    clean, fooling = sample(), adversarial_sample("lenet", provenance("lenet")["weights_sha256"])
+    expected = {"clean_images": 200, "adversarial_images": len(fooling)}
+    for suffix, path in (("_fp32", bundles["fp32"]), ("", bundles[name])):
+        with Pipeline(path, part="classifier") as bare, Pipeline(path) as pipeline:
+            right = bare.predict(clean.images).argmax(1) == clean.labels
+            lost = pipeline.predict(clean.images).argmax(1) != clean.labels
+            fooled = bare.predict(fooling.images).argmax(1) != fooling.labels
+            mended = pipeline.predict(fooling.images).argmax(1) == fooling.labels
+        expected |= {f"pl{suffix}": lost[right].mean(), f"d_suc{suffix}": mended[fooled].mean()}
+    assert told == pytest.approx(expected)
+    assert told["d_suc_fp32"] > 0.9
+    assert abs(told["d_suc"] - told["d_suc_fp32"]) <= 0.02
+
+
+def test_a_bundle_that_does_not_purify_has_no_such_figures(tmp_path: Path):
+    export_bundle("lenet", tmp_path / "bare", purifier="none", precision="fp16")
+    assert "purification" not in read_bundle(tmp_path / "bare").manifest
 
 
 def test_purified_images_are_the_same_in_every_precision(bundles):

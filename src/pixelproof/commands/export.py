@@ -146,6 +146,8 @@ def _print(bundle: "Bundle") -> None:
     )
     for part, told in bundle.manifest.get("decisions", {}).items():
         typer.echo(f"{bundle.manifest['precision']} {part}: {_decisions(told)}")
+    if told := bundle.manifest.get("purification"):
+        typer.echo(f"{bundle.manifest['precision']} purifier: {_purification(told)}")
     typer.echo(f"manifest SHA-256: {bundle.manifest_sha256}")
 
 
@@ -153,4 +155,12 @@ def _decisions(told: dict[str, Any]) -> str:
     text = f"{told['top1_agreement']:.2%} of {told['images']:,} decisions as in fp32"
     if "accuracy" in told:
         text += f"; accuracy {told['accuracy']:.2%}, in fp32 {told['accuracy_fp32']:.2%}"
+    return text
+
+
+def _purification(told: dict[str, Any]) -> str:
+    text = f"loses {told['pl']:.2%} of the clean images, in fp32 {told['pl_fp32']:.2%}"
+    if told.get("d_suc") is not None and told["d_suc_fp32"] is not None:
+        undone = f"undoes {told['d_suc']:.1%} of {told['adversarial_images']} attacks, in fp32 {told['d_suc_fp32']:.1%}"
+        return f"{undone}; {text}"
     return text
