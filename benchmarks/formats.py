@@ -329,5 +329,48 @@ class TrainingResults:
     """Each epoch's loss, figures (on some of the test images) and speed."""
 
 
-Results = DefenceResults | LatencyResults | TechniqueResults | AttackSpeedResults | LayerResults
+@dataclass(frozen=True)
+class MemorySample:
+    """The resident set of a process after so many rounds or images."""
+
+    done: int
+    mib: float
+
+
+@dataclass(frozen=True)
+class SoakRow:
+    """One kind of work, done over and over in a process that does nothing else."""
+
+    work: str
+    """What is counted, such as "open, run, close"."""
+    count: int
+    seconds: float
+    memory: tuple[MemorySample, ...]
+    growth_mib: float | None
+    """The median resident set of the last quarter less that of the second; None where the system does not tell."""
+
+
+@dataclass(frozen=True)
+class ColdStart:
+    """What a process that does nothing else waits for, from its start on."""
+
+    what: str
+    runs: int
+    median_ms: float
+    slowest_ms: float
+
+
+@dataclass(frozen=True)
+class SoakResults:
+    """What `pixelproof bench soak` measured."""
+
+    created: str
+    conditions: Conditions
+    classifier: str
+    purifier: str | None
+    rows: tuple[SoakRow, ...]
+    starts: tuple[ColdStart, ...]
+
+
+Results = DefenceResults | LatencyResults | TechniqueResults | AttackSpeedResults | LayerResults | SoakResults
 """What `pixelproof bench` measures."""

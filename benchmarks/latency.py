@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pixelproof.benchmarks.formats import LatencyRow
 from pixelproof.errors import UsageError
 
-BATCHES = (1, 8, 64)
+BATCHES = (1, 8, 64, 256)
 ROUNDS = 100
 STEADY = 0.05
 """The coefficient of variation up to which times count as steady."""
@@ -61,7 +61,7 @@ def measure_latency(
     if rounds < 1 or not batches or min(batches) < 1:
         raise UsageError(
             f"expected rounds and batches of 1 or more, got {rounds} and {list(batches)}. "
-            "Next: pixelproof bench latency BUNDLE --rounds 100 --batch 1,8,64"
+            "Next: pixelproof bench latency BUNDLE --rounds 100 --batch 1,8,64,256"
         )
     rows: list[LatencyRow] = []
     for done, batch in enumerate(batches):

@@ -12,6 +12,7 @@ from pixelproof.benchmarks.formats import (
     LatencyResults,
     LayerResults,
     Results,
+    SoakResults,
     TechniqueResults,
     TrainingResults,
 )
@@ -26,6 +27,7 @@ _KINDS: dict[str, type[Results]] = {
     "techniques": TechniqueResults,
     "attack-speed": AttackSpeedResults,
     "layers": LayerResults,
+    "soak": SoakResults,
 }
 _AGAIN = "pixelproof bench defense (or latency) BUNDLE -o RESULTS.json"
 

@@ -12,11 +12,13 @@ from pixelproof.benchmarks.formats import (
     LatencyRow,
     LayerResults,
     Results,
+    SoakResults,
     TechniqueResults,
 )
 from pixelproof.benchmarks.latency import STEADY
 from pixelproof.benchmarks.layers_table import layers_layout
 from pixelproof.benchmarks.layout import NOTHING, Cell, Row, Table, escaped, markdown, percent, rich_table, share_cell
+from pixelproof.benchmarks.soak_table import soak_layout
 from pixelproof.benchmarks.techniques_table import techniques_layout
 
 if TYPE_CHECKING:
@@ -93,6 +95,8 @@ def results_layout(results: Results) -> Table:
         return attack_speed_layout(results)
     if isinstance(results, LayerResults):
         return layers_layout(results)
+    if isinstance(results, SoakResults):
+        return soak_layout(results)
     return defence_layout(results.rows)
 
 

@@ -59,8 +59,8 @@ def compare_purification(
 
     Returns:
         Of each: of the adversarial images that fool its own bare classifier, the share that its pipeline reads right
-        (`d_suc`; None where none fools it), and of the clean images that the bare classifier reads right, the share that
-        the pipeline loses (`pl`). None where a bundle does not purify.
+        (`d_suc`; None where none fools it), and of the clean images that the bare classifier reads right, the share
+        that the pipeline loses (`pl`). None where a bundle does not purify.
     """
     figures: dict[str, Any] = {"clean_images": len(clean)}
     if adversarial is not None:

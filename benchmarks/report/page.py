@@ -14,11 +14,14 @@ from pixelproof.benchmarks.formats import (
     LayerResults,
     LayerRow,
     Results,
+    SoakResults,
     TechniqueResults,
     TechniqueRow,
     TrainingResults,
 )
+from pixelproof.benchmarks.latency_ways import FUSED
 from pixelproof.benchmarks.layout import Table
+from pixelproof.benchmarks.report.bars import latency_plots
 from pixelproof.benchmarks.report.curves import HEIGHT, WIDTH, learning_curves
 from pixelproof.benchmarks.report.gallery import gallery
 from pixelproof.benchmarks.report.headline import headlines
@@ -56,6 +59,7 @@ def render_report(results: Sequence[Results | TrainingResults]) -> str:
         created=now(),
         headlines=heads,
         tables=_tables(defences, latencies, results),
+        latency_plots=latency_plots(latencies, FUSED),
         gallery=gallery(defences, {(head.row.classifier, head.row.purifier) for head in heads}),
         maps=heat_maps(defences),
         training=learning_curves([one for one in results if isinstance(one, TrainingResults)]),
@@ -89,7 +93,10 @@ def _tables(
         "defence": [defence_layout(rows)] if rows else [],
         "techniques": [results_layout(one) for one in results if isinstance(one, TechniqueResults)],
         "attack_speed": [results_layout(one) for one in results if isinstance(one, AttackSpeedResults | LayerResults)],
-        "latency": [latency_layout(one) for one in latencies],
+        "latency": [
+            *(latency_layout(one) for one in latencies),
+            *(results_layout(one) for one in results if isinstance(one, SoakResults)),
+        ],
     }
 
 
@@ -108,18 +115,22 @@ def _facts(results: Results | TrainingResults) -> dict[str, str]:
     }
 
 
+_SUBJECTS = {
+    TechniqueResults: "Techniques in front of",
+    AttackSpeedResults: "Speed of attacks on",
+    LayerResults: "What a changed pixel needs of",
+    DefenceResults: "Attacks on",
+}
+
+
 def _title(results: Results | TrainingResults) -> str:
     if isinstance(results, TrainingResults):
         return f"Training of {results.name}"
     if isinstance(results, LatencyResults):
         return f"Latency of {results.subject}"
-    if isinstance(results, TechniqueResults):
-        return f"Techniques in front of {_classifiers(results.rows)}"
-    if isinstance(results, AttackSpeedResults):
-        return f"Speed of attacks on {_classifiers(results.rows)}"
-    if isinstance(results, LayerResults):
-        return f"What a changed pixel needs of {_classifiers(results.rows)}"
-    return f"Attacks on {_classifiers(results.rows)}"
+    if isinstance(results, SoakResults):
+        return f"Soak of {results.classifier}"
+    return f"{_SUBJECTS[type(results)]} {_classifiers(results.rows)}"
 
 
 def _classifiers(

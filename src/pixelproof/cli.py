@@ -11,6 +11,7 @@ from pixelproof.commands.bench import bench
 from pixelproof.commands.bench_attack import attack_speed
 from pixelproof.commands.bench_defense import defense
 from pixelproof.commands.bench_layers import layers
+from pixelproof.commands.bench_soak import soak
 from pixelproof.commands.bench_techniques import techniques
 from pixelproof.commands.build_engine import build_engine
 from pixelproof.commands.classify import classify
@@ -64,6 +65,7 @@ bench.command(name="defense")(defense)
 bench.command(name="techniques")(techniques)
 bench.command(name="attack")(attack_speed)
 bench.command(name="layers")(layers)
+bench.command(name="soak")(soak)
 app.command(name="inspect")(inspect)
 app.command(name="report")(report)
 app.command(name="doctor")(doctor)

@@ -8,8 +8,10 @@ from html.parser import HTMLParser
 
 import pytest
 
-from pixelproof.benchmarks.formats import Positions, Prediction, Share, TrainingResults
+from pixelproof.benchmarks.formats import LatencyRow, Positions, Prediction, Share, TrainingResults
+from pixelproof.benchmarks.latency_ways import FUSED
 from pixelproof.benchmarks.report import render_report, write_report
+from pixelproof.benchmarks.report.bars import latency_plots
 from pixelproof.benchmarks.report.curves import HEIGHT, WIDTH, learning_curves
 from pixelproof.benchmarks.report.headline import headlines
 from pixelproof.benchmarks.report.heatmap import heat_maps
@@ -233,3 +235,24 @@ def test_the_json_beside_shipped_weights_is_read_and_drawn(tmp_path):
     page = Page((tmp_path / "report.html").read_text())
     assert len(page.all("polyline")) == 4
     assert "Training of gated" in page.text
+
+
+def test_latency_is_drawn_one_plot_a_batch_size(latency):
+    rows = tuple(
+        LatencyRow(name, "CPU", batch, 10, p50, p90, p90, 0.01, 1.0, None, None)
+        for batch in (1, 64)
+        for name, p50, p90 in ((FUSED, 2.0 * batch, 2.5 * batch), ("slower", 5.0 * batch, 10.0 * batch))
+    )
+    results = dataclasses.replace(latency, classifier="lenet", purifier="gated", precision="fp32", rows=rows)
+    one, many = latency_plots([results], FUSED)
+    assert (one.title, many.title) == (
+        "lenet behind gated, fp32, 1 image a call",
+        "lenet behind gated, fp32, 64 images a call",
+    )
+    assert [(bar.name, bar.width, bar.reach, bar.is_own) for bar in many.bars] == [
+        (FUSED, 20.0, 5.0, True),
+        ("slower", 50.0, 50.0, False),
+    ]
+    page = render_report([results])
+    assert page.count('class="card timing"') == 2
+    assert "width: 20.00%" in page

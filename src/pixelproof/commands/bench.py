@@ -16,7 +16,7 @@ bench = typer.Typer(no_args_is_help=True, help="Measure what attacks still do to
 @bench.command()
 def latency(
     bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle's folder.")],
-    batch: Annotated[str, typer.Option(help="Images a call; several sizes separated by commas.")] = "1,8,64",
+    batch: Annotated[str, typer.Option(help="Images a call; several sizes separated by commas.")] = "1,8,64,256",
     rounds: Annotated[int, typer.Option(min=1, help="How often each row is timed at each batch size.")] = 100,
     threads: Annotated[
         int | None, typer.Option(min=1, help="CPU threads a call may use.", show_default="one a core")
@@ -69,5 +69,5 @@ def _batches(asked: str) -> list[int]:
     except ValueError:
         batches = [0]
     if batches[0] < 1:
-        raise UsageError(f"--batch takes whole numbers of 1 or more, got '{asked}'. Next: --batch 1,8,64")
+        raise UsageError(f"--batch takes whole numbers of 1 or more, got '{asked}'. Next: --batch 1,8,64,256")
     return batches
