@@ -121,6 +121,11 @@ class Pipeline:
         return self._run(purifier, images, ["purified"])[0]
 
     @property
+    def session(self) -> Session:
+        """What runs, for those who work below this class; errors as for a call."""
+        return self._usable()
+
+    @property
     def graph(self) -> bytes:
         """The ONNX file that runs; empty once closed."""
         return self._model

@@ -63,6 +63,9 @@ class Context:
         self._rows, self._enqueued = shape[0], False
         return smallest <= shape[0] <= largest and tuple(shape[1:]) == tuple(self._engine.get_tensor_shape(name)[1:])
 
+    def get_tensor_shape(self, name: str) -> tuple[int, ...]:
+        return (self._rows, *self._engine.get_tensor_shape(name)[1:])
+
     def set_device_memory(self, memory: int, size: int) -> None:
         assert size >= self._engine.device_memory_size_v2
         self._scratch = memory

@@ -3,8 +3,10 @@
 Import rule: the attack's own. CUDA packages are imported when a device is opened, and not before.
 """
 
+from pixelproof.attack.cuda.onnxruntime_network import OnnxRuntimeNetwork
 from pixelproof.attack.cuda.pycuda_device import open_device
 from pixelproof.attack.cuda.search import attack_on_device
+from pixelproof.attack.cuda.tensorrt_network import TensorRtNetwork
 from pixelproof.attack.cuda.torch_network import TorchNetwork
 
-__all__ = ["TorchNetwork", "attack_on_device", "open_device"]
+__all__ = ["OnnxRuntimeNetwork", "TensorRtNetwork", "TorchNetwork", "attack_on_device", "open_device"]

@@ -16,6 +16,9 @@ class DeviceNetwork(Protocol):
     recordable: bool
     """What `enqueue` launches may be recorded with what is launched around it, and replayed without it."""
 
+    most_rows: int | None
+    """Candidates a batch at most; None: any number."""
+
     def bind(self, batch: DeviceArray, probabilities: DeviceArray, stream: int) -> None:
         """Work from now on with these: uint8 `(rows, H, W, 3)`, float32 `(rows, classes)`, on this stream."""
 

@@ -59,7 +59,7 @@ def attack_on_device(
     images = checked_images(images)
     problem = problem_of(images, checked_classes("labels", labels, len(images)), targets, pixels, seed)
     lanes = min(checked_number("lanes", lanes, 1, 1 << 20), len(images))
-    rows = min(checked_number("rows", rows, 1, 1 << 20), lanes * population)
+    rows = min(checked_number("rows", rows, 1, 1 << 20), lanes * population, network.most_rows or lanes * population)
     if lanes * population > _MOST_PLACES:
         raise UsageError(f"{lanes} lanes of {population} candidates are more than {_MOST_PLACES}. Next: fewer lanes")
     table = Table(

@@ -20,6 +20,7 @@ class TorchNetwork:
         graphed: record and replay it; False where `classify` does what cannot be recorded.
     """
 
+    most_rows: int | None = None
     recordable = False  # PyTorch's allocator has to know of the recording, so it makes its own
 
     def __init__(self, classify: "Callable[[Tensor], Tensor]", classes: int, *, graphed: bool = True) -> None:

@@ -9,6 +9,7 @@ from pixelproof.benchmarks.defence.settings import STRONGEST
 from pixelproof.errors import PixelproofError, UsageError, unknown_name
 from pixelproof.models import PURIFIERS
 from pixelproof.runtime import read_bundle
+from pixelproof.runtime.backends import fault
 
 if TYPE_CHECKING:
     from pixelproof.attack.cuda.device import Device
@@ -26,7 +27,7 @@ def open_attack_device(
         asked: one of `ATTACK_BACKENDS`; "auto" takes a GPU where one works.
         method: of the attack. `de` runs on a GPU, and so does that part of `strongest`; the others propose too little
             to gain by it, and run on the CPU around whatever runs the network.
-        bundles: to be attacked; "auto" leaves those of one's own networks, which do not run there, to the CPU.
+        bundles: to be attacked; "auto" leaves to the CPU those that nothing here runs on the GPU.
 
     Raises:
         UsageError: an unknown backend, or CUDA for a method that does not run there.
@@ -38,7 +39,7 @@ def open_attack_device(
         raise UsageError(
             f"method '{method}' does not run on CUDA; {' and '.join(_ON_DEVICE)} do. Next: --attack-backend cpu"
         )
-    if asked == "cpu" or method not in _ON_DEVICE or (asked == "auto" and not all(map(_shipped, bundles))):
+    if asked == "cpu" or method not in _ON_DEVICE or (asked == "auto" and not all(map(_runs_on_gpu, bundles))):
         return nullcontext()
     from pixelproof.attack.cuda import open_device
 
@@ -50,8 +51,9 @@ def open_attack_device(
         return nullcontext()
 
 
-def _shipped(bundle: Path) -> bool:
-    """Whether the bundle is of shipped networks alone."""
+def _runs_on_gpu(bundle: Path) -> bool:
+    """Whether there is a network for it: PyTorch has the shipped ones, ONNX Runtime's CUDA provider runs any."""
     made_of = read_bundle(bundle).manifest
     purifier = made_of["purifier"]
-    return made_of["classifier"].get("source") == "shipped" and (purifier is None or purifier["name"] in PURIFIERS)
+    shipped = made_of["classifier"].get("source") == "shipped" and (purifier is None or purifier["name"] in PURIFIERS)
+    return shipped or fault("cuda") is None

@@ -13,11 +13,9 @@ from PIL import Image
 from pixelproof.attack import attack
 from pixelproof.attack.cuda import attack_on_device
 from pixelproof.attack.cuda.device import Device
-from pixelproof.attack.cuda.network import DeviceNetwork
 from pixelproof.attack.results import Outcome, Progress
 from pixelproof.benchmarks.defence.store import Record, Records
 from pixelproof.benchmarks.defence.victims import BATCH_SIZE, Predict, Victim
-from pixelproof.errors import UsageError
 from pixelproof.models.data import ImageSet
 
 Report = Callable[[str, Progress], None]
@@ -119,19 +117,10 @@ def _attack(
         "on_finished": keep,
     }
     if device is not None and plan.method == "de":
-        attack_on_device(device, _on_device(victim), images.images, images.labels, **common)
+        attack_on_device(device, victim.on_device(), images.images, images.labels, **common)
     else:
         parameters = common | {"method": plan.method, "batch_size": BATCH_SIZE} | _parameters(plan, victim, images)
         attack(victim.predict, images.images, images.labels, **parameters)
-
-
-def _on_device(victim: Victim) -> DeviceNetwork:
-    if victim.on_device is None:
-        raise UsageError(
-            "a network of one's own does not run on the GPU between the attack's kernels; shipped ones do. "
-            "Next: --attack-backend cpu"
-        )
-    return victim.on_device()
 
 
 def _parameters(plan: Plan, victim: Victim, images: ImageSet) -> dict[str, Any]:

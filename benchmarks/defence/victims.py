@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from pixelproof.attack import Distinct, Incremental, gradient_order, sweep_order
 from pixelproof.attack.cuda.network import DeviceNetwork
 from pixelproof.attack.orders import Order
+from pixelproof.benchmarks.defence.networks import device_network
 from pixelproof.benchmarks.defence.window import windowed
+from pixelproof.errors import UsageError
 from pixelproof.models import CLASSIFIERS, PURIFIERS, build_classifier, build_purifier
 from pixelproof.runtime import Pipeline
 
@@ -24,6 +26,10 @@ SAMPLE_SIZE = (32, 32)  # of the images on which windows are compared with the w
 Predict = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 
+def _no_network() -> DeviceNetwork:
+    raise UsageError("this victim does not run on the GPU. Next: --attack-backend cpu")
+
+
 @dataclass(frozen=True)
 class Victim:
     """A network under attack.
@@ -34,14 +40,14 @@ class Victim:
         passes: uint8 images `(n, H, W, 3)` to the extreme colours that the purifier lets pass, uint8
             `(n, H, W, 8, 3)`; None where no purifier tells.
         identity: SHA-256 of the graph that runs, for the record of what was attacked.
-        on_device: makes the same network in PyTorch, for a search on a GPU; None for one that is not a shipped one.
+        on_device: makes the same network for a search on a GPU.
     """
 
     predict: Predict
     order: Order
     passes: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] | None
     identity: str
-    on_device: Callable[[], DeviceNetwork] | None = None
+    on_device: Callable[[], DeviceNetwork] = _no_network
 
 
 def bare_classifier(classifier: Pipeline) -> Victim:
@@ -50,7 +56,7 @@ def bare_classifier(classifier: Pipeline) -> Victim:
     order = sweep_order(classifier.predict) if module is None else gradient_order(_Logits(None, module))
     predict = _by_windows(classifier) or classifier.predict
     identity = classifier.manifest["files"]["classifier.onnx"]["sha256"]
-    return Victim(predict, order, None, identity, None if module is None else _on_device(classifier, None, module))
+    return Victim(predict, order, None, identity, _on_device(classifier, None, module))
 
 
 def purified_pipeline(pipeline: Pipeline, classifier: Pipeline) -> Victim:
@@ -72,7 +78,7 @@ def purified_pipeline(pipeline: Pipeline, classifier: Pipeline) -> Victim:
             near = parts.near
         predict = Distinct(pipeline.purify, classifier.predict, purify_changes=by_window, classify_near=near)
     if purifier is None or module is None:
-        return Victim(predict, sweep_order(predict), passes, identity)
+        return Victim(predict, sweep_order(predict), passes, identity, _on_device(pipeline, None, None))
     on_device = _on_device(pipeline, purifier, module)
     return Victim(predict, gradient_order(_Logits(purifier, module)), passes, identity, on_device)
 
@@ -111,18 +117,12 @@ def _passes(purifier: Any) -> Callable[[NDArray[np.uint8]], NDArray[np.uint8]]: 
     return colours
 
 
-def _on_device(bundle: Pipeline, purifier: "nn.Module | None", classifier: "nn.Module") -> Callable[[], DeviceNetwork]:
-    """Makes the network, in the bundle's float32, on PyTorch's current GPU."""
-
-    def make() -> DeviceNetwork:
-        from pixelproof.attack.cuda import TorchNetwork
-
-        logits = _Logits(purifier, classifier).cuda()
-        return TorchNetwork(
-            lambda images: logits(images.permute(0, 3, 1, 2).float()).softmax(1), len(bundle.class_names)
-        )
-
-    return make
+def _on_device(
+    bundle: Pipeline, purifier: "nn.Module | None", classifier: "nn.Module | None"
+) -> Callable[[], DeviceNetwork]:
+    """Makes the network for a search on a GPU."""
+    make = None if classifier is None else lambda: _Logits(purifier, classifier)
+    return lambda: device_network(bundle, make)
 
 
 def _Logits(purifier: "nn.Module | None", classifier: "nn.Module | None") -> "nn.Module":  # noqa: N802

@@ -151,6 +151,9 @@ def _built(
     shares = lower_shares(trt, network)
     check_shares(bundle.manifest["precision"], shares)
     config = builder.create_builder_config()
+    config.clear_flag(trt.BuilderFlag.TF32)  # the purifier's decisions are comparisons: float32 is to be float32
+    if hasattr(trt.BuilderFlag, "REQUIRE_USER_ALLOCATION"):  # without it TensorRT for RTX cannot be recorded
+        config.set_flag(trt.BuilderFlag.REQUIRE_USER_ALLOCATION)
     _set_profile(builder, config, network, request.profile, listening)
     _set_capability(flavour, config, request.capability)
     timings = Timings(config, machine)

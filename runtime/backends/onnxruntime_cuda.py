@@ -7,6 +7,8 @@ from pixelproof.errors import BackendError, missing_extra
 from pixelproof.runtime.backends.onnxruntime_cpu import OnnxRuntimeCpu, installed_wheels
 
 CUDA_PROVIDER = "CUDAExecutionProvider"
+EXACT = {"use_tf32": "0"}
+"""The purifier's decisions are comparisons: float32 is to be float32."""
 
 
 class OnnxRuntimeCuda(OnnxRuntimeCpu):
@@ -23,4 +25,4 @@ class OnnxRuntimeCuda(OnnxRuntimeCpu):
                 )
             raise missing_extra("onnxruntime-gpu (in place of onnxruntime)", "gpu", f"running on {self.wanted}")
         options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
-        return [self.wanted]
+        return [(self.wanted, EXACT)]

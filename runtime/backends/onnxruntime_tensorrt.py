@@ -5,7 +5,7 @@ from types import ModuleType
 from typing import Any
 
 from pixelproof.files import user_cache
-from pixelproof.runtime.backends.onnxruntime_cuda import CUDA_PROVIDER, OnnxRuntimeCuda
+from pixelproof.runtime.backends.onnxruntime_cuda import CUDA_PROVIDER, EXACT, OnnxRuntimeCuda
 
 TENSORRT_PROVIDER = "TensorrtExecutionProvider"
 _MAXIMUM, _USUAL = 256, 64  # batches of the one profile; larger ones are split
@@ -44,4 +44,4 @@ class OnnxRuntimeTensorRt(OnnxRuntimeCuda):
                 "trt_profile_opt_shapes": shapes[_USUAL],
                 "trt_profile_max_shapes": shapes[_MAXIMUM],
             }
-        return [(self.wanted, settings), CUDA_PROVIDER]
+        return [(self.wanted, settings), (CUDA_PROVIDER, EXACT)]

@@ -63,6 +63,9 @@ class TensorRtSession:
         flavour: its TensorRT.
         gpu: where; closed with the session.
         graphs: whether a batch size that comes again is launched as a recording.
+
+    Attributes:
+        engine: TensorRT's own; None once closed.
     """
 
     def __init__(self, engine: Engine, flavour: Flavour, gpu: Gpu, *, graphs: bool = True) -> None:
@@ -70,12 +73,12 @@ class TensorRtSession:
         self._lock = threading.Lock()
         self.provider = f"{flavour.name} {flavour.version}"
         with gpu.current():
-            self._engine = _loaded(engine, flavour)
-            self.inputs, self.outputs = _tensors(self._trt, self._engine)
+            self.engine: Any = _loaded(engine, flavour)
+            self.inputs, self.outputs = _tensors(self._trt, self.engine)
             self._smallest, self._rows = self._batches()
             self.largest: int | None = self._rows
             self._sizes: OrderedDict[int, _Size] = OrderedDict()
-            self._scratch = gpu.allocate(self._engine.device_memory_size_v2, purpose="the engine's scratch memory")
+            self._scratch = gpu.allocate(self.engine.device_memory_size_v2, purpose="the engine's scratch memory")
             self._host = {tensor.name: gpu.pinned(self._shape(tensor), tensor.dtype) for tensor in self._all}
             self._device = {name: gpu.allocate(array.nbytes, purpose=f"'{name}'") for name, array in self._host.items()}
 
@@ -84,7 +87,7 @@ class TensorRtSession:
         given = self.inputs[0].name
         rows = max(len(images), self._smallest)
         with self._lock:
-            if self._engine is None:
+            if self.engine is None:
                 raise BackendError("the session of this engine is closed. Next: open the bundle again")
             with self._gpu.current():
                 self._host[given][: len(images)] = images
@@ -99,12 +102,12 @@ class TensorRtSession:
     def close(self) -> None:
         """See `Session`; closing again does nothing."""
         with self._lock:
-            if self._engine is None:
+            if self.engine is None:
                 return
             with self._gpu.current():
                 self._gpu.synchronize()
                 self._sizes.clear()  # contexts go before their engine
-                self._engine = None
+                self.engine = None
             self._gpu.close()
 
     @property
@@ -113,7 +116,7 @@ class TensorRtSession:
 
     def _batches(self) -> tuple[int, int]:
         """The smallest and the largest batch."""
-        shapes = self._engine.get_tensor_profile_shape(self.inputs[0].name, 0)
+        shapes = self.engine.get_tensor_profile_shape(self.inputs[0].name, 0)
         smallest, _, largest = (int(shape[0]) for shape in map(tuple, shapes))
         sides = [side for side in self.inputs[0].shape[1:3] if isinstance(side, int)]
         return smallest, min(largest, max(smallest, _PIXELS // max(1, int(np.prod(sides)))))
@@ -131,13 +134,13 @@ class TensorRtSession:
         return self._sizes[rows]
 
     def _prepared(self, rows: int) -> Any:  # noqa: ANN401  (TensorRT's execution context)
-        context = self._engine.create_execution_context(self._trt.ExecutionContextAllocationStrategy.USER_MANAGED)
+        context = self.engine.create_execution_context(self._trt.ExecutionContextAllocationStrategy.USER_MANAGED)
         if context is None:
             raise BackendError(f"{self.provider} makes no execution context. Next: smaller batches, or {_REBUILD}")
         given = self.inputs[0]
         if not context.set_input_shape(given.name, (rows, *self._host[given.name].shape[1:])):
             raise BackendError(f"{self.provider} refuses a batch of {rows} images. Next: {_REBUILD}")
-        context.set_device_memory(self._scratch, self._engine.device_memory_size_v2)
+        context.set_device_memory(self._scratch, self.engine.device_memory_size_v2)
         for name, pointer in self._device.items():
             context.set_tensor_address(name, pointer)
         return context

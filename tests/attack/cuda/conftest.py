@@ -103,7 +103,7 @@ class StandInNetwork:
 
     def __init__(self, device: StandIn, predict: Callable[..., Any], classes: int, *, recordable: bool) -> None:
         self.device, self.predict, self.classes, self.recordable = device, predict, classes, recordable
-        self.runs = 0
+        self.runs, self.most_rows = 0, None
 
     def bind(self, batch: DeviceArray, probabilities: DeviceArray, stream: int) -> None:
         assert stream == self.device.stream

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from pixelproof.attack import attack
-from pixelproof.benchmarks.defence import search
+from pixelproof.benchmarks.defence import search, victims
 from pixelproof.benchmarks.defence.attack_run import attack_bundle
 from pixelproof.benchmarks.defence.devices import open_attack_device
 from pixelproof.errors import BackendError, PixelproofError, UsageError
@@ -43,7 +43,7 @@ def test_a_gpu_that_is_there_is_taken_where_it_is_wanted(a_gpu, asked: str, meth
         assert (device is GPU) == there
 
 
-def test_auto_leaves_a_network_of_ones_own_to_the_cpu(a_gpu, stand_in: Path, lenet_median_bundle: Path):
+def test_auto_leaves_what_nothing_runs_on_the_gpu_to_the_cpu(a_gpu, stand_in: Path, lenet_median_bundle: Path):
     for bundles, there in (
         ([stand_in], False),
         ([lenet_median_bundle], True),
@@ -82,15 +82,16 @@ def test_de_runs_on_the_device_with_the_same_settings(
 
     victim = []
     monkeypatch.setattr(search, "attack_on_device", stand_in)
-    monkeypatch.setattr(search, "_on_device", lambda it: victim.append(it) or "network")
+    real = search._attack
+    monkeypatch.setattr(search, "_attack", lambda plan, it, *more: victim.append(it) or real(plan, it, *more))
+    monkeypatch.setattr(victims, "device_network", lambda deployed, make: make and "network")
     settings = {"protocol": protocol, "method": "de", "images": 3, "pixels": 2, "target": None, "seed": 5}
     run = attack_bundle(lenet_median_bundle, some_real, records=tmp_path / "records", device=GPU, **settings)
     assert asked == [(GPU, "network", 2, 5)]
-    assert victim[0].on_device is not None
     assert run.summary["attack_backend"] == "cuda (Stand-in GPU)"
     assert len(run.images) == 3
 
 
-def test_a_network_of_ones_own_is_refused_on_the_device(run_attack):
-    with pytest.raises(UsageError, match="a network of one's own does not run on the GPU"):
+def test_a_network_of_ones_own_needs_onnx_runtime_there(run_attack):
+    with pytest.raises(BackendError, match=r"no network runs on the GPU: .* ONNX Runtime: running on CUDAExecution"):
         run_attack(method="de", device=GPU)

@@ -90,7 +90,7 @@ def gpu_wheel(monkeypatch: pytest.MonkeyPatch):
 
 def test_no_node_may_fall_back_to_the_cpu(gpu_wheel):
     assert OnnxRuntimeCuda(b"", threads=None).provider == CUDA_PROVIDER
-    assert gpu_wheel.asked == [[CUDA_PROVIDER]]
+    assert gpu_wheel.asked == [[(CUDA_PROVIDER, {"use_tf32": "0"})]]
     assert gpu_wheel.options == ["1"]
 
 
@@ -117,7 +117,7 @@ def test_the_tensorrt_provider_keeps_its_engines_and_knows_the_batches(monkeypat
     )
     session = BACKENDS["ort-tensorrt"].open(Source(b"", (4, 6)), None)
     assert (session.provider, session.largest) == (TENSORRT_PROVIDER, 256)
-    ((provider, settings), then) = asked[0]
+    (provider, settings), (then, _) = asked[0]
     assert (provider, then) == (TENSORRT_PROVIDER, CUDA_PROVIDER)
     assert settings["trt_profile_max_shapes"] == "images:256x4x6x3"
     assert settings["trt_engine_cache_path"] == str(tmp_path / "pixelproof" / "onnxruntime-tensorrt")

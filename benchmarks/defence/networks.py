@@ -1,0 +1,49 @@
+"""The network of a search on the GPU: what is deployed, in the fastest form that this machine has."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from pixelproof.attack.cuda import OnnxRuntimeNetwork, TensorRtNetwork, TorchNetwork
+from pixelproof.attack.cuda.network import DeviceNetwork
+from pixelproof.errors import BackendError
+from pixelproof.runtime import Pipeline
+from pixelproof.runtime.backends import BACKENDS, fault
+from pixelproof.runtime.backends.tensorrt import TensorRtSession
+from pixelproof.runtime.onnx_bytes import keep_outputs
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def device_network(deployed: Pipeline, make_module: "Callable[[], nn.Module] | None") -> DeviceNetwork:
+    """The bundle's engine where that is what runs, else PyTorch, else ONNX Runtime.
+
+    Args:
+        deployed: the bundle as it was opened.
+        make_module: makes the same network in PyTorch: `(n, 3, H, W)` on the 0..255 scale to logits; None for one
+            that is not a shipped one.
+
+    Raises:
+        BackendError: none of them runs here.
+    """
+    classes = len(deployed.class_names)
+    session = deployed.session
+    if BACKENDS[deployed.backend].runs_engines and isinstance(session, TensorRtSession):
+        return TensorRtNetwork(session.engine, classes)
+    if make_module is not None and _pytorch_sees_a_gpu():
+        logits = make_module().cuda()
+        return TorchNetwork(lambda images: logits(images.permute(0, 3, 1, 2).float()).softmax(1), classes)
+    if (why := fault("cuda")) is None:
+        return OnnxRuntimeNetwork(keep_outputs(deployed.graph, {"probabilities"}), classes)
+    raise BackendError(
+        f"no network runs on the GPU: PyTorch sees none or has not this network, and ONNX Runtime: "
+        f"{str(why).partition('. Next: ')[0]}. Next: pixelproof doctor, or --attack-backend cpu"
+    )
+
+
+def _pytorch_sees_a_gpu() -> bool:
+    try:
+        import torch
+    except ModuleNotFoundError:
+        return False
+    return bool(torch.cuda.is_available())
