@@ -9,6 +9,7 @@ from pixelproof.benchmarks.codec import decode, encode
 from pixelproof.benchmarks.formats import (
     AttackSpeedResults,
     DefenceResults,
+    KernelResults,
     LatencyResults,
     LayerResults,
     Results,
@@ -28,6 +29,7 @@ _KINDS: dict[str, type[Results]] = {
     "attack-speed": AttackSpeedResults,
     "layers": LayerResults,
     "soak": SoakResults,
+    "kernels": KernelResults,
 }
 _AGAIN = "pixelproof bench defense (or latency) BUNDLE -o RESULTS.json"
 

@@ -1,13 +1,15 @@
 """The defence table and the latency table, for Markdown, the terminal and the report."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from pixelproof.benchmarks.attack_speed_table import attack_speed_layout
 from pixelproof.benchmarks.formats import (
     AttackSpeedResults,
     Conditions,
+    DefenceResults,
     DefenceRow,
+    KernelResults,
     LatencyResults,
     LatencyRow,
     LayerResults,
@@ -15,6 +17,7 @@ from pixelproof.benchmarks.formats import (
     SoakResults,
     TechniqueResults,
 )
+from pixelproof.benchmarks.kernels_table import kernels_layout
 from pixelproof.benchmarks.latency import STEADY
 from pixelproof.benchmarks.layers_table import layers_layout
 from pixelproof.benchmarks.layout import NOTHING, Cell, Row, Table, escaped, markdown, percent, rich_table, share_cell
@@ -83,21 +86,6 @@ def results_markdown(results: Results) -> str:
     table = markdown(results_layout(results))
     facts = describe(results.conditions) | {"created": results.created}
     return "\n".join([table, *(f"- {name}: {escaped(fact)}" for name, fact in facts.items())]) + "\n"
-
-
-def results_layout(results: Results) -> Table:
-    """A result file's table."""
-    if isinstance(results, LatencyResults):
-        return latency_layout(results)
-    if isinstance(results, TechniqueResults):
-        return techniques_layout(results.rows)
-    if isinstance(results, AttackSpeedResults):
-        return attack_speed_layout(results)
-    if isinstance(results, LayerResults):
-        return layers_layout(results)
-    if isinstance(results, SoakResults):
-        return soak_layout(results)
-    return defence_layout(results.rows)
 
 
 def describe(conditions: Conditions) -> dict[str, str]:
@@ -194,3 +182,21 @@ def _providers(rows: Sequence[LatencyRow]) -> str:
     for row in rows:
         names.setdefault(row.provider, {})[f"'{row.name}'"] = None
     return "Ran on " + "; on ".join(f"{provider}: {', '.join(held)}" for provider, held in names.items()) + "."
+
+
+_LAYOUTS: dict[type[Results], Callable[[Any], Table]] = {
+    AttackSpeedResults: attack_speed_layout,
+    KernelResults: kernels_layout,
+    LatencyResults: latency_layout,
+    LayerResults: layers_layout,
+    SoakResults: soak_layout,
+}
+
+
+def results_layout(results: Results) -> Table:
+    """A result file's table."""
+    if isinstance(results, DefenceResults):
+        return defence_layout(results.rows)
+    if isinstance(results, TechniqueResults):
+        return techniques_layout(results.rows)
+    return _LAYOUTS[type(results)](results)

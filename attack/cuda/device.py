@@ -68,6 +68,9 @@ class Device(Protocol):
     def read(self, pointer: int, values: NDArray[Any]) -> None:
         """Wait, and fill an array from the device."""
 
+    def copy(self, to: int, source: int, nbytes: int) -> None:
+        """Copy memory of the device; does not wait."""
+
     def launch(self, kernel: str, threads: int, arguments: Sequence[Argument]) -> None:
         """Launch so many threads of a kernel of `attack/kernels`, or a few more."""
 

@@ -55,6 +55,10 @@ class PyCudaDevice:
         self._gpu.copy_out(values, pointer)
         self._gpu.synchronize()
 
+    def copy(self, to: int, source: int, nbytes: int) -> None:
+        """See `Device`."""
+        self._gpu.driver.memcpy_dtod_async(to, source, nbytes, self._gpu.stream)
+
     def launch(self, kernel: str, threads: int, arguments: Sequence[Argument]) -> None:
         """See `Device`."""
         packed = [value for argument in arguments for value in packed_argument(argument)]

@@ -1,5 +1,7 @@
 """The device's side of a search: the arrays of `kernels/table.cuh`, and the launches that work on them."""
 
+from collections.abc import Callable, Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -42,6 +44,7 @@ class Table:
         self.device, self.network, self.rows = device, network, rows
         self.sizes = Sizes(lanes, size, pixels, height, width)
         self._factor, self._last, self._targeted = float(factor), last, int(targeted)
+        self.image_count = len(images)
         self._images = self._filled(images.shape, np.uint8, images)
         self._colours = self._filled((65536,), np.uint8, normal_colours())
         self._people = self._new((lanes, size, pixels, 5), np.float32)
@@ -73,9 +76,7 @@ class Table:
             self._generation(active)
 
     def _generation(self, active: "range | list[int]") -> None:
-        places = self.sizes.lanes * self.sizes.size
-        state = self.children, self._people, self.generations, self.keys, self._colours, self._factor, self.sizes
-        self.device.launch("propose_candidates", places * self.sizes.pixels, state)
+        self._propose()
         for span in active:
             self._evaluate(self._spans[span])
         self.select_and_advance()
@@ -89,9 +90,8 @@ class Table:
 
     def select_and_advance(self) -> None:
         """Let children replace parents, and move the lanes that run on."""
-        selected = self._people, self._fitness, self.children, self._children_fitness, self.generations, self.winners
-        self.device.launch("select_children", self.sizes.lanes * self.sizes.size, (*selected, self.sizes))
-        self.device.launch("advance_lanes", self.sizes.lanes, (self.generations, self.winners, self._last, self.sizes))
+        self._select()
+        self._advance()
 
     def classify(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The network's probabilities of any uint8 `(n, H, W, 3)`; what the batch showed is forgotten."""
@@ -101,19 +101,59 @@ class Table:
             self.batch.write(np.concatenate([part, np.zeros((self.rows - len(part), *part.shape[1:]), np.uint8)]))
             self.network.enqueue()
             found.append(self.probabilities.read()[: len(part)])
-        self._held.write(-1)
+        self.forget()
         return np.concatenate(found)
 
+    @property
+    def batches(self) -> int:
+        """Of the network, a generation of all lanes."""
+        return self._spans.shape[0]
+
+    def launches(self) -> Iterator[tuple[str, int, Callable[[], None]]]:
+        """Each kernel's name, how often a generation of all lanes launches it, and one such launch, for timing."""
+        span = self._spans[0]
+        yield "propose_candidates", 1, self._propose
+        yield "place_images", self.batches, lambda: self._place(span)
+        yield "draw_candidates", self.batches, lambda: self._draw(span)
+        yield "judge_rows", self.batches, lambda: self._judge(span)
+        yield "select_children", 1, self._select
+        yield "advance_lanes", 1, self._advance
+
+    def forget(self) -> None:
+        """Let no row of the batch count as holding an image: each is copied anew."""
+        self._held.write(-1)
+
+    def _propose(self) -> None:
+        places = self.sizes.lanes * self.sizes.size * self.sizes.pixels
+        state = self.children, self._people, self.generations, self.keys, self._colours, self._factor, self.sizes
+        self.device.launch("propose_candidates", places, state)
+
     def _evaluate(self, shown: DeviceArray) -> None:
+        self._place(shown)
+        self._draw(shown)
+        self.network.enqueue()
+        self._judge(shown)
+
+    def _place(self, shown: DeviceArray) -> None:
         _, _, _, height, width = self.sizes
         placing = self.batch, self._images, self.image_of, self._held, shown, self.generations, self.rows, self.sizes
         self.device.launch("place_images", self.rows * height * width, placing)
+
+    def _draw(self, shown: DeviceArray) -> None:
         rows = self.batch, self._held, self._drawn, self._images, self.image_of, self.children
         self.device.launch("draw_candidates", self.rows, (*rows, shown, self.generations, self.rows, self.sizes))
-        self.network.enqueue()
+
+    def _judge(self, shown: DeviceArray) -> None:
         judged = self._children_fitness, self.won, self.winners, self.probabilities, shown, self.generations
         how = self.class_of, self._targeted, self.network.classes, self.rows, self.sizes
         self.device.launch("judge_rows", self.rows, (*judged, *how))
+
+    def _select(self) -> None:
+        selected = self._people, self._fitness, self.children, self._children_fitness, self.generations, self.winners
+        self.device.launch("select_children", self.sizes.lanes * self.sizes.size, (*selected, self.sizes))
+
+    def _advance(self) -> None:
+        self.device.launch("advance_lanes", self.sizes.lanes, (self.generations, self.winners, self._last, self.sizes))
 
     def _new(self, shape: tuple[int, ...], dtype: type) -> DeviceArray:
         return device_array(self.device, shape, dtype)

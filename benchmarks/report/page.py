@@ -10,6 +10,7 @@ from pixelproof.benchmarks.formats import (
     AttackSpeedRow,
     DefenceResults,
     DefenceRow,
+    KernelResults,
     LatencyResults,
     LayerResults,
     LayerRow,
@@ -92,7 +93,7 @@ def _tables(
     return {
         "defence": [defence_layout(rows)] if rows else [],
         "techniques": [results_layout(one) for one in results if isinstance(one, TechniqueResults)],
-        "attack_speed": [results_layout(one) for one in results if isinstance(one, AttackSpeedResults | LayerResults)],
+        "attack_speed": [results_layout(one) for one in results if isinstance(one, _ATTACKING)],
         "latency": [
             *(latency_layout(one) for one in latencies),
             *(results_layout(one) for one in results if isinstance(one, SoakResults)),
@@ -115,6 +116,7 @@ def _facts(results: Results | TrainingResults) -> dict[str, str]:
     }
 
 
+_ATTACKING = (AttackSpeedResults, LayerResults, KernelResults)
 _SUBJECTS = {
     TechniqueResults: "Techniques in front of",
     AttackSpeedResults: "Speed of attacks on",
@@ -130,6 +132,8 @@ def _title(results: Results | TrainingResults) -> str:
         return f"Latency of {results.subject}"
     if isinstance(results, SoakResults):
         return f"Soak of {results.classifier}"
+    if isinstance(results, KernelResults):
+        return f"A generation on {results.gpu}: {results.classifier}"
     return f"{_SUBJECTS[type(results)]} {_classifiers(results.rows)}"
 
 

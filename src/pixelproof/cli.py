@@ -10,6 +10,7 @@ from pixelproof.commands.attack import attack
 from pixelproof.commands.bench import bench
 from pixelproof.commands.bench_attack import attack_speed
 from pixelproof.commands.bench_defense import defense
+from pixelproof.commands.bench_kernels import kernels
 from pixelproof.commands.bench_layers import layers
 from pixelproof.commands.bench_soak import soak
 from pixelproof.commands.bench_techniques import techniques
@@ -65,6 +66,7 @@ bench.command(name="defense")(defense)
 bench.command(name="techniques")(techniques)
 bench.command(name="attack")(attack_speed)
 bench.command(name="layers")(layers)
+bench.command(name="kernels")(kernels)
 bench.command(name="soak")(soak)
 app.command(name="inspect")(inspect)
 app.command(name="report")(report)

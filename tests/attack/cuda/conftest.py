@@ -54,6 +54,10 @@ class StandIn:
         ctypes.memmove(values.ctypes.data, self._checked(pointer, values.nbytes), values.nbytes)
         self.calls.append(("read", values.nbytes))
 
+    def copy(self, to: int, source: int, nbytes: int) -> None:
+        ctypes.memmove(self._checked(to, nbytes), self._checked(source, nbytes), nbytes)
+        self.calls.append(("copy", nbytes))
+
     def launch(self, kernel: str, threads: int, arguments: Sequence[Argument]) -> None:
         self.calls.append((kernel, threads))
         if not self.recording:

@@ -1,0 +1,139 @@
+"""What attacks do to bundles, and what other techniques do against them."""
+
+from dataclasses import dataclass
+
+from pixelproof.benchmarks.formats.common import Conditions, Share
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@dataclass(frozen=True)
+class PaperFigures:
+    """What the paper reports for a classifier, 0 to 1."""
+
+    attack_success: float
+    success_after: float
+    defence_rate: float
+    performance_loss: float
+
+
+@dataclass(frozen=True)
+class DefenceRow:
+    """One classifier, purifier and search method; `queries` count evaluations an image, of all images attacked."""
+
+    classifier: str
+    purifier: str
+    method: str
+    pixels: int
+    n: int
+    clean_accuracy: Share
+    attack_success: Share
+    success_after: Share
+    defence_rate: Share
+    performance_loss: Share
+    adaptive_success: Share | None
+    queries_median: float | None
+    queries_p90: float | None
+    seconds_per_image: float | None
+    adaptive_queries_median: float | None
+    adaptive_queries_p90: float | None
+    adaptive_seconds_per_image: float | None
+    paper: PaperFigures | None
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The most probable class and its probability, 0 to 1."""
+
+    label: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class Example:
+    """One attacked image, as three PNG files of one size; `pixels` are the changed (row, column)s.
+
+    `before` and `after` are what the attacked network says of the original and of the attacked image,
+    `after_purified` what the pipeline says of the attacked one.
+    """
+
+    classifier: str
+    purifier: str
+    protocol: str
+    image_index: int
+    label: str
+    original: bytes
+    attacked: bytes
+    purified: bytes
+    pixels: tuple[tuple[int, int], ...]
+    before: Prediction
+    after: Prediction
+    after_purified: Prediction
+
+    def __post_init__(self) -> None:
+        files = (self.original, self.attacked, self.purified)
+        if not all(file.startswith(_PNG) and len(file) > 24 for file in files):
+            raise ValueError("original, attacked and purified must be PNG files")
+        if len({file[16:24] for file in files}) > 1:
+            raise ValueError("original, attacked and purified must be of one size")
+        height, width = self.size
+        if not all(0 <= row < height and 0 <= column < width for row, column in self.pixels):
+            raise ValueError(f"pixels must lie inside the {height}x{width} image, got {self.pixels}")
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width, in pixels."""
+        return int.from_bytes(self.original[20:24]), int.from_bytes(self.original[16:20])
+
+
+@dataclass(frozen=True)
+class Positions:
+    """How many attacks succeeded at each pixel: `counts` has `size` = (H, W) entries; no purifier where None."""
+
+    classifier: str
+    purifier: str | None
+    protocol: str
+    size: tuple[int, int]
+    counts: tuple[tuple[int, ...], ...]
+
+    def __post_init__(self) -> None:
+        height, width = self.size
+        if len(self.counts) != height or any(len(row) != width for row in self.counts):
+            raise ValueError(f"counts must have {height} rows of {width}")
+        if any(count < 0 for row in self.counts for count in row):
+            raise ValueError("counts must be 0 or more")
+
+
+@dataclass(frozen=True)
+class DefenceResults:
+    """What `pixelproof bench defense` measured."""
+
+    created: str
+    conditions: Conditions
+    rows: tuple[DefenceRow, ...]
+    gallery: tuple[Example, ...]
+    positions: tuple[Positions, ...]
+
+
+@dataclass(frozen=True)
+class TechniqueRow:
+    """One classifier behind one technique: a purifier or an input transformation."""
+
+    classifier: str
+    technique: str
+    n: int
+    attack_success: Share
+    defence_rate: Share
+    performance_loss: Share
+    adaptive_success: Share | None
+    milliseconds: float
+    """The technique alone, one image a call."""
+
+
+@dataclass(frozen=True)
+class TechniqueResults:
+    """What `pixelproof bench techniques` measured."""
+
+    created: str
+    conditions: Conditions
+    rows: tuple[TechniqueRow, ...]

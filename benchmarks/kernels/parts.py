@@ -1,0 +1,136 @@
+"""The parts of a generation, each launched alone, over and over, on one device."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixelproof.attack.cuda.device import Device, device_array
+from pixelproof.attack.cuda.network import DeviceNetwork
+from pixelproof.attack.cuda.table import Table
+from pixelproof.benchmarks.formats import KernelRow
+
+_COPIED = 1 << 28  # bytes
+_TIMES = 20
+
+
+@dataclass(frozen=True)
+class Population:
+    """How many images at a time, candidates an image, and candidates a batch of the network."""
+
+    lanes: int
+    size: int
+    rows: int
+
+
+class Parts:
+    """A table of lanes that all run, whose parts can be timed.
+
+    Args:
+        device: the GPU.
+        network: on it.
+        images: uint8 `(n, H, W, 3)`, at least one a lane.
+        population: of each lane.
+        last: the last generation.
+    """
+
+    def __init__(
+        self, device: Device, network: DeviceNetwork, images: NDArray[np.uint8], population: Population, last: int
+    ) -> None:
+        self.device, self.network, self.population, self.last = device, network, population, last
+        self.table = Table(
+            device,
+            network,
+            images,
+            lanes=population.lanes,
+            size=population.size,
+            pixels=1,
+            rows=population.rows,
+            factor=0.5,
+            last=last,
+            targeted=False,
+        )
+        self.running = np.ones(population.lanes, bool)
+        self.begin(0)
+
+    def begin(self, first: int) -> None:
+        """Give the lanes the images from `first` on (all over again behind the last), at their first generation."""
+        lanes, images = self.population.lanes, self.table.image_count
+        self.table.image_of.write((first + np.arange(lanes)) % images)
+        self.table.keys.write(np.arange(2 * lanes, dtype=np.uint32).reshape(lanes, 2) + first)
+        self.go_on(0)
+
+    def go_on(self, generation: int) -> None:
+        """Let every lane run this generation, whatever it has found."""
+        self.table.generations.write(generation)
+        self.table.winners.write(self.population.size)
+
+    def wait(self) -> None:
+        """Until all that was launched is done."""
+        self.table.winners.read()
+
+    def milliseconds(self, work: Callable[[], None], times: int = _TIMES) -> float:
+        """Of one `work`, the mean of `times` in a row, after one that does not count."""
+        work()
+        self.wait()
+        started = time.perf_counter()
+        for _ in range(times):
+            work()
+        self.wait()
+        return 1e3 * (time.perf_counter() - started) / times
+
+    def generation(self) -> float:
+        """Milliseconds of a whole generation of all lanes, with what the host writes to keep them running."""
+
+        def work() -> None:
+            self.go_on(1)
+            self.table.generation(self.running)
+
+        return self.milliseconds(work)
+
+    def network_alone(self) -> float:
+        """Milliseconds of the network's batches of a generation."""
+
+        def work() -> None:
+            for _ in range(self.table.batches):
+                self.network.enqueue()
+
+        return self.milliseconds(work)
+
+    def kernels(self) -> tuple[KernelRow, ...]:
+        """Each kernel's launches of one generation; `place_images` copies whole images, as it does to new lanes."""
+        rows = []
+        area = self.table.sizes.height * self.table.sizes.width
+        for name, launches, launch in self.table.launches():
+            self.go_on(1)
+            if name == "place_images":
+                self.table.forget()
+            each = self.milliseconds(launch)
+            moved = 2 * 3 * area * self.population.rows if name == "place_images" else None
+            rows.append(KernelRow(name, launches, launches * each, moved and moved / each / 1e6))
+        return tuple(rows)
+
+    def copy_speed(self) -> float:
+        """Gigabytes a second, read and written, of the driver's own copy."""
+        source, target = (device_array(self.device, (_COPIED,), np.uint8) for _ in range(2))
+        each = self.milliseconds(lambda: self.device.copy(target.pointer, source.pointer, _COPIED))
+        return 2 * _COPIED / each / 1e6
+
+    def whole_budget(self, images: int, progress: Callable[[int, int], None]) -> tuple[int, float]:
+        """Every generation of `images` images with no early stop: how many candidates, and seconds."""
+        self.wait()
+        started, done = time.perf_counter(), 0
+        for first in range(0, images, self.population.lanes):
+            lanes = min(self.population.lanes, images - first)
+            self.begin(first)
+            self.running = np.arange(self.population.lanes) < lanes
+            for generation in range(self.last + 1):
+                self.go_on(generation)
+                self.table.generation(self.running)
+            self.wait()
+            done += lanes * self.population.size * (self.last + 1)
+            progress(first + lanes, images)
+        self.running = np.ones(self.population.lanes, bool)
+        return done, time.perf_counter() - started

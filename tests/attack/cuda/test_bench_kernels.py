@@ -1,0 +1,86 @@
+"""What `pixelproof bench kernels` measures, on a GPU that is not there: g++'s kernels and a network in NumPy."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pixelproof.benchmarks.formats import KernelResults
+from pixelproof.benchmarks.kernels import bench_kernels, measure
+from pixelproof.benchmarks.kernels.parts import Parts, Population
+from pixelproof.benchmarks.report import render_report
+from pixelproof.benchmarks.results_file import read_results, write_results
+
+SMALL = Population(lanes=3, size=8, rows=10)
+
+
+@pytest.fixture
+def parts(device, make_device_network, make_classifier, make_crops) -> Parts:
+    network = make_device_network(device, make_classifier(8, 7, seed=5))
+    return Parts(device, network, make_crops(7, 8, 7), SMALL, last=4)
+
+
+def test_every_launch_of_a_generation_is_timed(parts: Parts, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("pixelproof.benchmarks.kernels.parts._COPIED", 1 << 12)
+    rows = parts.kernels()
+    asked = [(row.part, row.launches) for row in rows]
+    assert asked == [
+        ("propose_candidates", 1),
+        ("place_images", 3),
+        ("draw_candidates", 3),
+        ("judge_rows", 3),
+        ("select_children", 1),
+        ("advance_lanes", 1),
+    ]
+    assert all(row.ms > 0 for row in rows)
+    (placed,) = [row for row in rows if row.gigabytes_per_second is not None]
+    assert placed.part == "place_images"
+    assert placed.gigabytes_per_second == pytest.approx(2 * 3 * 8 * 7 * 10 / (placed.ms / 3) / 1e6)
+    assert min(parts.generation(), parts.network_alone(), parts.copy_speed()) > 0
+
+
+def test_the_whole_budget_shows_the_network_every_candidate(parts: Parts, device):
+    shown = []
+    judge = parts.network.predict
+    parts.network.predict = lambda images: shown.append(len(images)) or judge(images)
+    told = []
+    candidates, seconds = parts.whole_budget(7, lambda done, total: told.append((done, total)))
+    assert candidates == 7 * 8 * 5
+    assert seconds > 0
+    assert told == [(3, 7), (6, 7), (7, 7)]
+    # 24 candidates in 3 batches of 10 a generation, 5 generations; the last image alone fills one batch
+    assert sum(shown) == 10 * (3 * 5 + 3 * 5 + 1 * 5)
+
+
+def test_lanes_go_on_though_they_have_found_something(parts: Parts):
+    parts.whole_budget(3, lambda *_: None)
+    assert parts.table.won.read().any()  # an attack would have stopped
+
+
+def test_the_results_are_written_and_reported(
+    device, make_device_network, lenet_median_bundle: Path, tmp_path: Path, monkeypatch
+):
+    def predict(images):
+        level = images.reshape(len(images), -1).astype(np.int64).sum(1) % 10
+        return np.eye(10, dtype=np.float32)[level]
+
+    monkeypatch.setattr("pixelproof.benchmarks.kernels.parts._COPIED", 1 << 12)
+    monkeypatch.setattr(
+        "pixelproof.benchmarks.defence.victims.device_network",
+        lambda deployed, make: make_device_network(device, predict, classes=len(deployed.class_names)),
+    )
+    results = bench_kernels(lenet_median_bundle, device, images=4, population=SMALL, generations=2)
+    assert (results.candidates, results.gpu, results.classifier) == (4 * 8 * 3, "stand-in", "lenet")
+    write_results(tmp_path / "found", results)
+    read = read_results(tmp_path / "found.json")
+    assert isinstance(read, KernelResults)
+    assert read == results
+    assert 0 <= read.kernels_share <= 1
+    assert "place_images" in (tmp_path / "found.md").read_text()
+    assert "A generation on stand-in: lenet" in render_report([read])
+    assert json.loads((tmp_path / "found.json").read_text())["kind"] == "kernels"
+
+
+def test_defaults_are_the_published_budget():
+    assert measure.POPULATION.size * (measure.GENERATIONS + 1) * 1000 == 40_400_000
