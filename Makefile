@@ -1,11 +1,13 @@
 # make demo: the whole job on the shipped models and images.  make test: linters, types, import rules and tests.
 # make adversarial: the shipped adversarial images, where a classifier has other weights than those attacked.
 # make test-gpu: the tests that need an NVIDIA GPU, with the extra `gpu` installed; says what it skipped and why.
+# make gpu: all that needs a GPU, in slices of nine minutes (run it again until nothing is left); on a machine without
+#   network: make gpu ARGS='--wheels FOLDER --data FOLDER'.
 PYTHON ?= python3
 EXTRAS := cpu,export,report,dev
 BIN := .venv/bin
 
-.PHONY: demo test test-gpu adversarial lint format setup clean
+.PHONY: demo test test-gpu gpu adversarial lint format setup clean
 
 demo: setup
 	$(BIN)/pixelproof demo
@@ -15,6 +17,9 @@ test: lint
 
 test-gpu: setup
 	$(BIN)/pytest -m gpu -rs
+
+gpu:
+	PYTHONPATH=src $(PYTHON) -m pixelproof.benchmarks.gpu $(ARGS)
 
 adversarial: setup
 	$(BIN)/python -m pixelproof.benchmarks.adversarial_sample

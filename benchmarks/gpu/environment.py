@@ -1,0 +1,73 @@
+"""The environment of a GPU run: a virtual one over the system's packages, as those hold PyTorch with CUDA."""
+
+import importlib.util
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from pixelproof.benchmarks.gpu.slices import Part
+
+PACKAGES = {
+    "typer": "typer",
+    "rich": "rich",
+    "PIL": "pillow",
+    "onnx": "onnx",
+    "onnxscript": "onnxscript",
+    "onnxruntime": "onnxruntime",
+    "safetensors": "safetensors",
+    "jinja2": "jinja2",
+    "pytest": "pytest",
+    "skimage": "scikit-image",
+}
+"""What is installed where it is missing, by module."""
+_CUDA = ("cuda-bindings>=13.0,<14", "nvidia-cuda-nvrtc>=13.0,<13.1")
+
+
+def toolkit() -> Path | None:
+    """The CUDA toolkit's folder; None where there is none."""
+    nvcc = shutil.which("nvcc")
+    named = os.environ.get("CUDA_ROOT"), os.environ.get("CUDA_HOME"), nvcc and str(Path(nvcc).resolve().parent.parent)
+    roots = [Path(root) for root in (*named, "/usr/local/cuda") if root]
+    return next((root for root in roots if (root / "include").is_dir()), None)
+
+
+def environment_part(folder: Path, wheels: Path | None) -> Part:
+    """Makes `folder`/venv and installs what is missing, from `wheels` alone where that is given."""
+    python = str(venv_python(folder))
+    pip = [python, "-m", "pip", "install", "--quiet"]
+    offline = [] if wheels is None else ["--no-index", "--find-links", str(wheels)]
+    missing = [package for module, package in PACKAGES.items() if importlib.util.find_spec(module) is None]
+    commands = [[sys.executable, "-m", "venv", "--system-site-packages", str(folder / "venv")]]
+    if missing:
+        commands.append([*pip, *offline, *missing])
+    if importlib.util.find_spec("cuda") is None:
+        commands.append([*pip, *offline, *_CUDA])
+    if importlib.util.find_spec("pycuda") is None:
+        commands.append([*pip, *offline, "setuptools", "wheel"])
+        commands.append([*pip, *offline, "--no-build-isolation", "pycuda"])
+    commands.append([*pip, *offline, "--no-deps", "--no-build-isolation", "--editable", "."])
+    return Part("environment", commands, essential=True)
+
+
+def venv_python(folder: Path) -> Path:
+    """The environment's interpreter."""
+    return folder / "venv" / "bin" / "python"
+
+
+def build_variables(folder: Path) -> dict[str, str]:
+    """The process's variables, with what PyCUDA's build asks for: the toolkit, and no cuRAND."""
+    home = folder / "home"
+    home.mkdir(parents=True, exist_ok=True)
+    (home / ".aksetup-defaults.py").write_text("CUDA_ENABLE_CURAND = False\n")
+    variables = {**os.environ, "HOME": str(home)}
+    root = toolkit()
+    if root is not None:
+        included = [str(root / "include"), os.environ.get("CPATH", "")]
+        libraries = [str(root / "lib64"), str(root / "lib64" / "stubs"), os.environ.get("LIBRARY_PATH", "")]
+        variables |= {
+            "CUDA_ROOT": str(root),
+            "CPATH": os.pathsep.join(filter(None, included)),
+            "LIBRARY_PATH": os.pathsep.join(filter(None, libraries)),
+        }
+    return variables
