@@ -1,0 +1,113 @@
+"""Kills an attack again and again, and compares what it finds in the end with one that was left alone.
+
+python -m pixelproof.benchmarks.survival BUNDLE -o RESULTS.json
+"""
+
+import argparse
+import json
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from pixelproof.benchmarks.conditions import cpu_model, now
+from pixelproof.errors import PixelproofError
+from pixelproof.files import write_json
+
+KILLS = 50
+_COMPARED = ("image", "success", "pixels", "colours", "queries", "exhausted")
+
+
+def survive(
+    bundle: Path, *, kills: int = KILLS, images: int = 100, method: str = "de", seed: int = 0
+) -> dict[str, Any]:
+    """Attack `images` shipped images in processes of which `kills` are killed (SIGKILL) at random moments.
+
+    Args:
+        bundle: its folder; its bare classifier is attacked.
+        kills: how many processes are killed.
+        images: to attack.
+        method: of the attack.
+        seed: of the moments.
+
+    Returns:
+        The kills, how many images were done at each, and whether every image's outcome is that of an unbroken run.
+
+    Raises:
+        PixelproofError: an attack failed, or ended before it was killed often enough.
+    """
+    draw = random.Random(seed)
+    with tempfile.TemporaryDirectory(prefix="pixelproof-") as made:
+        folder = Path(made)
+        command = [sys.executable, "-m", "pixelproof", "attack", str(bundle), "--sample", "--images", str(images)]
+        command += ["--method", method, "--attack-backend", "cpu", "--threads", "1", "--records"]
+        started = time.perf_counter()
+        _finish([*command, str(folder / "whole.sqlite"), "-o", str(folder / "whole")])
+        alone = time.perf_counter() - started
+        _finish([*command, str(folder / "whole.sqlite"), "-o", str(folder / "again")])  # nothing is left to do
+        idle = time.perf_counter() - started - alone
+        slice_s = max(0.05, alone - idle) / kills
+        moments = []
+        for _ in range(kills):
+            moment = idle * draw.uniform(0.2, 1.0) + draw.uniform(0, 1.4) * slice_s
+            _kill([*command, str(folder / "broken.sqlite")], moment)
+            moments.append(moment)
+        _finish([*command, str(folder / "broken.sqlite"), "-o", str(folder / "broken")])
+        whole, broken = (_outcomes(folder / name) for name in ("whole", "broken"))
+    return {
+        "kind": "survival",
+        "created": now(),
+        "cpu": cpu_model(),
+        "method": method,
+        "images": images,
+        "kills": kills,
+        "seconds_unbroken": alone,
+        "kill_moments_s": moments,
+        "same_outcomes": sum(one == other for one, other in zip(whole, broken, strict=True)),
+        "of": len(whole),
+    }
+
+
+def _finish(command: list[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise PixelproofError(f"the attack failed: {done.stderr.strip()[-300:]}. Next: {' '.join(command[1:])}")
+
+
+def _kill(command: list[str], moment: float) -> None:
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            code = process.wait(moment)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+        else:
+            raise PixelproofError(f"the attack ended (code {code}) before it was killed. Next: --images with more")
+
+
+def _outcomes(folder: Path) -> list[dict[str, Any]]:
+    lines = (folder / "results.jsonl").read_text().splitlines()
+    return [{name: outcome[name] for name in _COMPARED} for outcome in map(json.loads, lines)]
+
+
+def main() -> int:
+    """The command line; 0 where all outcomes are the same."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("--kills", type=int, default=KILLS)
+    parser.add_argument("--images", type=int, default=100)
+    parser.add_argument("--method", default="de")
+    parser.add_argument("-o", "--output", type=Path)
+    asked = parser.parse_args()
+    found = survive(asked.bundle, kills=asked.kills, images=asked.images, method=asked.method)
+    if asked.output is not None:
+        write_json(asked.output, found)
+    print(json.dumps(found, indent=2))
+    return int(found["same_outcomes"] != found["of"])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,19 @@
+"""An attack that is killed at random moments finds what an unbroken one finds; fifty kills are a benchmark."""
+
+from pathlib import Path
+
+import pytest
+
+from pixelproof.benchmarks import survival
+from pixelproof.errors import PixelproofError
+
+
+def test_three_kills_change_nothing(lenet_median_bundle: Path):
+    found = survival.survive(lenet_median_bundle, kills=3, images=12, method="corners")
+    assert found["kills"] == len(found["kill_moments_s"]) == 3
+    assert (found["same_outcomes"], found["of"]) == (12, 12)
+
+
+def test_an_attack_that_fails_is_told(tmp_path: Path):
+    with pytest.raises(PixelproofError, match=r"the attack failed: .*there is no bundle"):
+        survival.survive(tmp_path / "none", kills=1)
