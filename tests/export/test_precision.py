@@ -119,6 +119,14 @@ def test_each_target_gets_the_int8_that_suits_it(bundles):
     assert not any(zero.any() for zero in zeros["engine"])  # symmetric
 
 
+def test_the_last_layer_stays_in_float_on_the_cpu(bundles):
+    graph = onnx.load(bundles["int8"] / "classifier.onnx").graph
+    made_by = {output: node.op_type for node in graph.node for output in node.output}
+    layers = [node for node in graph.node if node.op_type in ("Conv", "Gemm")]
+    weights = [made_by.get(node.input[1]) for node in layers]
+    assert weights == ["DequantizeLinear"] * 4 + [None]
+
+
 def test_int8_tells_its_calibration_and_comes_out_the_same_twice(bundles, tmp_path: Path):
     told = read_bundle(bundles["int8"]).manifest["calibration"]
     assert told["images"] == 200
