@@ -12,6 +12,7 @@ from pixelproof.benchmarks.formats import (
     KernelResults,
     LatencyResults,
     LayerResults,
+    PrecisionResults,
     Results,
     SoakResults,
     TechniqueResults,
@@ -30,6 +31,7 @@ _KINDS: dict[str, type[Results]] = {
     "layers": LayerResults,
     "soak": SoakResults,
     "kernels": KernelResults,
+    "precision": PrecisionResults,
 }
 _AGAIN = "pixelproof bench defense (or latency) BUNDLE -o RESULTS.json"
 

@@ -13,6 +13,7 @@ from pixelproof.benchmarks.formats import (
     LatencyResults,
     LatencyRow,
     LayerResults,
+    PrecisionResults,
     Results,
     SoakResults,
     TechniqueResults,
@@ -21,6 +22,7 @@ from pixelproof.benchmarks.kernels_table import kernels_layout
 from pixelproof.benchmarks.latency import STEADY
 from pixelproof.benchmarks.layers_table import layers_layout
 from pixelproof.benchmarks.layout import NOTHING, Cell, Row, Table, escaped, markdown, percent, rich_table, share_cell
+from pixelproof.benchmarks.precision_table import precision_layout
 from pixelproof.benchmarks.soak_table import soak_layout
 from pixelproof.benchmarks.techniques_table import techniques_layout
 
@@ -189,6 +191,7 @@ _LAYOUTS: dict[type[Results], Callable[[Any], Table]] = {
     KernelResults: kernels_layout,
     LatencyResults: latency_layout,
     LayerResults: layers_layout,
+    PrecisionResults: precision_layout,
     SoakResults: soak_layout,
 }
 

@@ -19,6 +19,7 @@ from pixelproof.benchmarks.formats.defence import (
     TechniqueResults,
     TechniqueRow,
 )
+from pixelproof.benchmarks.formats.precision import EngineRow, PrecisionResults, PrecisionRow
 from pixelproof.benchmarks.formats.running import (
     ColdStart,
     LatencyResults,
@@ -37,6 +38,7 @@ __all__ = [
     "Conditions",
     "DefenceResults",
     "DefenceRow",
+    "EngineRow",
     "Example",
     "KernelResults",
     "KernelRow",
@@ -47,6 +49,8 @@ __all__ = [
     "MemorySample",
     "PaperFigures",
     "Positions",
+    "PrecisionResults",
+    "PrecisionRow",
     "Prediction",
     "Results",
     "Share",
@@ -58,6 +62,13 @@ __all__ = [
 ]
 
 Results = (
-    DefenceResults | LatencyResults | TechniqueResults | AttackSpeedResults | LayerResults | SoakResults | KernelResults
+    DefenceResults
+    | LatencyResults
+    | TechniqueResults
+    | AttackSpeedResults
+    | LayerResults
+    | SoakResults
+    | KernelResults
+    | PrecisionResults
 )
 """What `pixelproof bench` measures."""

@@ -14,6 +14,8 @@ from pixelproof.benchmarks.formats import (
     LatencyResults,
     LayerResults,
     LayerRow,
+    PrecisionResults,
+    PrecisionRow,
     Results,
     SoakResults,
     TechniqueResults,
@@ -96,7 +98,7 @@ def _tables(
         "attack_speed": [results_layout(one) for one in results if isinstance(one, _ATTACKING)],
         "latency": [
             *(latency_layout(one) for one in latencies),
-            *(results_layout(one) for one in results if isinstance(one, SoakResults)),
+            *(results_layout(one) for one in results if isinstance(one, SoakResults | PrecisionResults)),
         ],
     }
 
@@ -120,6 +122,7 @@ _ATTACKING = (AttackSpeedResults, LayerResults, KernelResults)
 _SUBJECTS = {
     TechniqueResults: "Techniques in front of",
     AttackSpeedResults: "Speed of attacks on",
+    PrecisionResults: "Precisions of",
     LayerResults: "What a changed pixel needs of",
     DefenceResults: "Attacks on",
 }
@@ -138,6 +141,6 @@ def _title(results: Results | TrainingResults) -> str:
 
 
 def _classifiers(
-    rows: Sequence[DefenceRow] | Sequence[TechniqueRow] | Sequence[AttackSpeedRow] | Sequence[LayerRow],
+    rows: Sequence[DefenceRow | TechniqueRow | AttackSpeedRow | LayerRow | PrecisionRow],
 ) -> str:
     return ", ".join(dict.fromkeys(row.classifier for row in rows))

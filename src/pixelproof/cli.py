@@ -12,6 +12,7 @@ from pixelproof.commands.bench_attack import attack_speed
 from pixelproof.commands.bench_defense import defense
 from pixelproof.commands.bench_kernels import kernels
 from pixelproof.commands.bench_layers import layers
+from pixelproof.commands.bench_precision import precision
 from pixelproof.commands.bench_soak import soak
 from pixelproof.commands.bench_techniques import techniques
 from pixelproof.commands.build_engine import build_engine
@@ -68,6 +69,7 @@ bench.command(name="attack")(attack_speed)
 bench.command(name="layers")(layers)
 bench.command(name="kernels")(kernels)
 bench.command(name="soak")(soak)
+bench.command(name="precision")(precision)
 app.command(name="inspect")(inspect)
 app.command(name="report")(report)
 app.command(name="doctor")(doctor)

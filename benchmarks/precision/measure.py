@@ -1,0 +1,139 @@
+"""Exports each classifier in each precision, reads what its manifest says, and times the graphs against one another."""
+
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pixelproof.benchmarks.conditions import describe_conditions, now
+from pixelproof.benchmarks.formats import EngineRow, PrecisionResults, PrecisionRow
+from pixelproof.benchmarks.latency import Contender, measure_latency
+from pixelproof.benchmarks.precision.engines import build_all
+from pixelproof.export import export_bundle
+from pixelproof.models.data import ImageSet, sample
+from pixelproof.runtime import Bundle, Pipeline, read_bundle
+from pixelproof.runtime.bundle import PIPELINE
+
+BATCH = 64
+_VARIANTS = {
+    "fp32": ("fp32", "cpu", "both"),
+    "fp16": ("fp16", "cpu", "both"),
+    "int8": ("int8", "cpu", "cpu"),
+    "int8 for TensorRT": ("int8", "tensorrt", "tensorrt"),
+}
+"""Precision, target, and what runs the graph well."""
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is under way, how much of it is done, and how much there is."""
+
+
+def bench_precision(
+    classifiers: Sequence[str],
+    *,
+    purifier: str = "gated",
+    test: ImageSet | None = None,
+    rounds: int = 30,
+    capabilities: Sequence[str] = (),
+    threads: int | None = None,
+    command: str = "",
+    progress: Progress = lambda *_: None,
+) -> PrecisionResults:
+    """Measure the classifiers in every precision.
+
+    Args:
+        classifiers: names of shipped ones.
+        purifier: before each.
+        test: images that decisions are compared on; the 200 shipped ones where None.
+        rounds: of each graph's timing.
+        capabilities: what TensorRT for RTX builds engines for, such as "portable" and "8.9"; none: no engines.
+        threads: CPU threads a call may use.
+        command: for the record.
+        progress: told what is under way.
+
+    Raises:
+        UsageError: an unknown classifier or purifier.
+        ExportError: a precision costs more accuracy than a point.
+        PixelproofError: engines are asked for, and TensorRT for RTX is not installed.
+    """
+    rows: list[PrecisionRow] = []
+    engines: list[EngineRow] = []
+    for done, classifier in enumerate(classifiers):
+        with tempfile.TemporaryDirectory(prefix="pixelproof-") as made:
+            bundles = _exported(classifier, purifier, test, Path(made), lambda what: progress(what, 0, 1))
+            rows += _rows(classifier, bundles, rounds, threads)
+            engines += build_all(classifier, Path(made), capabilities, progress)
+        progress("classifiers", done + 1, len(classifiers))
+    data = "the shipped CIFAR-10 test images" if test is None else f"CIFAR-10, {len(test):,} test images"
+    conditions = describe_conditions(
+        provider="CPUExecutionProvider", threads=threads, data=data, command=command, seed=None
+    )
+    notes = () if engines else ("No engines were built.",)
+    return PrecisionResults(now(), conditions, purifier, BATCH, rounds, tuple(rows), tuple(engines), notes)
+
+
+def _exported(
+    classifier: str, purifier: str, test: ImageSet | None, folder: Path, say: Callable[[str], None]
+) -> dict[str, Bundle]:
+    for name, (precision, target, _) in _VARIANTS.items():
+        say(f"{classifier} in {name}")
+        export_bundle(
+            classifier,
+            folder / name,
+            purifier=purifier,
+            precision=precision,
+            target=target,
+            max_accuracy_drop=1.0 if test else 2.0,  # of 200 images one is half a point
+            test=test,
+        )
+    return {name: read_bundle(folder / name) for name in _VARIANTS}
+
+
+def _rows(classifier: str, bundles: dict[str, Bundle], rounds: int, threads: int | None) -> list[PrecisionRow]:
+    told = {name: bundle.manifest for name, bundle in bundles.items()}
+    of_full, purified = told["int8"]["decisions"], told["int8"].get("purification", {})
+    full: dict[str, Any] = {
+        "decisions": {
+            part: {"images": figures["images"], "top1_agreement": None, "accuracy": figures["accuracy_fp32"]}
+            for part, figures in of_full.items()
+        },
+        "purification": {"d_suc": purified.get("d_suc_fp32"), "pl": purified.get("pl_fp32")},
+    }
+    speeds = _times_faster({name: bundles[name] for name in ("fp32", "fp16", "int8")}, rounds, threads)
+    return [
+        _row(classifier, name, full if name == "fp32" else told[name], len(bundle.files[PIPELINE]), speeds.get(name))
+        for name, bundle in bundles.items()
+    ]
+
+
+def _row(classifier: str, name: str, told: dict[str, Any], nbytes: int, faster: float | None) -> PrecisionRow:
+    precision, _, target = _VARIANTS[name]
+    bare, pipeline, purified = told["decisions"]["classifier"], told["decisions"]["pipeline"], told["purification"]
+    return PrecisionRow(
+        classifier=classifier,
+        precision=precision,
+        target=target,
+        images=bare["images"],
+        agreement=bare["top1_agreement"],
+        pipeline_agreement=pipeline["top1_agreement"],
+        accuracy=bare["accuracy"],
+        pipeline_accuracy=pipeline["accuracy"],
+        d_suc=purified.get("d_suc"),
+        pl=purified.get("pl"),
+        nbytes=nbytes,
+        times_faster=faster,
+    )
+
+
+def _times_faster(bundles: dict[str, Bundle], rounds: int, threads: int | None) -> dict[str, float]:
+    """The throughput of each by float32's."""
+    with ExitStack() as stack:
+        contenders = []
+        for name, bundle in bundles.items():
+            pipeline = stack.enter_context(Pipeline(bundle.path, backend="cpu", threads=threads))
+            contenders.append(Contender(name, pipeline.provider, pipeline))
+        images = np.resize(sample().images, (BATCH, *sample().images.shape[1:]))
+        rows = measure_latency(contenders, images, batches=[BATCH], rounds=rounds, baseline="fp32")
+    return {row.name: 1 / row.ratio for row in rows if row.ratio is not None}
