@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from pixelproof.export.classifiers import Classifier
     from pixelproof.export.filling import Calibration
+    from pixelproof.export.precision import Precision
     from pixelproof.models.data import ImageSet
 
 _PACKAGES = ("torch", "onnx", "onnxscript", "safetensors")
@@ -105,6 +106,7 @@ def export_bundle(
         normalisation=check_normalisation(mean, std),
         outputs=check_outputs(outputs),
     )
+    _check_measuring(chosen, interface, calibration, test)
     reference = Reference(interface, opened, open_purifier(purifier))
     _ = reference.bare, reference.cleaned  # what does not fit is told before the long work
     try:
@@ -113,6 +115,21 @@ def export_bundle(
     except FileExistsError:  # it came while we worked
         raise _exists(path) from None
     return read_bundle(path)
+
+
+def _check_measuring(
+    precision: "Precision", interface: Interface, calibration: "Calibration | None", test: "ImageSet | None"
+) -> None:
+    """`UsageError` for images that the precision has no use for, or that do not fit."""
+    if calibration is not None and precision.name != "int8":
+        raise UsageError(f"{precision.name} takes no scales from images. Next: leave out --calibration, or int8")
+    if test is not None and precision.is_full:
+        raise UsageError("fp32 is not compared with itself. Next: leave out --data, or --precision fp16 or int8")
+    if test is not None and test.images.shape[1:3] != interface.size:
+        sizes = ["x".join(map(str, size)) for size in (test.images.shape[1:3], interface.size)]
+        raise UsageError(
+            f"the data set's images are {sizes[0]}, and the bundle takes {sizes[1]}. Next: leave out --data"
+        )
 
 
 def _check_target(target: Path, force: bool) -> None:

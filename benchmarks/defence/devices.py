@@ -51,6 +51,13 @@ def open_attack_device(
         return nullcontext()
 
 
+def runs_on(method: str, device: "Device | None") -> str:
+    """Where `de` runs, in words; nothing for methods that run on the CPU alone."""
+    if method not in _ON_DEVICE:
+        return ""
+    return "de runs on the CPU" if device is None else f"de runs on {device.name}, in CUDA kernels"
+
+
 def _runs_on_gpu(bundle: Path) -> bool:
     """Whether there is a network for it: PyTorch has the shipped ones, ONNX Runtime's CUDA provider runs any."""
     made_of = read_bundle(bundle).manifest

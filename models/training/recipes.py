@@ -67,7 +67,7 @@ RECIPES: dict[str, Recipe] = {
     ),
     "gated": Recipe(epochs=60, optimiser="adamw", peak_rate=1e-2, weight_decay=1e-4, corrupted_pixels=8),
     "pure_cnn": Recipe(epochs=12, peak_rate=0.2, label_smoothing=0.05, early_share=0.5, half_precision=True),
-    "nin": Recipe(epochs=13, peak_rate=0.2, label_smoothing=0.05, early_share=0.5, half_precision=True),
+    "nin": Recipe(epochs=12, peak_rate=0.2, label_smoothing=0.05, early_share=0.5, half_precision=True),
     "densenet": Recipe(epochs=24, peak_rate=0.25, label_smoothing=0.05, early_share=0.36, half_precision=True),
     "wide_resnet": Recipe(epochs=16, peak_rate=0.15, label_smoothing=0.05, early_share=0.36, half_precision=True),
     "resnet": Recipe(epochs=40, peak_rate=0.25, label_smoothing=0.05, early_share=0.3),

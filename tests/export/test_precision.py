@@ -12,7 +12,7 @@ from pixelproof.errors import ExportError, UsageError
 from pixelproof.export import export_bundle
 from pixelproof.export.filling import Calibration
 from pixelproof.models import provenance
-from pixelproof.models.data import adversarial_sample, sample
+from pixelproof.models.data import ImageSet, adversarial_sample, sample
 from pixelproof.runtime import Pipeline, read_bundle
 
 
@@ -175,3 +175,19 @@ def test_bad_requests(tmp_path: Path, make_onnx):
     with pytest.raises(UsageError, match="float16 is made from a PyTorch module alone"):
         export_bundle(make_onnx(), tmp_path / "bundle", size=(96, 64), class_names=list("abc"), precision="fp16")
     assert not (tmp_path / "bundle").exists()
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"precision": "fp16", "calibration": Calibration.shipped()}, "fp16 takes no scales from images"),
+        ({"test": sample()}, "fp32 is not compared with itself"),
+        (
+            {"precision": "fp16", "test": ImageSet(np.zeros((1, 8, 9, 3), np.uint8), np.zeros(1, int), ("a",))},
+            "the data set's images are 8x9, and the bundle takes 32x32",
+        ),
+    ],
+)
+def test_images_that_have_no_use_are_refused(tmp_path: Path, asked: dict, message: str):
+    with pytest.raises(UsageError, match=message):
+        export_bundle("lenet", tmp_path / "bundle", **asked)

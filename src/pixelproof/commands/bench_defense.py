@@ -45,7 +45,7 @@ def defense(
     if protocol not in PROTOCOLS:
         raise unknown_name("protocol", protocol, PROTOCOLS, "pixelproof bench defense --protocol NAME")
     from pixelproof.benchmarks.defence import DataChoice, Settings, bench_defence
-    from pixelproof.benchmarks.defence.devices import open_attack_device
+    from pixelproof.benchmarks.defence.devices import open_attack_device, runs_on
     from pixelproof.benchmarks.results_file import result_paths
     from pixelproof.commands.progress import stages
     from pixelproof.commands.results import deliver
@@ -57,6 +57,8 @@ def defense(
     command = shlex.join(["pixelproof", *sys.argv[1:]])
     try:
         with open_attack_device(attack_backend, method, bundles) as device, stages() as progress:
+            if said := runs_on(method, device):
+                typer.echo(said, err=True)
             results = bench_defence(
                 bundles,
                 chosen,

@@ -9,7 +9,7 @@ import pytest
 from pixelproof.attack import attack
 from pixelproof.benchmarks.defence import search, victims
 from pixelproof.benchmarks.defence.attack_run import attack_bundle
-from pixelproof.benchmarks.defence.devices import open_attack_device
+from pixelproof.benchmarks.defence.devices import open_attack_device, runs_on
 from pixelproof.errors import BackendError, PixelproofError, UsageError
 
 GPU = SimpleNamespace(name="Stand-in GPU")
@@ -89,6 +89,8 @@ def test_de_runs_on_the_device_with_the_same_settings(
     run = attack_bundle(lenet_median_bundle, some_real, records=tmp_path / "records", device=GPU, **settings)
     assert asked == [(GPU, "network", 2, 5)]
     assert run.summary["attack_backend"] == "cuda (Stand-in GPU)"
+    assert runs_on("de", GPU) == "de runs on Stand-in GPU, in CUDA kernels"
+    assert (runs_on("strongest", None), runs_on("corners", None)) == ("de runs on the CPU", "")
     assert len(run.images) == 3
 
 
