@@ -29,6 +29,8 @@ class Contender:
     provider: str
     """The execution provider that really runs, or the framework."""
     run: Callable[[NDArray[np.uint8]], Any]
+    split: Callable[[NDArray[np.uint8]], tuple[float, float, float]] | None = None
+    """Milliseconds of copying a batch to the GPU, of computing, and of copying back; None: it has no such parts."""
 
 
 def measure_latency(

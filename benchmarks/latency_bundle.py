@@ -12,6 +12,7 @@ from pixelproof.benchmarks.conditions import describe_conditions, now
 from pixelproof.benchmarks.formats import LatencyResults, LatencyRow
 from pixelproof.benchmarks.latency import BATCHES, ROUNDS, STEADY, Contender, Progress, measure_latency
 from pixelproof.benchmarks.latency_memory import peak_memory
+from pixelproof.benchmarks.latency_on_gpu import ON_GPU, has_gpu
 from pixelproof.benchmarks.latency_ways import (
     BARE,
     BESIDE,
@@ -25,6 +26,8 @@ from pixelproof.benchmarks.latency_ways import (
 from pixelproof.errors import UsageError
 from pixelproof.models.data import sample
 from pixelproof.runtime import Bundle, read_bundle
+
+_SPLITS = 21
 
 
 def bench_latency(
@@ -65,6 +68,7 @@ def bench_latency(
         ways, notes = _open(setting, others, compiled, stack)
         contenders = list(ways)
         rows = measure_latency(contenders, images, batches=batches, rounds=rounds, baseline=BARE, progress=progress)
+        notes += [_split(contender, images, batch) for contender in contenders for batch in batches if contender.split]
     rows = _with_memory(rows, ways, progress)
     provider = next(row.provider for row in rows if row.name == BARE)
     conditions = describe_conditions(provider=provider, threads=threads, data=data, command=command)
@@ -103,7 +107,8 @@ def _open(
     setting: Setting, others: Sequence[Setting], compiled: bool, stack: ExitStack
 ) -> tuple[dict[Contender, tuple[Way, Setting]], list[str]]:
     """Every way that can be timed, opened until `stack` closes, and a note on each that cannot."""
-    wanted = [(way, setting) for way in WAYS if compiled or way not in COMPILED]
+    ways_here = (*WAYS, *ON_GPU) if setting.backend != "cpu" and has_gpu() else WAYS
+    wanted = [(way, setting) for way in ways_here if compiled or way not in COMPILED]
     wanted += [(way, other) for other in others for way in BESIDE]
     ways: dict[Contender, tuple[Way, Setting]] = {}
     notes = []
@@ -113,6 +118,17 @@ def _open(
         except Absent as reason:
             notes.append(f"Not timed: {chosen.named(way.__name__.replace('_', ' '))}, because {reason}")
     return ways, notes
+
+
+def _split(contender: Contender, images: NDArray[np.uint8], batch: int) -> str:
+    """The medians of a batch's parts on the GPU, in words."""
+    assert contender.split is not None
+    content = images[np.arange(batch) % len(images)]
+    there, computed, back = np.median([contender.split(content) for _ in range(_SPLITS)], axis=0)
+    return (
+        f"{contender.name}, batch {batch:,}, on the GPU's clock: {there:.3f} ms to copy it there, {computed:.3f} to "
+        f"compute, {back:.3f} to copy everything back (medians of {_SPLITS})."
+    )
 
 
 def _with_memory(

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
+from pixelproof.benchmarks.latency_on_gpu import ON_GPU
 from pixelproof.benchmarks.latency_ways import WAYS, Setting, Way
 from pixelproof.runtime import read_bundle
 
 STATUS = Path("/proc/self/status")
 """Where Linux tells the largest resident set."""
 _RUNS = 3
+_ALL = (*WAYS, *ON_GPU)
 
 
 def peak_memory(way: Way, setting: Setting, batches: Sequence[int]) -> dict[int, float]:
@@ -24,7 +26,7 @@ def peak_memory(way: Way, setting: Setting, batches: Sequence[int]) -> dict[int,
     """
     if not STATUS.exists():
         return {}
-    task = [WAYS.index(way), str(setting.bundle), setting.backend, setting.threads, sorted(batches)]
+    task = [_ALL.index(way), str(setting.bundle), setting.backend, setting.threads, sorted(batches)]
     command = [sys.executable, "-m", "pixelproof.benchmarks.latency_memory", json.dumps(task)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return {int(batch): mib for batch, mib in json.loads(done.stdout).items()} if done.returncode == 0 else {}
@@ -35,7 +37,7 @@ def _measure(task: str) -> dict[int, float]:
     setting = Setting(Path(bundle), read_bundle(Path(bundle)).manifest, backend, threads)
     height, width = setting.manifest["image_size"]
     peaks = {}
-    with WAYS[index](setting) as contender:
+    with _ALL[index](setting) as contender:
         for batch in batches:
             images = np.random.default_rng(0).integers(0, 256, (batch, height, width, 3), np.uint8)
             for _ in range(_RUNS):

@@ -85,7 +85,7 @@ def compiled_classifier(setting: Setting) -> Iterator[Contender]:
 @contextmanager
 def two_sessions(setting: Setting) -> Iterator[Contender]:
     """Two graphs one after the other: the purifier's, then the bare classifier's on the purified uint8 images."""
-    _need_purifier(setting.manifest)
+    need_purifier(setting.manifest)
     with setting.open("pipeline") as pipeline, setting.open("classifier") as classifier:
         yield Contender(
             "ONNX, two sessions", pipeline.provider, lambda images: classifier.predict(pipeline.purify(images))
@@ -95,7 +95,7 @@ def two_sessions(setting: Setting) -> Iterator[Contender]:
 @contextmanager
 def fused_graph(setting: Setting) -> Iterator[Contender]:
     """The fused graph as deployed: one call gives labels, probabilities, purified images and suspicion."""
-    _need_purifier(setting.manifest)
+    need_purifier(setting.manifest)
     with setting.open("pipeline") as pipeline:
         yield Contender(setting.named(FUSED), pipeline.provider, pipeline)
 
@@ -135,7 +135,8 @@ def let_idle_threads_sleep() -> None:
         os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
-def _need_purifier(manifest: dict[str, Any]) -> None:
+def need_purifier(manifest: dict[str, Any]) -> None:
+    """`Absent` for a bundle without one."""
     if manifest["purifier"] is None:
         raise Absent("the bundle has no purifier")
 
@@ -177,7 +178,7 @@ def _shipped_modules(manifest: dict[str, Any]) -> "tuple[nn.Module, nn.Module]":
     """Purifier and classifier as the bundle has them, where both are shipped networks with the shipped weights."""
     from pixelproof.models import PURIFIERS, build_purifier
 
-    _need_purifier(manifest)
+    need_purifier(manifest)
     classifier = _shipped_classifier(manifest)
     _check_shipped(manifest["purifier"], PURIFIERS)
     return build_purifier(manifest["purifier"]["name"]), classifier

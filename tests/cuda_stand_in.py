@@ -76,6 +76,7 @@ class CudaStandIn:
         module.Device = lambda _: device
         module.Device.count = lambda: self.devices  # type: ignore[attr-defined]
         module.Stream = self._stream
+        module.Event = self._event
         module.mem_alloc, module.mem_get_info = self._allocate, lambda: (self.free, 1 << 35)
         module.pagelocked_empty = lambda shape, dtype: np.full(shape, 0xCD).astype(dtype)
         module.memcpy_htod_async = lambda to, values, stream: self._copy("to", to, values, stream)
@@ -109,6 +110,18 @@ class CudaStandIn:
     def _stream(self) -> Any:
         self.check_current()
         return SimpleNamespace(handle=STREAM, synchronize=lambda: self.calls.append("synchronize"))
+
+    def _event(self) -> Any:
+        """One that passes at once; its time is how many calls there were before it."""
+        event = SimpleNamespace(at=0, time_till=lambda other: float(other.at - event.at))
+
+        def record(stream: Any) -> None:
+            self.check_current()
+            assert stream.handle == STREAM
+            event.at = len(self.calls)
+
+        event.record = record
+        return event
 
     def _copy(self, way: str, pointer: int, values: np.ndarray, stream: Any) -> None:
         self.check_current()

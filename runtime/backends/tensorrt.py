@@ -4,9 +4,10 @@ One execution context a batch size, as a recorded launch (a CUDA graph) holds fo
 one scratch memory: a lock lets one batch run at a time.
 """
 
+import itertools
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -66,10 +67,11 @@ class TensorRtSession:
 
     Attributes:
         engine: TensorRT's own; None once closed.
+        graphs: as it was asked for; a change holds for batch sizes that have not been met yet.
     """
 
     def __init__(self, engine: Engine, flavour: Flavour, gpu: Gpu, *, graphs: bool = True) -> None:
-        self._trt, self._gpu, self._graphs = flavour.trt, gpu, graphs
+        self._trt, self._gpu, self.graphs = flavour.trt, gpu, graphs
         self._lock = threading.Lock()
         self.provider = f"{flavour.name} {flavour.version}"
         with gpu.current():
@@ -84,6 +86,17 @@ class TensorRtSession:
 
     def run(self, images: NDArray[np.uint8], outputs: Sequence[str]) -> list[NDArray[Any]]:
         """See `Session`. A batch below the profile's smallest is filled up with its last image."""
+        return self._run(images, outputs, lambda: None)
+
+    def split(self, images: NDArray[np.uint8]) -> tuple[float, float, float]:
+        """Milliseconds of one batch on the GPU's own clock: of copying it there, of computing, of copying all back."""
+        events: list[Any] = []
+        self._run(images, [tensor.name for tensor in self.outputs], lambda: events.append(self._gpu.event()))
+        there, computed, back = (before.time_till(after) for before, after in itertools.pairwise(events))
+        return there, computed, back
+
+    def _run(self, images: NDArray[np.uint8], outputs: Sequence[str], mark: Callable[[], None]) -> list[NDArray[Any]]:
+        """Run a batch; `mark` is called before the copy to the GPU, before and after the engine, and at the end."""
         given = self.inputs[0].name
         rows = max(len(images), self._smallest)
         with self._lock:
@@ -92,10 +105,14 @@ class TensorRtSession:
             with self._gpu.current():
                 self._host[given][: len(images)] = images
                 self._host[given][len(images) : rows] = images[-1:]
+                mark()
                 self._gpu.copy_in(self._device[given], self._host[given][:rows])
+                mark()
                 self._size(rows).launch()
+                mark()
                 for name in outputs:
                     self._gpu.copy_out(self._host[name][:rows], self._device[name])
+                mark()
                 self._gpu.synchronize()
                 return [self._host[name][: len(images)].copy() for name in outputs]
 
@@ -129,7 +146,7 @@ class TensorRtSession:
         if rows not in self._sizes:
             while len(self._sizes) >= _KEPT_SIZES:
                 self._sizes.popitem(last=False)[1].close()
-            self._sizes[rows] = _Size(self._prepared(rows), self._gpu, graphs=self._graphs)
+            self._sizes[rows] = _Size(self._prepared(rows), self._gpu, graphs=self.graphs)
         self._sizes.move_to_end(rows)
         return self._sizes[rows]
 

@@ -95,6 +95,12 @@ class Gpu:
         """Begin to fill an array from the GPU; it is full after `synchronize`."""
         self.driver.memcpy_dtoh_async(values, pointer, self.stream)
 
+    def event(self) -> Any:  # noqa: ANN401  (pycuda.driver.Event)
+        """A mark on the stream here and now; `time_till` another gives milliseconds once both have passed."""
+        event = self.driver.Event()
+        event.record(self.stream)
+        return event
+
     def synchronize(self) -> None:
         """Wait for all that was begun."""
         self.stream.synchronize()

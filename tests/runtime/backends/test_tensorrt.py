@@ -85,6 +85,20 @@ def test_a_batch_is_copied_run_and_fetched_on_one_stream(trt: TensorRt, bundle: 
     ]
 
 
+def test_a_batch_is_split_into_copies_and_computing(trt: TensorRt, bundle: Path):
+    with Pipeline(bundle, backend="tensorrt") as pipeline:
+        assert pipeline.session.split(images(3)) == (1, 1, 4)  # the stand-in's clock counts calls: 4 outputs come back
+        assert pipeline.session.split(images(3))[::2] == (1, 4)
+
+
+def test_without_recordings_each_batch_is_launched_plainly(trt: TensorRt, bundle: Path, cuda_stand_in: CudaStandIn):
+    with Pipeline(bundle, backend="tensorrt") as pipeline, Pipeline(bundle, backend="cpu") as reference:
+        pipeline.session.graphs = False
+        for turn in range(3):
+            assert same(pipeline(images(4, turn)), reference(images(4, turn)))
+    assert not any(call[0] == "cuStreamBeginCapture" for call in cuda_stand_in.calls)
+
+
 def test_an_engine_that_cannot_be_recorded_runs_plainly(trt: TensorRt, bundle: Path, cuda_stand_in: CudaStandIn):
     trt.capturable = False
     with Pipeline(bundle, backend="tensorrt") as pipeline, Pipeline(bundle, backend="cpu") as reference:

@@ -1,0 +1,74 @@
+"""The ways of running a bundle that are tried where there is a GPU; see `latency_ways`."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pixelproof.benchmarks.latency import Contender
+from pixelproof.benchmarks.latency_ways import Absent, Setting, Way, need_purifier
+from pixelproof.errors import PixelproofError
+from pixelproof.gpu import open_gpu
+from pixelproof.runtime import Pipeline
+from pixelproof.runtime.backends.tensorrt import TensorRtSession
+from pixelproof.runtime.engines import FLAVOURS
+
+
+@contextmanager
+def cuda_provider(setting: Setting) -> Iterator[Contender]:
+    """The fused graph on ONNX Runtime's CUDA provider."""
+    with _fused_on("cuda", setting) as pipeline:
+        yield Contender("ONNX, fused graph on CUDA", pipeline.provider, pipeline)
+
+
+@contextmanager
+def tensorrt_recorded(setting: Setting) -> Iterator[Contender]:
+    """The bundle's TensorRT engine, each batch size recorded as a CUDA graph."""
+    with _engine(setting) as (pipeline, session):
+        yield Contender("TensorRT engine, CUDA graph", pipeline.provider, pipeline, session.split)
+
+
+@contextmanager
+def tensorrt_plain(setting: Setting) -> Iterator[Contender]:
+    """The same, launched anew for each batch."""
+    with _engine(setting) as (pipeline, session):
+        session.graphs = False
+        yield Contender("TensorRT engine, no CUDA graph", pipeline.provider, pipeline, session.split)
+
+
+ON_GPU: tuple[Way, ...] = (cuda_provider, tensorrt_recorded, tensorrt_plain)
+"""Those that are tried where there is a GPU."""
+
+
+@contextmanager
+def _fused_on(backend: str, setting: Setting) -> Iterator[Pipeline]:
+    need_purifier(setting.manifest)
+    try:
+        pipeline = Pipeline(setting.bundle, backend=backend, threads=setting.threads)
+    except PixelproofError as error:
+        raise Absent(str(error).partition(". Next: ")[0]) from None
+    with pipeline:
+        yield pipeline
+
+
+@contextmanager
+def _engine(setting: Setting) -> Iterator[tuple[Pipeline, TensorRtSession]]:
+    """The bundle's engine by the first TensorRT that runs it."""
+    reasons = []
+    for flavour in FLAVOURS:
+        try:
+            with _fused_on(flavour, setting) as pipeline:
+                session = pipeline.session
+                assert isinstance(session, TensorRtSession)
+                yield pipeline, session
+                return
+        except Absent as reason:
+            reasons.append(str(reason))
+    raise Absent("; ".join(reasons))
+
+
+def has_gpu() -> bool:
+    """Whether there is one to time on."""
+    try:
+        open_gpu(purpose="timing", instead="nothing").close()
+    except PixelproofError:
+        return False
+    return True

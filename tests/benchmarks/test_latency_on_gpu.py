@@ -1,0 +1,51 @@
+"""What is timed where there is a GPU, on one that is not there."""
+
+import sys
+
+import numpy as np
+import pytest
+from cuda_stand_in import CudaStandIn
+from tensorrt_stand_in import TensorRt, add_engine
+
+from pixelproof.benchmarks.latency_bundle import bench_latency
+from pixelproof.benchmarks.latency_on_gpu import ON_GPU, has_gpu
+from pixelproof.benchmarks.latency_ways import Absent, Setting
+from pixelproof.runtime import backends, read_bundle
+
+
+@pytest.fixture
+def trt(cuda_stand_in: CudaStandIn, monkeypatch: pytest.MonkeyPatch) -> TensorRt:
+    made = TensorRt(cuda_stand_in)
+    monkeypatch.setitem(sys.modules, "tensorrt", made.module("tensorrt", "10.16.1"))
+    backends._kept_fault.cache_clear()
+    return made
+
+
+def test_engines_are_timed_with_and_without_recordings(trt, make_bundle, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("pixelproof.benchmarks.latency_bundle.peak_memory", lambda *_: {})
+    bundle = make_bundle()
+    add_engine(bundle)
+    results = bench_latency(bundle, batches=[3], rounds=4)
+    names = [row.name for row in results.rows]
+    assert names[-2:] == ["TensorRT engine, CUDA graph", "TensorRT engine, no CUDA graph"]
+    assert {row.provider for row in results.rows[-2:]} == {"tensorrt 10.16.1"}
+    notes = " ".join(results.notes)
+    assert "Not timed: cuda provider, because running on CUDAExecutionProvider needs onnxruntime-gpu" in notes
+    # the stand-in's clock counts calls: one copy there, one launch, four outputs back
+    assert "TensorRT engine, no CUDA graph, batch 3, on the GPU's clock: 1.000 ms to copy it there, 1.000" in notes
+
+
+def test_a_bundle_without_engines_says_so(trt, make_bundle):
+    bundle = make_bundle()
+    setting = Setting(bundle, read_bundle(bundle).manifest, "auto", None)
+    with pytest.raises(Absent, match="has no tensorrt engine of its pipeline; "), ON_GPU[1](setting):
+        pass
+
+
+def test_without_a_gpu_none_is_tried(make_bundle, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    assert not has_gpu()
+    results = bench_latency(make_bundle(), batches=[1], rounds=1)
+    assert not any("TensorRT" in row.name for row in results.rows)
+    assert not any("cuda" in note for note in results.notes)
+    assert np.isfinite([row.p50_ms for row in results.rows]).all()
