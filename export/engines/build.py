@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pixelproof.errors import BackendError, ExportError, Interrupted, PixelproofError, UsageError
-from pixelproof.export.engines.precision import check_shares, lower_shares
+from pixelproof.export.engines.precision import check_shares, inspected_shares, lower_shares
 from pixelproof.export.engines.timing_cache import Timings
 from pixelproof.export.engines.watching import Cancel, monitor
 from pixelproof.files import write_bytes, write_json
@@ -151,6 +151,8 @@ def _built(
     shares = lower_shares(trt, network)
     check_shares(bundle.manifest["precision"], shares)
     config = builder.create_builder_config()
+    if machine is not None:
+        config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED  # for the inspector to tell weights' types
     config.clear_flag(trt.BuilderFlag.TF32)  # the purifier's decisions are comparisons: float32 is to be float32
     if hasattr(trt.BuilderFlag, "REQUIRE_USER_ALLOCATION"):  # without it TensorRT for RTX cannot be recorded
         config.set_flag(trt.BuilderFlag.REQUIRE_USER_ALLOCATION)
@@ -166,7 +168,11 @@ def _built(
     if engine is None:
         raise ExportError(_refusal(flavour, "cannot build the engine", listening.errors, "pixelproof doctor"))
     timings.save()
-    return bytes(engine), shares
+    built = bytes(engine)
+    inspected = None if machine is None else inspected_shares(trt, listening.logger, built)
+    if inspected is not None:
+        check_shares(bundle.manifest["precision"], inspected)
+    return built, inspected or shares
 
 
 def _set_profile(builder: Any, config: Any, network: Any, profile: tuple[int, int, int], listening: Listener) -> None:  # noqa: ANN401

@@ -1,5 +1,6 @@
 """Whether a parsed network computes in the precision that the bundle is named after."""
 
+import json
 from typing import Any
 
 from pixelproof.errors import ExportError
@@ -24,6 +25,37 @@ def lower_shares(trt: Any, network: Any) -> dict[str, float]:  # noqa: ANN401  (
     fed = [made_by.get(layer.get_input(0).name) for layer in convolutions]
     quantised = sum(layer is not None and layer.type == trt.LayerType.DEQUANTIZE for layer in fed)
     return {"fp16": half / len(convolutions), "int8": quantised / len(convolutions)}
+
+
+def inspected_shares(trt: Any, flavour_logger: Any, engine: bytes) -> dict[str, float] | None:  # noqa: ANN401
+    """The same, of the convolutions as they were built, by TensorRT's inspector; needs a GPU.
+
+    TensorRT may have joined layers into kernels of its own, which do not tell what their weights are; None where none
+    tells.
+    """
+    loaded = trt.Runtime(flavour_logger).deserialize_cuda_engine(engine)
+    if loaded is None:
+        return None
+    told = loaded.create_engine_inspector().get_engine_information(trt.LayerInformationFormat.JSON)
+    return shares_of_layers(json.loads(told).get("Layers", []))
+
+
+def shares_of_layers(layers: list[Any]) -> dict[str, float] | None:
+    """The shares of half-precision and int8 weights among the classifier's convolutions in an inspector's layers."""
+    types = [layer["Weights"]["Type"] for layer in layers if _is_own_convolution(layer)]
+    if not types:
+        return None
+    return {name: types.count(kind) / len(types) for name, kind in (("fp16", "Half"), ("int8", "Int8"))}
+
+
+def _is_own_convolution(layer: Any) -> bool:  # noqa: ANN401
+    """One of the classifier's; without detailed verbosity, layers are names alone."""
+    return (
+        isinstance(layer, dict)
+        and "Convolution" in layer.get("ParameterType", "")
+        and "classifier." in layer.get("Name", "")
+        and "Type" in layer.get("Weights", {})
+    )
 
 
 def check_shares(precision: str, shares: dict[str, float]) -> None:
