@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pixelproof.commands.options import AsJson, AttackBackend, Data, Sample, Threads
 from pixelproof.commands.tables import print_table
 from pixelproof.errors import Interrupted, UsageError, unknown_name
 
@@ -19,11 +20,8 @@ PROTOCOLS = ("transfer", "adaptive")
 
 def attack(
     bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle's folder.")],
-    data: Annotated[
-        Path | None,
-        typer.Option(help="CIFAR-10: a folder or .tar.gz.", show_default="$PIXELPROOF_DATA, user cache"),
-    ] = None,
-    sample: Annotated[bool, typer.Option("--sample", help="Attack the 200 shipped images instead.")] = False,
+    data: Data = None,
+    sample: Sample = False,
     images: Annotated[int, typer.Option(min=1, help="Attack the first so many that the victim gets right.")] = 100,
     method: Annotated[str, typer.Option(help="corners, levels, de, or strongest (all of them).")] = "corners",
     protocol: Annotated[str, typer.Option(help="transfer (the classifier) or adaptive (all of it).")] = "transfer",
@@ -32,12 +30,8 @@ def attack(
         str | None, typer.Option(metavar="CLASS", help="Reach this class.", show_default="any wrong class")
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the attack's randomness.")] = 0,
-    attack_backend: Annotated[
-        str, typer.Option(help="auto, cpu or cuda (de alone): what proposes and selects.")
-    ] = "auto",
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="CPU threads a call may use.", show_default="one a core")
-    ] = None,
+    attack_backend: AttackBackend = "auto",
+    threads: Threads = None,
     records: Annotated[
         Path, typer.Option(help="SQLite file of each image's outcome; the same command resumes from there.")
     ] = Path("runs/attack.sqlite"),
@@ -45,7 +39,7 @@ def attack(
         Path | None,
         typer.Option("-o", "--output", help="New folder for results (JSON, CSV) and adversarial images (PNG, .npy)."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Attack a bundle: its bare classifier, or the whole pipeline as an attacker who knows the purifier."""
     from pixelproof.benchmarks.defence.settings import METHODS

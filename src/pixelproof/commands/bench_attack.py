@@ -1,12 +1,11 @@
 """`pixelproof bench attack`: how fast the attacks are, beside other projects'."""
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from pixelproof.commands.options import AsJson, Data, Results, Sample, Threads, typed
 from pixelproof.errors import Interrupted, UsageError
 
 
@@ -14,10 +13,8 @@ def attack_speed(
     bundles: Annotated[
         list[Path], typer.Argument(metavar="BUNDLE...", help="Bundles' folders, each of a shipped classifier.")
     ],
-    data: Annotated[
-        Path | None, typer.Option(help="CIFAR-10: a folder or .tar.gz.", show_default="$PIXELPROOF_DATA, user cache")
-    ] = None,
-    sample: Annotated[bool, typer.Option("--sample", help="Attack the 200 shipped images instead.")] = False,
+    data: Data = None,
+    sample: Sample = False,
     images: Annotated[
         str,
         typer.Option(
@@ -27,16 +24,12 @@ def attack_speed(
     generations: Annotated[int, typer.Option(min=1, help="Of differential evolution, after the first.")] = 75,
     population: Annotated[int, typer.Option(min=25, help="Of differential evolution.")] = 400,
     seed: Annotated[int, typer.Option(min=0, help="Of the attacks' randomness.")] = 0,
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="CPU threads a call may use.", show_default="one a core")
-    ] = None,
+    threads: Threads = None,
     records: Annotated[
         Path, typer.Option(help="Folder of each image's outcome; the same command resumes from there.")
     ] = Path("runs/attack-speed"),
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Write results as JSON here, and as Markdown beside it.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    output: Results = None,
+    as_json: AsJson = False,
 ) -> None:
     """Time corners and differential evolution against ART's PixelAttack and torchattacks' OnePixel, image by image."""
     from pixelproof.benchmarks.latency_ways import let_idle_threads_sleep
@@ -59,7 +52,7 @@ def attack_speed(
                 DataChoice.sample() if sample else DataChoice.test_set(data),
                 settings,
                 folder=records,
-                command=shlex.join(["pixelproof", *sys.argv[1:]]),
+                command=typed(),
                 threads=threads,
                 progress=progress,
             )

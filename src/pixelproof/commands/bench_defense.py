@@ -1,12 +1,11 @@
 """`pixelproof bench defense`: the defence table."""
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from pixelproof.commands.options import AsJson, AttackBackend, Data, Results, Sample, Threads, typed
 from pixelproof.errors import Interrupted, unknown_name
 
 PROTOCOLS = ("both", "transfer")
@@ -14,28 +13,20 @@ PROTOCOLS = ("both", "transfer")
 
 def defense(
     bundles: Annotated[list[Path], typer.Argument(metavar="BUNDLE...", help="Bundles' folders, each with a purifier.")],
-    data: Annotated[
-        Path | None, typer.Option(help="CIFAR-10: a folder or .tar.gz.", show_default="$PIXELPROOF_DATA, user cache")
-    ] = None,
-    sample: Annotated[bool, typer.Option("--sample", help="Attack the 200 shipped images instead.")] = False,
+    data: Data = None,
+    sample: Sample = False,
     images: Annotated[int, typer.Option(min=1, help="Attack the first so many that the classifier gets right.")] = 200,
     method: Annotated[str, typer.Option(help="corners, levels, de, or strongest (all of them).")] = "corners",
     protocol: Annotated[str, typer.Option(help="both, or transfer alone.")] = "both",
     pixels: Annotated[int, typer.Option(min=1, help="Pixels that may change.")] = 1,
     seed: Annotated[int, typer.Option(help="Of the attack's randomness.")] = 0,
-    attack_backend: Annotated[
-        str, typer.Option(help="auto, cpu or cuda (de alone): what proposes and selects.")
-    ] = "auto",
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="CPU threads a call may use.", show_default="one a core")
-    ] = None,
+    attack_backend: AttackBackend = "auto",
+    threads: Threads = None,
     records: Annotated[
         Path, typer.Option(help="Folder of each image's outcome; the same command resumes from there.")
     ] = Path("runs/defense"),
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Write results as JSON here, and as Markdown beside it.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    output: Results = None,
+    as_json: AsJson = False,
 ) -> None:
     """Attack each bundle's bare classifier and its whole pipeline, and put the paper's figures beside ours."""
     from pixelproof.benchmarks.defence.settings import METHODS
@@ -54,7 +45,7 @@ def defense(
         result_paths(output)
     settings = Settings(method=method, images=images, pixels=pixels, seed=seed, adaptive=protocol == "both")
     chosen = DataChoice.sample() if sample else DataChoice.test_set(data)
-    command = shlex.join(["pixelproof", *sys.argv[1:]])
+    command = typed()
     try:
         with open_attack_device(attack_backend, method, bundles) as device, stages() as progress:
             if said := runs_on(method, device):

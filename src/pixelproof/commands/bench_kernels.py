@@ -1,11 +1,11 @@
 """`pixelproof bench kernels`: a generation on the GPU, part by part."""
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from pixelproof.commands.options import AsJson, Results, typed
 
 
 def kernels(
@@ -14,10 +14,8 @@ def kernels(
     purified: Annotated[
         bool, typer.Option("--purified", help="The whole pipeline in place of the bare classifier.")
     ] = False,
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Write results as JSON here, and as Markdown beside it.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    output: Results = None,
+    as_json: AsJson = False,
 ) -> None:
     """Time the attack's CUDA kernels, the network between them, and a whole attack's candidates; needs a GPU."""
     from pixelproof.attack.cuda import open_device
@@ -30,7 +28,7 @@ def kernels(
     if output is not None:
         result_paths(output)
     read_bundle(bundle)
-    command = shlex.join(["pixelproof", *sys.argv[1:]])
+    command = typed()
     with open_device() as device, stages() as progress:
         results = bench_kernels(bundle, device, images=images, purified=purified, command=command, progress=progress)
     deliver(results, output, as_json=as_json)

@@ -1,11 +1,11 @@
 """`pixelproof bench layers`: what a changed pixel needs of each layer."""
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from pixelproof.commands.options import AsJson, Results, Threads, typed
 
 
 def layers(
@@ -13,13 +13,9 @@ def layers(
         list[Path], typer.Argument(metavar="BUNDLE...", help="Bundles' folders; their classifiers are analysed.")
     ],
     rounds: Annotated[int, typer.Option(min=1, help="How often a batch of candidates is timed.")] = 10,
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="CPU threads a call may use.", show_default="one a core")
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Write results as JSON here, and as Markdown beside it.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    threads: Threads = None,
+    output: Results = None,
+    as_json: AsJson = False,
 ) -> None:
     """Reckon how much of each layer's arithmetic a changed pixel needs, and time what an attack gains by it."""
     from pixelproof.benchmarks.results_file import result_paths
@@ -38,7 +34,7 @@ def layers(
             bundles,
             rounds=rounds,
             threads=threads,
-            command=shlex.join(["pixelproof", *sys.argv[1:]]),
+            command=typed(),
             progress=progress,
         )
     deliver(results, output, as_json=as_json)

@@ -1,11 +1,11 @@
 """`pixelproof bench precision`: the shipped classifiers in every precision."""
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from pixelproof.commands.options import AsJson, Results, Threads, typed
 
 
 def precision(
@@ -21,13 +21,9 @@ def precision(
     engines: Annotated[
         str, typer.Option(metavar="X.Y,...", help="Build engines for these, such as portable,8.9 (TensorRT for RTX).")
     ] = "",
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="CPU threads a call may use.", show_default="one a core")
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Write results as JSON here, and as Markdown beside it.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    threads: Threads = None,
+    output: Results = None,
+    as_json: AsJson = False,
 ) -> None:
     """Export classifiers in every precision: decisions kept, accuracy, D_suc, PL, size and speed; build engines."""
     from pixelproof.benchmarks.results_file import result_paths
@@ -55,7 +51,7 @@ def precision(
             rounds=rounds,
             capabilities=[capability for capability in engines.split(",") if capability],
             threads=threads,
-            command=shlex.join(["pixelproof", *sys.argv[1:]]),
+            command=typed(),
             progress=progress,
         )
     deliver(results, output, as_json=as_json)

@@ -1,11 +1,11 @@
 """`pixelproof bench soak`: the same work over and over."""
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from pixelproof.commands.options import AsJson, Results, Threads, typed
 
 
 def soak(
@@ -13,13 +13,9 @@ def soak(
     rounds: Annotated[int, typer.Option(min=1, help="How often it is opened, run and closed.")] = 10_000,
     images: Annotated[int, typer.Option(min=1, help="Images through one opened pipeline.")] = 1_000_000,
     backend: Annotated[str, typer.Option(help="auto, or a backend's name.")] = "auto",
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="CPU threads a call may use.", show_default="one a core")
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Write results as JSON here, and as Markdown beside it.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    threads: Threads = None,
+    output: Results = None,
+    as_json: AsJson = False,
 ) -> None:
     """Open, run and close a bundle many times and run many images, watching memory; time cold processes."""
     from pixelproof.benchmarks.results_file import result_paths
@@ -36,7 +32,7 @@ def soak(
             images=images,
             backend=backend,
             threads=threads,
-            command=shlex.join(["pixelproof", *sys.argv[1:]]),
+            command=typed(),
             progress=progress,
         )
     deliver(results, output, as_json=as_json)

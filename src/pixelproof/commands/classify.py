@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pixelproof.commands.options import AsJson
 from pixelproof.commands.tables import print_table
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ def classify(
     bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle's folder.")],
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE", help="Image files of the bundle's size.")],
     backend: Annotated[str, typer.Option(help="auto, cuda or cpu.")] = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
     manifest_sha256: Annotated[
         str | None, typer.Option(metavar="HEX", help="What the bundle's bundle.json must hash to.")
     ] = None,

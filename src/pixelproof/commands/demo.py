@@ -1,13 +1,12 @@
 """`pixelproof demo`: the whole job on the shipped models and images."""
 
-import shlex
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pixelproof.commands.options import typed
 from pixelproof.errors import Interrupted
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ def demo(
     folder: Annotated[Path, typer.Option(help="Where bundles and results go.")] = Path("runs/demo"),
 ) -> None:
     """Export, attack, defend and time the shipped networks on the shipped images, and write the report."""
-    command = shlex.join(["pixelproof", *sys.argv[1:]])
+    command = typed()
     try:
         _run(output, folder, command)
     except KeyboardInterrupt:

@@ -2,15 +2,15 @@
 
 import dataclasses
 import json
-from typing import Annotated
 
 import typer
 
+from pixelproof.commands.options import AsJson
 from pixelproof.commands.tables import print_table
 
 
 def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Say what this machine can run and how to mend the rest; exit code 1 when bundles do not run on its CPU."""
     from pixelproof.commands.diagnosis import diagnose, runs_bundles

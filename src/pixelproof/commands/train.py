@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from pixelproof.commands.options import Data
 from pixelproof.errors import BackendError, UsageError, missing_extra, unknown_name
 
 
@@ -15,9 +16,7 @@ def train(
         str | None, typer.Argument(help="A shipped network: a classifier's name, autoencoder or gated.")
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="All networks, one after the other.")] = False,
-    data: Annotated[
-        Path | None, typer.Option(help="CIFAR-10: a folder or .tar.gz.", show_default="$PIXELPROOF_DATA, user cache")
-    ] = None,
+    data: Data = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="The weights file.", show_default="runs/NAME/NAME.safetensors")
     ] = None,

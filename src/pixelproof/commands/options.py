@@ -1,0 +1,29 @@
+"""Options that several commands share, declared once."""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Data = Annotated[
+    Path | None,
+    typer.Option("--data", help="CIFAR-10: a folder or .tar.gz.", show_default="$PIXELPROOF_DATA, user cache"),
+]
+Sample = Annotated[bool, typer.Option("--sample", help="Take the 200 shipped images instead.")]
+Threads = Annotated[
+    int | None, typer.Option("--threads", min=1, help="CPU threads a call may use.", show_default="one a core")
+]
+Results = Annotated[
+    Path | None, typer.Option("-o", "--output", help="Write results as JSON here, and as Markdown beside it.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+AttackBackend = Annotated[
+    str, typer.Option("--attack-backend", help="auto, cpu or cuda (de alone): what proposes and selects.")
+]
+
+
+def typed() -> str:
+    """The command as it was typed, for the record."""
+    return shlex.join(["pixelproof", *sys.argv[1:]])
