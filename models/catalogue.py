@@ -24,7 +24,7 @@ _PURIFIERS = {
     "gated": "purifiers.gated:Gated",
 }
 _WITHOUT_WEIGHTS = {"median"}  # nothing to learn
-_UNTRAINED = {"pure_cnn", "nin", "densenet", "wide_resnet"}  # offered by name once their weights are here
+_UNTRAINED = {"nin", "densenet", "wide_resnet"}  # offered by name once their weights are here
 
 CLASSIFIERS = tuple(name for name in _CLASSIFIERS if name not in _UNTRAINED)
 PURIFIERS = tuple(_PURIFIERS)

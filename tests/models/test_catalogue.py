@@ -27,7 +27,7 @@ SHIPPED = [name for name in TRAINABLE if weights_path(name).is_file()]
 
 
 def test_names():
-    assert CLASSIFIERS == ("lenet", "resnet")
+    assert CLASSIFIERS == ("lenet", "pure_cnn", "resnet")
     assert PURIFIERS == ("median", "autoencoder", "gated")
     assert TRAINABLE == (
         "lenet", "pure_cnn", "nin", "resnet", "densenet", "wide_resnet", "autoencoder", "gated"

@@ -20,7 +20,7 @@ def export(
         str,
         typer.Argument(
             metavar="CLASSIFIER",
-            help="lenet, resnet, a module:function that builds a torch.nn.Module, or an ONNX file.",
+            help="lenet, pure_cnn, resnet, a module:function that builds a torch.nn.Module, or an ONNX file.",
         ),
     ],
     output: Annotated[
