@@ -51,11 +51,11 @@ def open_attack_device(
         return nullcontext()
 
 
-def runs_on(method: str, device: "Device | None") -> str:
-    """Where `de` runs, in words; nothing for methods that run on the CPU alone."""
+def ran_on(method: str, device: "Device | None") -> str:
+    """Where `de` ran, in words; nothing for methods that run on the CPU alone."""
     if method not in _ON_DEVICE:
         return ""
-    return "de runs on the CPU" if device is None else f"de runs on {device.name}, in CUDA kernels"
+    return "de ran on the CPU" if device is None else f"de ran on {device.name}, in CUDA kernels"
 
 
 def _runs_on_gpu(bundle: Path) -> bool:

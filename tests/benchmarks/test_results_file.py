@@ -49,7 +49,7 @@ def test_a_share_of_nothing_has_no_figures():
         (
             ("kind",),
             "memory",
-            r"unknown kind of results .* 'memory'; there are: attack-speed, defense, latency, layers",
+            r"kind of results .* 'memory'; there are: attack-speed, defense, kernels, latency, layers, precision",
         ),
         (("kind",), None, r"without the 'kind'"),
         (("format_version",), 2, r"format version 2; pixelproof .* reads version 1"),

@@ -52,14 +52,12 @@ def attack(
         raise UsageError(f"'{output}' exists already. Next: choose another --output, or remove it")
     from pixelproof.benchmarks.defence import DataChoice
     from pixelproof.benchmarks.defence.attack_run import attack_bundle
-    from pixelproof.benchmarks.defence.devices import open_attack_device, runs_on
+    from pixelproof.benchmarks.defence.devices import open_attack_device
     from pixelproof.commands.progress import attack_progress
 
     choice = DataChoice.sample() if sample else DataChoice.test_set(data)
     try:
         with open_attack_device(attack_backend, method, [bundle]) as device, attack_progress() as progress:
-            if said := runs_on(method, device):
-                typer.echo(said, err=True)
             run = attack_bundle(
                 bundle,
                 choice,

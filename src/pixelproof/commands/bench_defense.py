@@ -36,7 +36,7 @@ def defense(
     if protocol not in PROTOCOLS:
         raise unknown_name("protocol", protocol, PROTOCOLS, "pixelproof bench defense --protocol NAME")
     from pixelproof.benchmarks.defence import DataChoice, Settings, bench_defence
-    from pixelproof.benchmarks.defence.devices import open_attack_device, runs_on
+    from pixelproof.benchmarks.defence.devices import open_attack_device, ran_on
     from pixelproof.benchmarks.results_file import result_paths
     from pixelproof.commands.progress import stages
     from pixelproof.commands.results import deliver
@@ -48,8 +48,7 @@ def defense(
     command = typed()
     try:
         with open_attack_device(attack_backend, method, bundles) as device, stages() as progress:
-            if said := runs_on(method, device):
-                typer.echo(said, err=True)
+            place = ran_on(method, device)
             results = bench_defence(
                 bundles,
                 chosen,
@@ -62,4 +61,6 @@ def defense(
             )
     except KeyboardInterrupt:
         raise Interrupted(f"stopped; finished images are kept in '{records}'. Next: the same command goes on") from None
+    if place:
+        typer.echo(place, err=True)
     deliver(results, output, as_json=as_json)

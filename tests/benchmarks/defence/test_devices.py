@@ -9,7 +9,7 @@ import pytest
 from pixelproof.attack import attack
 from pixelproof.benchmarks.defence import search, victims
 from pixelproof.benchmarks.defence.attack_run import attack_bundle
-from pixelproof.benchmarks.defence.devices import open_attack_device, runs_on
+from pixelproof.benchmarks.defence.devices import open_attack_device, ran_on
 from pixelproof.errors import BackendError, PixelproofError, UsageError
 
 GPU = SimpleNamespace(name="Stand-in GPU")
@@ -43,7 +43,7 @@ def test_a_gpu_that_is_there_is_taken_where_it_is_wanted(a_gpu, asked: str, meth
         assert (device is GPU) == there
 
 
-def test_auto_leaves_what_nothing_runs_on_the_gpu_to_the_cpu(a_gpu, stand_in: Path, lenet_median_bundle: Path):
+def test_auto_leaves_what_nothing_ran_on_the_gpu_to_the_cpu(a_gpu, stand_in: Path, lenet_median_bundle: Path):
     for bundles, there in (
         ([stand_in], False),
         ([lenet_median_bundle], True),
@@ -70,7 +70,7 @@ def test_what_makes_no_sense_is_refused():
 
 
 @pytest.mark.parametrize("protocol", ["transfer", "adaptive"])
-def test_de_runs_on_the_device_with_the_same_settings(
+def test_de_ran_on_the_device_with_the_same_settings(
     lenet_median_bundle: Path, some_real, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, protocol: str
 ):
     """The device's search is asked for what the CPU's is; here the CPU answers in its place."""
@@ -89,8 +89,8 @@ def test_de_runs_on_the_device_with_the_same_settings(
     run = attack_bundle(lenet_median_bundle, some_real, records=tmp_path / "records", device=GPU, **settings)
     assert asked == [(GPU, "network", 2, 5)]
     assert run.summary["attack_backend"] == "cuda (Stand-in GPU)"
-    assert runs_on("de", GPU) == "de runs on Stand-in GPU, in CUDA kernels"
-    assert (runs_on("strongest", None), runs_on("corners", None)) == ("de runs on the CPU", "")
+    assert ran_on("de", GPU) == "de ran on Stand-in GPU, in CUDA kernels"
+    assert (ran_on("strongest", None), ran_on("corners", None)) == ("de ran on the CPU", "")
     assert len(run.images) == 3
 
 
