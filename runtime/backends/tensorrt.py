@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pixelproof.errors import BackendError
 from pixelproof.gpu import Gpu, Recording, open_gpu
 from pixelproof.runtime.backends.base import Session, Source, TensorSpec
-from pixelproof.runtime.engines.fit import Machine, choose_engine, no_engine
+from pixelproof.runtime.engines.fit import Machine, choose_engine, engine_names, no_engine
 from pixelproof.runtime.engines.flavour import Flavour, open_flavour
 from pixelproof.runtime.engines.listening import first_cause, listener
 from pixelproof.runtime.engines.sidecar import Engine
@@ -36,7 +36,7 @@ def open_tensorrt(flavour: str, source: Source, threads: int | None) -> Session:
     bundle = source.bundle
     if bundle is None:
         raise BackendError(f"{flavour} runs a bundle's engines, and this graph is of no bundle. Next: --backend cuda")
-    if not any(name.startswith(f"{source.part}.{flavour}.") for name in bundle.engines):
+    if not engine_names(bundle, source.part, flavour):
         raise no_engine(bundle, source.part, flavour)
     chosen = open_flavour(flavour, purpose="running")
     gpu = open_gpu(purpose=_PURPOSE, instead="--backend cpu")

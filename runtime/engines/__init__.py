@@ -3,7 +3,7 @@
 Import rule: as for `runtime`; TensorRT itself is imported when an engine is built or run, and not before.
 """
 
-from pixelproof.runtime.engines.fit import Machine, choose_engine, fitting_engines, misfits
+from pixelproof.runtime.engines.fit import Machine, choose_engine, engine_names, misfits
 from pixelproof.runtime.engines.flavour import FLAVOURS, PORTABLE, Flavour, open_flavour
 from pixelproof.runtime.engines.listening import first_cause, listener
 from pixelproof.runtime.engines.sidecar import ENGINES, Engine, read_engine
@@ -16,8 +16,8 @@ __all__ = [
     "Flavour",
     "Machine",
     "choose_engine",
+    "engine_names",
     "first_cause",
-    "fitting_engines",
     "listener",
     "misfits",
     "open_flavour",

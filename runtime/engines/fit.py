@@ -1,7 +1,6 @@
 """Whether an engine fits the bundle and the machine: an engine is made for one TensorRT and, mostly, one GPU."""
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pixelproof.errors import BackendError, PixelproofError
@@ -54,13 +53,10 @@ def misfits(engine: Engine, bundle: Bundle, machine: Machine) -> list[str]:
     return told
 
 
-def fitting_engines(bundle: Bundle, part: str, machine: Machine) -> Iterator[tuple[Engine, list[str]]]:
-    """The bundle's engines of a part and flavour, those for one GPU before portable ones, each with its misfits."""
-    prefix = f"{part}.{machine.flavour}."
-    names = [name for name in bundle.engines if name.startswith(prefix)]
-    for name in sorted(names, key=lambda name: (PORTABLE in name, name)):
-        engine = read_engine(bundle, name)
-        yield engine, misfits(engine, bundle, machine)
+def engine_names(bundle: Bundle, part: str, flavour: str) -> list[str]:
+    """The bundle's engines of a part and flavour, those for one GPU before portable ones."""
+    names = [name for name in bundle.engines if name.startswith(f"{part}.{flavour}.")]
+    return sorted(names, key=lambda name: (PORTABLE in name, name))
 
 
 def choose_engine(bundle: Bundle, part: str, machine: Machine) -> Engine:
@@ -71,7 +67,9 @@ def choose_engine(bundle: Bundle, part: str, machine: Machine) -> Engine:
         BackendError: there is none, or none fits; with each field that differs.
     """
     refused: list[str] = []
-    for engine, told in fitting_engines(bundle, part, machine):
+    for name in engine_names(bundle, part, machine.flavour):
+        engine = read_engine(bundle, name)
+        told = misfits(engine, bundle, machine)
         if not told:
             return engine
         refused.append(f"engine '{engine.name}' does not fit ({'; '.join(told)})")

@@ -17,7 +17,7 @@ def latency(
     batch: Annotated[str, typer.Option(help="Images a call; several sizes separated by commas.")] = "1,8,64,256",
     rounds: Annotated[int, typer.Option(min=1, help="How often each row is timed at each batch size.")] = 100,
     threads: Threads = None,
-    backend: Annotated[str, typer.Option(help="auto, cuda or cpu.")] = "auto",
+    backend: Annotated[str, typer.Option(help="auto, or a name; pixelproof doctor lists them.")] = "auto",
     beside: Annotated[
         list[Path] | None, typer.Option(metavar="BUNDLE", help="Time this one too: the same networks in int8, say.")
     ] = None,

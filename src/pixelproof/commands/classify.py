@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def classify(
     bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle's folder.")],
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE", help="Image files of the bundle's size.")],
-    backend: Annotated[str, typer.Option(help="auto, cuda or cpu.")] = "auto",
+    backend: Annotated[str, typer.Option(help="auto, or a name; pixelproof doctor lists them.")] = "auto",
     as_json: AsJson = False,
     manifest_sha256: Annotated[
         str | None, typer.Option(metavar="HEX", help="What the bundle's bundle.json must hash to.")
