@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pixelproof import vector_math
 from pixelproof.attack.orders import Order, rank
 from pixelproof.errors import PixelproofError, UsageError, missing_extra
 
@@ -62,6 +63,7 @@ def _margin_gradient(
     """The margin's gradient on the 0..255 scale, float32 `(n, H, W, 3)`."""
     import torch
 
+    vector_math.settle()
     parameter = next(module.parameters(), None)
     device = torch.device("cpu") if parameter is None else parameter.device
     inputs = torch.from_numpy(images.transpose(0, 3, 1, 2).astype(np.float32)).to(device).requires_grad_()

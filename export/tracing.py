@@ -7,6 +7,7 @@ import onnx
 import torch
 from torch import nn
 
+from pixelproof import vector_math
 from pixelproof.errors import ExportError
 from pixelproof.export.limits import check_nbytes
 from pixelproof.export.messages import cause, quiet
@@ -50,4 +51,5 @@ def _failed(what: str, why: str) -> ExportError:
 
 def frozen(module: nn.Module) -> nn.Module:
     """A copy of `module` for inference: on the CPU, in float32, in evaluation mode. `module` stays as it is."""
+    vector_math.settle()
     return copy.deepcopy(module).to("cpu", torch.float32).eval().requires_grad_(False)

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from pixelproof import vector_math
 from pixelproof.errors import missing_extra, unknown_name
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ def _build(name: str, where: str, weights: Path | None, trained: bool) -> "nn.Mo
         from pixelproof.models.weights import load_weights
     except ModuleNotFoundError as error:
         raise missing_extra(error.name or "PyTorch", "export", f"building '{name}'") from error
+    vector_math.settle()
     network = cast("nn.Module", getattr(family, class_name)())
     path = weights or weights_path(name)
     if trained and path is not None:
