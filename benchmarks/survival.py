@@ -10,12 +10,11 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
+from pixelproof.benchmarks.attack_process import attack_command, finish, outcomes
 from pixelproof.benchmarks.conditions import cpu_model, now
-from pixelproof.errors import PixelproofError
 from pixelproof.files import write_json
 
 KILLS = 50
@@ -43,13 +42,10 @@ def survive(
     draw = random.Random(seed)
     with tempfile.TemporaryDirectory(prefix="pixelproof-") as made:
         folder = Path(made)
-        command = [sys.executable, "-m", "pixelproof", "attack", str(bundle), "--sample", "--images", str(images)]
-        command += ["--method", method, "--attack-backend", "cpu", "--threads", "1", "--records"]
-        started = time.perf_counter()
-        _finish([*command, str(folder / "whole.sqlite"), "-o", str(folder / "whole")])
-        alone = time.perf_counter() - started
-        _finish([*command, str(folder / "whole.sqlite"), "-o", str(folder / "again")])  # nothing is left to do
-        idle = time.perf_counter() - started - alone
+        command = [*attack_command(bundle, None, images, method, threads=1), "--records"]
+        alone = finish([*command, str(folder / "whole.sqlite"), "-o", str(folder / "whole")]).seconds
+        # nothing is left to do
+        idle = finish([*command, str(folder / "whole.sqlite"), "-o", str(folder / "again")]).seconds
         slice_s = max(0.05, alone - idle) / kills
         moments = []
         for _ in range(kills):
@@ -57,7 +53,7 @@ def survive(
             if not _kill([*command, str(folder / "broken.sqlite")], moment):
                 break
             moments.append(moment)
-        _finish([*command, str(folder / "broken.sqlite"), "-o", str(folder / "broken")])
+        finish([*command, str(folder / "broken.sqlite"), "-o", str(folder / "broken")])
         whole, broken = (_outcomes(folder / name) for name in ("whole", "broken"))
     return {
         "kind": "survival",
@@ -73,12 +69,6 @@ def survive(
     }
 
 
-def _finish(command: list[str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise PixelproofError(f"the attack failed: {done.stderr.strip()[-300:]}. Next: {' '.join(command[1:])}")
-
-
 def _kill(command: list[str], moment: float) -> bool:
     """Whether the process was still running when it was to be killed; if not, nothing was left to do."""
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
@@ -91,8 +81,7 @@ def _kill(command: list[str], moment: float) -> bool:
 
 
 def _outcomes(folder: Path) -> list[dict[str, Any]]:
-    lines = (folder / "results.jsonl").read_text().splitlines()
-    return [{name: outcome[name] for name in _COMPARED} for outcome in map(json.loads, lines)]
+    return [{name: outcome[name] for name in _COMPARED} for outcome in outcomes(folder)]
 
 
 def main() -> int:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from cuda_stand_in import CudaStandIn
+from tensorrt_stand_in import TensorRt
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # small networks: more threads of PyTorch only wait for one another
 
@@ -46,6 +47,17 @@ def cuda_stand_in(monkeypatch: pytest.MonkeyPatch) -> CudaStandIn:
     monkeypatch.setitem(sys.modules, "cuda", ModuleType("cuda"))
     monkeypatch.setitem(sys.modules, "cuda.bindings", ModuleType("cuda.bindings"))
     monkeypatch.setitem(sys.modules, "cuda.bindings.driver", made.bindings())
+    return made
+
+
+@pytest.fixture
+def trt(cuda_stand_in: CudaStandIn, monkeypatch: pytest.MonkeyPatch) -> TensorRt:
+    """TensorRT 10.16 on that GPU."""
+    from pixelproof.runtime import backends
+
+    made = TensorRt(cuda_stand_in)
+    monkeypatch.setitem(sys.modules, "tensorrt", made.module("tensorrt", "10.16.1"))
+    backends._kept_fault.cache_clear()
     return made
 
 

@@ -84,6 +84,8 @@ class Context:
         if self._engine.refuses:
             return False
         assert self._enqueued or not self._engine.cuda.is_recording, "recorded before its first run"
+        if self._engine.cuda.is_recording and not self._engine.capturable:
+            return False
         rows = self._rows
         self._engine.cuda.work(("enqueue", rows), lambda: self._run(rows))
         self._enqueued = True

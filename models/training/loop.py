@@ -44,7 +44,7 @@ class Loop:
 
     def epochs(self, progress: Progress) -> Iterator[dict[str, Any]]:
         """Train the epochs that are left, and yield what each was like: loss, images/s, seconds."""
-        while self.epoch < self.recipe.total_epochs:
+        while self.epoch < self.recipe.epochs:
             started = time.perf_counter()
             loss = self._train_epoch(progress)
             self.epoch += 1
@@ -70,15 +70,11 @@ class Loop:
         return total.item() / self.steps_an_epoch
 
     def _set_rate(self, epoch: float) -> float:
-        """Set the learning rate `epoch` epochs into the run; the share of the first cycle that is done, 0 to 1."""
-        recipe = self.recipe
-        if epoch < recipe.epochs:
-            rate = recipe.peak_rate * one_cycle(epoch / recipe.epochs, recipe.warmup)
-        else:
-            rate = recipe.restart_rate * one_cycle((epoch - recipe.epochs) / recipe.restart_epochs, recipe.warmup)
+        """Set the learning rate `epoch` epochs into the run; the share of the run that is done, 0 to 1."""
+        done = epoch / self.recipe.epochs
         for group in self.optimiser.param_groups:
-            group["lr"] = rate
-        return min(epoch / recipe.epochs, 1.0)
+            group["lr"] = self.recipe.peak_rate * one_cycle(done, self.recipe.warmup)
+        return done
 
     @torch.no_grad()
     def _update_average(self) -> None:

@@ -4,7 +4,6 @@ import json
 import os
 import platform
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +65,7 @@ def train(
         Interrupted: Ctrl-C; full epochs are kept.
     """
     recipe = _checked_recipe(name, epochs, output, len(training))
-    settings = {"name": name, "seed": seed, "recipe": asdict(recipe), "images": len(training)}
+    settings = {"name": name, "seed": seed, "recipe": recipe.settings(), "images": len(training)}
     checkpoint = Checkpoint.load(run / "checkpoint.safetensors", settings)
     _write_log(run, checkpoint.history)  # a kill may have come between checkpoint and log
     torch.manual_seed(seed)
@@ -133,7 +132,7 @@ def _train_epochs(
             on_epoch(entry)
     except KeyboardInterrupt:
         raise Interrupted(
-            f"stopped training {checkpoint.run['name']}; {kept} of {loop.recipe.total_epochs} epochs are done and kept "
+            f"stopped training {checkpoint.run['name']}; {kept} of {loop.recipe.epochs} epochs are done and kept "
             f"in '{run}'. Next: the same command goes on from there"
         ) from None
 
@@ -146,7 +145,7 @@ def describe(
     name: str, settings: dict[str, Any], history: list[dict[str, Any]], device: str, data_hashes: dict[str, str]
 ) -> dict[str, Any]:
     """The provenance of a finished run, but for its figures."""
-    own = settings["recipe"] == asdict(RECIPES[name])
+    own = settings["recipe"] == RECIPES[name].settings()
     return {
         "kind": "training",
         "format_version": 1,

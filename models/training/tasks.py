@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from pixelproof.models.purifiers.gated import Gated
 from pixelproof.models.training import augment
 from pixelproof.models.training.recipes import Recipe
+from pixelproof.models.training.whitening import whiten
 
 
 def mixed_precision(device: torch.device) -> torch.autocast:
@@ -41,12 +42,16 @@ class Task(Protocol):
 class Classification:
     """Cross entropy on flipped, shifted (and cut out) images; the score is `accuracy`."""
 
+    whitened = 2000  # images whose windows tell how neighbours go together
+
     def __init__(self, module: nn.Module, recipe: Recipe) -> None:
         self.module = module
         self.recipe = recipe
 
     def prepare(self, images: Tensor) -> None:
-        """Nothing is needed."""
+        """Let the first convolution start from filters that whiten some of the images, where the recipe says so."""
+        if self.recipe.whitened:
+            whiten(self.module, images[: self.whitened].float().div(255))
 
     def loss(self, images: Tensor, labels: Tensor, generator: torch.Generator, done: float) -> Tensor:
         """Mean cross entropy of the batch, in nats."""
@@ -55,8 +60,8 @@ class Classification:
         inputs = images.float().div(255).contiguous(memory_format=torch.channels_last)
         if self.recipe.cutout_side:
             inputs = augment.cutout(inputs, self.recipe.cutout_side, generator)
-        if done < self.recipe.early_share:
-            inputs = F.interpolate(inputs, size=(self.recipe.early_side,) * 2, mode="bilinear", antialias=True)
+        if side := self.recipe.side(done):
+            inputs = F.interpolate(inputs, size=(side, side), mode="bilinear", antialias=True)
         with mixed_precision(images.device):
             logits = self.module(inputs)
         return F.cross_entropy(logits.float(), labels, label_smoothing=self.recipe.label_smoothing)

@@ -5,6 +5,7 @@ one scratch memory: a lock lets one batch run at a time.
 """
 
 import itertools
+import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelproof.errors import BackendError
+from pixelproof.errors import BackendError, PixelproofError
 from pixelproof.gpu import Gpu, Recording, open_gpu
 from pixelproof.runtime.backends.base import Session, Source, TensorSpec
 from pixelproof.runtime.engines.fit import Machine, choose_engine, engine_names, no_engine
@@ -24,6 +25,7 @@ from pixelproof.runtime.engines.sidecar import Engine
 _PIXELS = 2**20  # of a batch at most, as far as the profile lets it: 1,024 images of 32x32
 _KEPT_SIZES = 64  # batch sizes that keep context and recording; the one unused for longest goes first
 _PURPOSE = "running a TensorRT engine"
+_log = logging.getLogger("pixelproof")
 
 
 def open_tensorrt(flavour: str, source: Source, threads: int | None) -> Session:
@@ -190,7 +192,11 @@ class _Size:
     def _recorded(self) -> Recording | None:
         if not getattr(self._context, "is_stream_capturable", lambda _: True)(self._gpu.stream.handle):
             return None
-        return self._gpu.record(self._enqueue, remedy="an engine that can be recorded, or --backend cuda")
+        try:
+            return self._gpu.record(self._enqueue, remedy="an engine that can be recorded, or --backend cuda")
+        except PixelproofError as error:  # TensorRT 10 does not tell beforehand
+            _log.info("the engine runs without a CUDA graph: %s", error)
+            return None
 
     def _enqueue(self) -> None:
         if not self._context.execute_async_v3(self._gpu.stream.handle):

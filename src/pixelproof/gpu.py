@@ -139,8 +139,10 @@ class Recording:
         self._call("cuStreamBeginCapture", stream, mode)
         try:
             work()
-        finally:
-            graph = self._call("cuStreamEndCapture", stream)
+        except BaseException:
+            self._abandon()
+            raise
+        graph = self._call("cuStreamEndCapture", stream)
         self._executable = self._call("cuGraphInstantiate", graph, 0)
         self._call("cuGraphDestroy", graph)
 
@@ -151,6 +153,12 @@ class Recording:
     def close(self) -> None:
         """Free it."""
         self._call("cuGraphExecDestroy", self._executable)
+
+    def _abandon(self) -> None:
+        """End the capture of work that failed; an invalid one leaves no graph."""
+        status, *graph = self._cuda.cuStreamEndCapture(self._stream)
+        if status == self._cuda.CUresult.CUDA_SUCCESS:
+            self._call("cuGraphDestroy", *graph)
 
     def _call(self, name: str, *arguments: Any) -> Any:  # noqa: ANN401  (the driver's handles)
         status, *answer = getattr(self._cuda, name)(*arguments)

@@ -1,24 +1,13 @@
 """What is timed where there is a GPU, on one that is not there."""
 
-import sys
-
 import numpy as np
 import pytest
-from cuda_stand_in import CudaStandIn
-from tensorrt_stand_in import TensorRt, add_engine
+from tensorrt_stand_in import add_engine
 
 from pixelproof.benchmarks.latency_bundle import bench_latency
 from pixelproof.benchmarks.latency_on_gpu import ON_GPU, has_gpu
 from pixelproof.benchmarks.latency_ways import Absent, Setting
-from pixelproof.runtime import backends, read_bundle
-
-
-@pytest.fixture
-def trt(cuda_stand_in: CudaStandIn, monkeypatch: pytest.MonkeyPatch) -> TensorRt:
-    made = TensorRt(cuda_stand_in)
-    monkeypatch.setitem(sys.modules, "tensorrt", made.module("tensorrt", "10.16.1"))
-    backends._kept_fault.cache_clear()
-    return made
+from pixelproof.runtime import read_bundle
 
 
 def test_engines_are_timed_with_and_without_recordings(trt, make_bundle, monkeypatch: pytest.MonkeyPatch):

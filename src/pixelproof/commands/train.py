@@ -63,7 +63,7 @@ def _train(train_one: Callable[..., dict[str, Any]], name: str, output: Path, fo
     from pixelproof.commands.progress import training_progress
     from pixelproof.models.training import recipe_for
 
-    with training_progress(name, recipe_for(name, epochs).total_epochs) as (step, report):
+    with training_progress(name, recipe_for(name, epochs).epochs) as (step, report):
         record = train_one(name, output=output, run=folder, progress=step, on_epoch=report)
     typer.echo(f"{output}: {_figures(record['figures'])} on {record['test_images']:,} test images")
 

@@ -78,7 +78,7 @@ def test_the_record_says_what_was_made_and_how(train_lenet: Train, tmp_path: Pat
     assert json.loads(path.with_suffix(".json").read_text()) == record | {"weights_sha256": sha256_file(path)}
     expected = {
         "name": "lenet", "command": "pixelproof train lenet --seed 3", "seed": 3, "epochs": 3,
-        "recipe": asdict(RECIPES["lenet"]), "training_images": 256, "test_images": 40, "parameters": 62_006,
+        "recipe": RECIPES["lenet"].settings(), "training_images": 256, "test_images": 40, "parameters": 62_006,
         "data_sha256": {"test_batch.bin": "0" * 64},
     }  # fmt: skip
     assert {key: record[key] for key in expected} == expected

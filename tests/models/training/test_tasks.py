@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from pixelproof.models import build_purifier
-from pixelproof.models.data import ImageSet
+from pixelproof.models import build_classifier, build_purifier
+from pixelproof.models.data import ImageSet, sample
 from pixelproof.models.purifiers.gated import Gated
 from pixelproof.models.training import Recipe, train
 from pixelproof.models.training.tasks import BlindPrediction, Classification, Reconstruction
@@ -62,7 +62,7 @@ def test_early_steps_see_smaller_images():
     sizes = []
     module = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
     module.register_forward_pre_hook(lambda _, inputs: sizes.append(tuple(inputs[0].shape)))
-    task = Classification(module, Recipe(epochs=1, crop_margin=0, early_share=0.5, early_side=6))
+    task = Classification(module, Recipe(epochs=1, crop_margin=0, sides=((0.5, 6),)))
     labels = torch.zeros(4, dtype=torch.int64)
     for done in (0.0, 0.49, 0.5, 1.0):
         task.loss(images_of(200), labels, torch.Generator().manual_seed(0), done)
@@ -96,3 +96,15 @@ def test_an_exact_prediction_costs_its_scale_alone():
     assert scores["mean_error"].tolist() == [0] * 4
     assert scores["replaced_clean"].tolist() == [0] * 4
     assert scores["replaced_corrupted"].tolist() == [1] * 4
+
+
+def test_a_whitened_start_is_the_recipes_choice():
+    images = torch.from_numpy(sample().images).permute(0, 3, 1, 2)
+    weights = []
+    for whitened in (False, True):
+        torch.manual_seed(0)
+        module = build_classifier("pure_cnn", trained=False)
+        Classification(module, Recipe(epochs=1, whitened=whitened)).prepare(images)
+        weights.append([parameter.detach() for parameter in module.parameters()])
+    same = [torch.equal(plain, whitened) for plain, whitened in zip(*weights, strict=True)]
+    assert same == [False] + [True] * (len(same) - 1)

@@ -23,14 +23,6 @@ NAME = "pipeline.tensorrt.9.0.engine"
 
 
 @pytest.fixture
-def trt(cuda_stand_in: CudaStandIn, monkeypatch: pytest.MonkeyPatch) -> TensorRt:
-    made = TensorRt(cuda_stand_in)
-    monkeypatch.setitem(sys.modules, "tensorrt", made.module("tensorrt", "10.16.1"))
-    backends._kept_fault.cache_clear()
-    return made
-
-
-@pytest.fixture
 def bundle(make_bundle: MakeBundle) -> Path:
     """A bundle with an engine for batches of 2 to 6."""
     folder = make_bundle()
@@ -99,12 +91,19 @@ def test_without_recordings_each_batch_is_launched_plainly(trt: TensorRt, bundle
     assert not any(call[0] == "cuStreamBeginCapture" for call in cuda_stand_in.calls)
 
 
-def test_an_engine_that_cannot_be_recorded_runs_plainly(trt: TensorRt, bundle: Path, cuda_stand_in: CudaStandIn):
+@pytest.mark.parametrize("told", [True, False])
+def test_an_engine_that_cannot_be_recorded_runs_plainly(
+    trt: TensorRt, bundle: Path, cuda_stand_in: CudaStandIn, monkeypatch: pytest.MonkeyPatch, told: bool
+):
     trt.capturable = False
+    if not told:
+        monkeypatch.delattr(Context, "is_stream_capturable")
     with Pipeline(bundle, backend="tensorrt") as pipeline, Pipeline(bundle, backend="cpu") as reference:
-        for turn in range(3):
+        for turn in range(4):
             assert same(pipeline(images(4, turn)), reference(images(4, turn)))
-    assert not any(call[0] == "cuStreamBeginCapture" for call in cuda_stand_in.calls)
+    calls = [call[0] for call in cuda_stand_in.calls]
+    assert calls.count("cuStreamBeginCapture") == calls.count("cuGraphDestroy") == (0 if told else 1)
+    assert "cuGraphLaunch" not in calls
 
 
 def test_sizes_beyond_those_kept_take_the_place_of_the_oldest(trt: TensorRt, bundle: Path, monkeypatch, cuda_stand_in):

@@ -1,0 +1,93 @@
+"""Attacks few images, more, and very many, to see whether an image's cost or the memory grows with their number.
+
+python -m pixelproof.benchmarks.growth BUNDLE --data FOLDER -o RESULTS.json
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from pixelproof.benchmarks.attack_process import attack_command, finish, outcomes
+from pixelproof.benchmarks.conditions import cpu_model, now
+from pixelproof.files import write_json
+
+SIZES = (100, 1_000, 7_500)
+
+
+def grow(
+    bundle: Path,
+    *,
+    data: Path | None = None,
+    sizes: tuple[int, ...] = SIZES,
+    method: str = "corners",
+    threads: int = 1,
+) -> dict[str, Any]:
+    """Attack the first `sizes` images that the bare classifier gets right, each number in a process of its own.
+
+    Args:
+        bundle: its folder.
+        data: CIFAR-10; the 200 shipped images where None.
+        sizes: numbers of images.
+        method: of the attack.
+        threads: CPU threads a call may use.
+
+    Returns:
+        For each number its seconds an image (start and end of the process left out, which a process that finds nothing
+        left to do measures), queries a second, success, and the largest resident set.
+
+    Raises:
+        PixelproofError: an attack failed.
+    """
+    return {
+        "kind": "growth",
+        "created": now(),
+        "cpu": cpu_model(),
+        "threads": threads,
+        "method": method,
+        "rows": [_row(attack_command(bundle, data, size, method, threads)) for size in sizes],
+    }
+
+
+def _row(command: list[str]) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory(prefix="pixelproof-") as made:
+        records, folder = Path(made) / "records.sqlite", Path(made) / "found"
+        command = [*command, "--records", str(records)]
+        whole = finish(command)
+        idle = finish(command)
+        finish([*command, "-o", str(folder)])
+        found = outcomes(folder)
+    seconds = whole.seconds - idle.seconds
+    queries = sum(outcome["queries"] for outcome in found)
+    return {
+        "images": len(found),
+        "success": sum(outcome["success"] for outcome in found) / len(found),
+        "queries_per_image": queries / len(found),
+        "queries_per_s": queries / seconds,
+        "seconds_per_image": seconds / len(found),
+        "start_s": idle.seconds,
+        "peak_mib": whole.peak_mib,
+    }
+
+
+def main() -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--images", type=int, nargs="+", default=SIZES)
+    parser.add_argument("--method", default="corners")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("-o", "--output", type=Path)
+    asked = parser.parse_args()
+    found = grow(asked.bundle, data=asked.data, sizes=tuple(asked.images), method=asked.method, threads=asked.threads)
+    if asked.output is not None:
+        write_json(asked.output, found)
+    print(json.dumps(found, indent=2))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
