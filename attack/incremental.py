@@ -5,7 +5,7 @@ kept, and for each candidate only a window of each map is computed, the changed 
 kept one. Where windows have grown to the whole map, the rest of the network runs as usual.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ from pixelproof.attack.batches import in_batches
 from pixelproof.attack.canvas import Canvas
 from pixelproof.attack.checks import checked_number, checked_probabilities
 from pixelproof.attack.kept_maps import KeptMaps, Maps
-from pixelproof.attack.reach import Window, Wiring, follow, start_boxes
+from pixelproof.attack.reach import Places, Window, Wiring, follow, start_boxes
 from pixelproof.attack.search import Predict
 
 Layers = Callable[[Sequence[NDArray[np.float32]]], Sequence[NDArray[np.float32]]]
@@ -69,6 +69,7 @@ class Incremental:
         tie: see above; well above the largest difference.
 
     Attributes:
+        batch_size: as given.
         whole: rows that were classified as a whole so far.
         partly: rows that were not.
     """
@@ -84,7 +85,7 @@ class Incremental:
         tie: float = 1e-4,
     ) -> None:
         self._predict, self._staged, self._tie = predict, staged, tie
-        self._batch_size = checked_number("batch_size", batch_size, 1, 1 << 20)
+        self.batch_size = checked_number("batch_size", batch_size, 1, 1 << 20)
         self._maps = KeptMaps(
             staged.clean, checked_number("remembered", remembered, 1, 1 << 20), _padding(staged.stages)
         )
@@ -96,6 +97,11 @@ class Incremental:
         """The probabilities of `images`, uint8 `(n, H, W, 3)`, as `predict` gives them."""
         return self._predict(images)
 
+    @property
+    def depth(self) -> int:
+        """Stages that windows are sent through."""
+        return len(self._staged.stages)
+
     def of_changes(
         self,
         images: NDArray[np.uint8],
@@ -104,8 +110,22 @@ class Incremental:
         colours: NDArray[np.uint8],
     ) -> NDArray[np.float32]:
         """See `OfChanges`."""
-        drawn = Canvas(images, len(image_of_row)).draw(image_of_row, positions, colours)
-        return self.near(drawn, images[image_of_row])
+        if positions.shape[1] != 1 or 1 not in self._sizes:
+            drawn = Canvas(images, len(image_of_row)).draw(image_of_row, positions, colours)
+            return self.near(drawn, images[image_of_row])
+        known, which = np.unique(image_of_row, return_inverse=True)
+        top, left = np.divmod(positions[:, 0], images.shape[2])
+        return self._classified(
+            _Changes(
+                clean=images[known],
+                which=which,
+                top=top,
+                left=left,
+                extent=np.ones(len(which), np.int64),
+                box=lambda rows, _: colours[rows].transpose(0, 2, 1)[..., None],
+                drawn=lambda rows: Canvas(images, len(rows)).draw(image_of_row[rows], positions[rows], colours[rows]),
+            )
+        )
 
     def near(self, images: NDArray[np.uint8], clean: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The probabilities of `images`, float32 `(n, classes)`.
@@ -115,64 +135,66 @@ class Incremental:
             clean: likewise; for each row an image that it differs from in a small box, many rows sharing a few.
         """
         top, left, extent = boxes_around(images != clean)
-        parts: list[tuple[NDArray[np.int64], NDArray[np.float32]]] = []
-        left_over = np.ones(len(images), bool)
+        number_of: dict[bytes, int] = {}
+        which = np.array([number_of.setdefault(image.tobytes(), len(number_of)) for image in clean])
+        _, first = np.unique(which, return_index=True)
+
+        def box(rows: Places, size: int) -> NDArray[np.uint8]:
+            at_row, at_column = (
+                np.minimum(at[rows], side - size) for at, side in zip((top, left), images.shape[1:3], strict=True)
+            )
+            view = sliding_window_view(images, (size, size), axis=(1, 2))
+            return view[rows, at_row, at_column]  # type: ignore[no-any-return]
+
+        return self._classified(
+            _Changes(clean[first], which, top, left, extent, box=box, drawn=lambda rows: images[rows])
+        )
+
+    def _classified(self, changes: "_Changes") -> NDArray[np.float32]:
+        parts: list[tuple[Places, NDArray[np.float32]]] = []
+        left_over = np.ones(len(changes.which), bool)
         for size in self._sizes:
-            if size > min(images.shape[1:3]):
+            if size > min(changes.clean.shape[1:3]):
                 break
-            rows = np.flatnonzero(left_over & (extent > 0) & (extent <= size))
+            rows = np.flatnonzero(left_over & (changes.extent > 0) & (changes.extent <= size))
             left_over[rows] = False
-            for batch in self._batches(rows, clean):
-                parts.append((batch, self._partly(images[batch], clean[batch], top[batch], left[batch], size)))
+            for batch in self._batches(rows, changes.which):
+                parts.append((batch, self._partly(changes, batch, size)))
         rows = np.flatnonzero(left_over)
         if rows.size:
-            parts.append((rows, self._wholly(images[rows])))
-        answer = np.empty((len(images), parts[0][1].shape[1]), np.float32)
+            parts.append((rows, self._wholly(changes.drawn(rows))))
+        answer = np.empty((len(left_over), parts[0][1].shape[1]), np.float32)
         for rows, probabilities in parts:
             answer[rows] = probabilities
         first, second = np.partition(answer, -2, axis=1)[:, :-3:-1].T
         close = np.flatnonzero((first - second < self._tie) & ~left_over)
         if close.size:
-            answer[close] = self._wholly(images[close])
-        self.partly += len(images) - close.size - int(left_over.sum())
+            answer[close] = self._wholly(changes.drawn(close))
+        self.partly += len(left_over) - close.size - int(left_over.sum())
         return answer
 
-    def _batches(self, rows: NDArray[np.int64], clean: NDArray[np.uint8]) -> list[NDArray[np.int64]]:
+    def _batches(self, rows: Places, which: Places) -> Iterator[Places]:
         """`rows` in batches, those of one clean image together, each with no more of these than are remembered."""
-        together: dict[bytes, list[int]] = {}
-        for row in rows.tolist():
-            together.setdefault(clean[row].tobytes(), []).append(row)
-        batches: list[list[int]] = []
-        images = 0
-        for group in together.values():
-            images += 1
-            placed = 0
-            while placed < len(group):
-                if not batches or len(batches[-1]) == self._batch_size or images > self._maps.limit:
-                    batches.append([])
-                    images = 1
-                room = self._batch_size - len(batches[-1])
-                batches[-1] += group[placed : placed + room]
-                placed += room
-        return [np.array(batch, np.int64) for batch in batches]
+        rows = rows[which[rows].argsort(kind="stable")]
+        images_before = np.cumsum(np.diff(which[rows], prepend=which[rows[:1]]) != 0)
+        start = 0
+        while start < len(rows):
+            full = int(np.searchsorted(images_before, images_before[start] + self._maps.limit))
+            end = min(start + self.batch_size, full)
+            yield rows[start:end]
+            start = end
 
-    def _partly(
-        self,
-        images: NDArray[np.uint8],
-        clean: NDArray[np.uint8],
-        top: NDArray[np.int64],
-        left: NDArray[np.int64],
-        size: int,
-    ) -> NDArray[np.float32]:
-        """One batch of images that differ within a box of `size`, from `top` and `left` on or a little before."""
-        count, (height, width) = len(images), images.shape[1:3]
-        filled = np.minimum(np.arange(self._batch_size), count - 1)  # the last row fills the batch up
-        slots = self._maps.slots(clean)[filled]
-        top, left = np.minimum(top, height - size)[filled], np.minimum(left, width - size)[filled]
+    def _partly(self, changes: "_Changes", batch: Places, size: int) -> NDArray[np.float32]:
+        """The rows of `batch`, which differ within a box of `size`, from `top` and `left` on or a little before."""
+        count, (height, width) = len(batch), changes.clean.shape[1:3]
+        filled = batch[np.minimum(np.arange(self.batch_size), count - 1)]  # the last row fills the batch up
+        known, which = np.unique(changes.which[filled], return_inverse=True)
+        slots = self._maps.slots(changes.clean[known])[which]
+        top, left = np.minimum(changes.top[filled], height - size), np.minimum(changes.left[filled], width - size)
         if size not in self._windows:
             self._windows[size] = _Windows(self._staged, self._maps.lengths(), size)
         windows = self._windows[size]
-        shown = sliding_window_view(images, (size, size), axis=(1, 2))[filled, top, left]
+        shown = changes.box(filled, size)
         changed: Maps = {self._staged.stages[0].wiring.inputs[0]: shown.astype(np.float32)}
         for stage, rows, columns in windows.stages():
             changed |= self._advance(stage, rows, columns, changed, slots, top, left, windows)
@@ -181,7 +203,7 @@ class Incremental:
             maps = self._maps.arrays[name][slots]
             _lay(maps, changed[name], windows.rows[name].start[top], windows.columns[name].start[left])
             whole.append(maps)
-        return checked_probabilities(self._staged.finish(whole), self._batch_size)[:count]
+        return checked_probabilities(self._staged.finish(whole), self.batch_size)[:count]
 
     def _advance(
         self,
@@ -213,10 +235,31 @@ class Incremental:
 
     def _wholly(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         def checked(batch: NDArray[np.uint8]) -> NDArray[np.float32]:
-            return checked_probabilities(self._predict(batch), self._batch_size)
+            return checked_probabilities(self._predict(batch), self.batch_size)
 
         self.whole += len(images)
-        return in_batches(checked, images, self._batch_size)
+        return in_batches(checked, images, self.batch_size)
+
+
+@dataclass(frozen=True)
+class _Changes:
+    """Images that differ from others in a small box each.
+
+    Attributes:
+        clean: uint8 `(m, H, W, 3)`, the others, no two alike.
+        which: int64 `(n,)`, the one that each row differs from.
+        top, left, extent: the box of each row, int64 `(n,)`; an extent of 0 where nothing differs.
+        box: rows and a size to uint8 `(rows, 3, size, size)`, what is seen from `top` and `left` on.
+        drawn: rows to the images, uint8 `(rows, H, W, 3)`.
+    """
+
+    clean: NDArray[np.uint8]
+    which: Places
+    top: Places
+    left: Places
+    extent: Places
+    box: Callable[[Places, int], NDArray[np.uint8]]
+    drawn: Callable[[Places], NDArray[np.uint8]]
 
 
 class _Windows:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pixelproof.attack import attack
 from pixelproof.benchmarks.attack_speed.peers import Budget, Found, art_pixel_attack, torchattacks_one_pixel
 from pixelproof.benchmarks.attack_speed.target import Target
-from pixelproof.benchmarks.defence.victims import Predict
+from pixelproof.benchmarks.defence.victims import BATCH_SIZE, Predict
 
 _BATCH_SIZE = 200  # half a published generation: with one image at a time, more would be rows that fill a batch
 
@@ -57,7 +57,6 @@ class Own:
             np.array([label]),
             method=self.method,
             seed=self.seed,
-            batch_size=_BATCH_SIZE,
             **self.parameters,
         )
         looks = 1 + int(found.success[0])  # at the unchanged image, and at the winner once more
@@ -66,20 +65,19 @@ class Own:
 
 def corners(target: Target, budget: Budget) -> Contender:
     """All positions and corners of the colour cube in gradient order, as `pixelproof attack` runs them."""
-    deployed = target.deployed
-    return Own("corners", deployed.provider, deployed.predict, "corners", budget.seed, {"order": target.order})
+    predict, parameters = target.searched.predict, {"order": target.searched.order, "batch_size": BATCH_SIZE}
+    return Own("corners", target.deployed.provider, predict, "corners", budget.seed, parameters)
 
 
 def corners_in_pytorch(target: Target, budget: Budget) -> Contender:
     """The same on the network that the other projects attack: what the search alone is worth."""
-    parameters = {"order": target.order}
+    parameters = {"order": target.order, "batch_size": _BATCH_SIZE}
     return Own("corners, PyTorch", "PyTorch, CPU", target.predict_in_pytorch, "corners", budget.seed, parameters)
 
 
 def de(target: Target, budget: Budget) -> Contender:
     """Differential evolution as `pixelproof attack` runs it, within the budget."""
-    deployed = target.deployed
-    return Own("de", deployed.provider, deployed.predict, "de", budget.seed, _evolution(budget))
+    return Own("de", target.deployed.provider, target.searched.predict, "de", budget.seed, _evolution(budget))
 
 
 def de_in_pytorch(target: Target, budget: Budget) -> Contender:
@@ -89,7 +87,7 @@ def de_in_pytorch(target: Target, budget: Budget) -> Contender:
 
 
 def _evolution(budget: Budget) -> dict[str, Any]:
-    return {"generations": budget.generations, "population": budget.population}
+    return {"generations": budget.generations, "population": budget.population, "batch_size": _BATCH_SIZE}
 
 
 Make = Callable[[Target, Budget], Contender]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pixelproof.attack import gradient_order
 from pixelproof.attack.orders import Order
+from pixelproof.benchmarks.defence.victims import Victim, bare_classifier
 from pixelproof.benchmarks.latency_ways import has_shipped_weights
 from pixelproof.errors import UsageError, missing_extra
 from pixelproof.models import CLASSIFIERS, build_classifier
@@ -58,6 +59,11 @@ class Target:
     def order(self) -> Order:
         """The ranking of candidates by the network's gradient."""
         return gradient_order(_on_levels(self.network))
+
+    @cached_property
+    def searched(self) -> Victim:
+        """The deployed classifier as `pixelproof attack` searches it: by windows where that is faster."""
+        return bare_classifier(self.deployed)
 
     def close(self) -> None:
         """Close the deployed classifier, if it was opened."""

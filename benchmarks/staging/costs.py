@@ -7,7 +7,11 @@ from pixelproof.attack.reach import follow, start_boxes
 from pixelproof.benchmarks.staging.cut import Cut, Part
 from pixelproof.benchmarks.staging.layers import MOVE
 
-START = 100_000  # multiply-adds in the time that a part costs a candidate beside its arithmetic
+START = 3_000_000  # multiply-adds in the time that a part costs a batch beside its arithmetic
+_MOVES = (MOVE / 4, MOVE / 2, MOVE, 2 * MOVE)
+_FEW = 6
+_CACHE = 2 << 20  # bytes
+_LEAST_ROWS, _MOST_ROWS = 32, 256
 
 
 @dataclass(frozen=True)
@@ -66,22 +70,40 @@ def costs(cut: Cut, size: int = 1) -> list[PartCost]:
     return found
 
 
-def best_depth(cut: Cut, parts: Sequence[PartCost]) -> tuple[int, float]:
-    """How many parts to send windows through, and the cost that is left as a share of the whole network's.
+def likely_depths(cut: Cut) -> list[int]:
+    """Numbers of parts that may be the best to send windows through, few enough to time each.
 
-    0 and 1.0 where windows are not worth their copying.
+    Which it is depends on what a copy costs beside a multiply-add: that differs between processors and networks.
     """
-    shares = [(share(cut, parts, depth), depth) for depth in range(1, len(parts) + 1)]
-    least, best = min([(1.0, 0), *shares])
-    return best, least
+    parts = costs(cut)
+    depths = range(1, len(parts) + 1)
+    if len(depths) <= _FEW:
+        return list(depths)
+    return sorted({min(depths, key=lambda depth: share(cut, parts, depth, move)) for move in _MOVES})
 
 
-def share(cut: Cut, parts: Sequence[PartCost], depth: int) -> float:
-    """The cost of a candidate with the first `depth` parts by windows, copies counted in, as a share of the whole's."""
-    done = sum(START + part.incremental + MOVE * part.copied for part in parts[:depth])
-    live = sum(channels * height * width for channels, height, width in map(cut.shapes.__getitem__, rest(cut, depth)))
+def share(cut: Cut, parts: Sequence[PartCost], depth: int, move: float = MOVE) -> float:
+    """The cost of a candidate with the first `depth` parts by windows, copies counted in, as a share of the whole's.
+
+    `move`: multiply-adds in the time that one value takes to be copied.
+    """
+    rows = rows_in_cache(cut, parts, depth)
+    done = sum(START / rows + part.incremental + move * part.copied for part in parts[:depth])
     whole = sum(part.arithmetic for part in parts)
-    return (done + 2 * MOVE * live + sum(part.arithmetic for part in parts[depth:])) / whole if whole else 1.0
+    left = 2 * move * _live(cut, depth) + sum(part.arithmetic for part in parts[depth:])
+    return (done + left) / whole if whole else 1.0
+
+
+def rows_in_cache(cut: Cut, parts: Sequence[PartCost], depth: int) -> int:
+    """Candidates in a batch whose values stay in a processor's second cache, where windows go through `depth` parts."""
+    largest = max([_live(cut, depth), *(part.copied for part in parts[:depth])])
+    fitting = _CACHE // (4 * largest)
+    return int(min(_MOST_ROWS, max(_LEAST_ROWS, 1 << max(fitting, 1).bit_length() - 1)))
+
+
+def _live(cut: Cut, depth: int) -> int:
+    """Values of the maps that what follows the first `depth` parts takes."""
+    return sum(channels * height * width for channels, height, width in map(cut.shapes.__getitem__, rest(cut, depth)))
 
 
 def rest(cut: Cut, depth: int) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from pixelproof.benchmarks.conditions import describe_conditions, now
 from pixelproof.benchmarks.formats import CandidateCost, LayerResults, LayerRow
 from pixelproof.benchmarks.latency import Contender, measure_latency
 from pixelproof.benchmarks.probes import probes
-from pixelproof.benchmarks.staging.costs import best_depth, costs
+from pixelproof.benchmarks.staging.costs import costs
 from pixelproof.benchmarks.staging.cut import cut
 from pixelproof.benchmarks.staging.staged import incremental
 from pixelproof.errors import UsageError
@@ -53,7 +53,7 @@ def bench_layers(
             provider = classifier.provider
             name = str(classifier.manifest["classifier"]["name"])
             by_windows = _opened(bundle, classifier)
-            rows += _rows(name, classifier.graph, used=by_windows is not None)
+            rows += _rows(name, classifier.graph, depth=0 if by_windows is None else by_windows.depth)
             timed.append(_timed(name, classifier, by_windows, rounds, progress))
     conditions = describe_conditions(provider=provider, threads=threads, data=_DATA, command=command, seed=0)
     return LayerResults(now(), conditions, tuple(rows), tuple(timed))
@@ -69,12 +69,11 @@ def _opened(bundle: Path, classifier: Pipeline) -> Incremental | None:
     return incremental(classifier.graph, classifier.predict, threads=classifier.threads)
 
 
-def _rows(name: str, model: bytes, *, used: bool) -> list[LayerRow]:
+def _rows(name: str, model: bytes, *, depth: int) -> list[LayerRow]:
     parts = cut(onnx.load_from_string(model))
     if parts is None:
         raise UsageError(f"classifier '{name}' does not begin as a bundle's does. Next: pixelproof export it again")
     reckoned = costs(parts)
-    depth = best_depth(parts, reckoned)[0] if used else 0
     return [
         LayerRow(
             classifier=name,
