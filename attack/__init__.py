@@ -9,7 +9,8 @@ from pixelproof.attack.driver import attack
 from pixelproof.attack.gradient import gradient_order
 from pixelproof.attack.incremental import Incremental
 from pixelproof.attack.results import AttackResult
+from pixelproof.attack.screened import Screened
 from pixelproof.attack.sweep import sweep_order
 from pixelproof.attack.windowed import Windowed
 
-__all__ = ["AttackResult", "Distinct", "Incremental", "Windowed", "attack", "gradient_order", "sweep_order"]
+__all__ = ["AttackResult", "Distinct", "Incremental", "Screened", "Windowed", "attack", "gradient_order", "sweep_order"]

@@ -83,6 +83,8 @@ def attack(
     images = checked_images(images)
     problem = problem_of(images, checked_classes("labels", labels, len(images)), targets, pixels, seed)
     plan = _method(method, parameters).plan(problem)
+    if getattr(predict, "screens", False):  # it has not tried what it discards
+        plan = dataclasses.replace(plan, exhaustive=False)
     engine = Engine(predict, problem, plan.fitness, checked_number("batch_size", batch_size, 1, 1 << 20))
     outcomes: list[Outcome] = []
     report = _Reporter(engine, plan, len(images), progress)

@@ -69,6 +69,14 @@ def corners(target: Target, budget: Budget) -> Contender:
     return Own("corners", target.deployed.provider, predict, "corners", budget.seed, parameters)
 
 
+def corners_screened(target: Target, budget: Budget) -> Contender:
+    """The same, candidates that the network in int8 is sure of left out; what is left after them is not exhausted."""
+    parameters = {"order": target.searched.order, "batch_size": BATCH_SIZE}
+    return Own(
+        "corners, screened in int8", target.deployed.provider, target.screened, "corners", budget.seed, parameters
+    )
+
+
 def corners_in_pytorch(target: Target, budget: Budget) -> Contender:
     """The same on the network that the other projects attack: what the search alone is worth."""
     parameters = {"order": target.order, "batch_size": _BATCH_SIZE}
@@ -93,6 +101,7 @@ def _evolution(budget: Budget) -> dict[str, Any]:
 Make = Callable[[Target, Budget], Contender]
 CONTENDERS: tuple[Make, ...] = (
     corners,
+    corners_screened,
     corners_in_pytorch,
     de,
     de_in_pytorch,

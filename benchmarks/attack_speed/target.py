@@ -4,15 +4,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelproof.attack import gradient_order
+from pixelproof.attack import Screened, gradient_order
 from pixelproof.attack.orders import Order
 from pixelproof.benchmarks.defence.victims import Victim, bare_classifier
 from pixelproof.benchmarks.latency_ways import has_shipped_weights
+from pixelproof.benchmarks.screening import MARGIN, open_screen
 from pixelproof.errors import UsageError, missing_extra
 from pixelproof.models import CLASSIFIERS, build_classifier
 from pixelproof.runtime import Pipeline, read_bundle
@@ -37,6 +39,7 @@ class Target:
         self.bundle, self.threads = bundle, threads
         self.manifest: dict[str, Any] = read_bundle(bundle).manifest
         self.name: str = self.manifest["classifier"]["name"]
+        self._screen: Pipeline | None = None
         _check_shipped(bundle, self.manifest["classifier"])
 
     @property
@@ -65,10 +68,25 @@ class Target:
         """The deployed classifier as `pixelproof attack` searches it: by windows where that is faster."""
         return bare_classifier(self.deployed)
 
+    @cached_property
+    def screened(self) -> Screened:
+        """The deployed classifier, asked of what the same network in int8 is not sure of."""
+        folder = Path(self._folder.name) / "int8"
+        self._screen = open_screen(self.name, folder, threads=self.threads)
+        return Screened(self.deployed.predict, self._screen.predict, margin=MARGIN)
+
     def close(self) -> None:
-        """Close the deployed classifier, if it was opened."""
+        """Close what was opened."""
+        if self._screen is not None:
+            self._screen.close()
+        if "_folder" in vars(self):
+            self._folder.cleanup()
         if "deployed" in vars(self):
             self.deployed.close()
+
+    @cached_property
+    def _folder(self) -> TemporaryDirectory[str]:
+        return TemporaryDirectory(prefix="pixelproof-")
 
     def predict_in_pytorch(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Images `(n, H, W, 3)` to probabilities `(n, classes)`, by the PyTorch network."""

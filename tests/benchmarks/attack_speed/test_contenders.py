@@ -9,12 +9,19 @@ import pytest
 
 from pixelproof.attack import attack
 from pixelproof.attack.engine import Engine
-from pixelproof.benchmarks.attack_speed.contenders import CONTENDERS, corners, corners_in_pytorch, de, de_in_pytorch
+from pixelproof.benchmarks.attack_speed.contenders import (
+    CONTENDERS,
+    corners,
+    corners_in_pytorch,
+    corners_screened,
+    de,
+    de_in_pytorch,
+)
 from pixelproof.benchmarks.attack_speed.target import Target
 from pixelproof.benchmarks.defence.victims import bare_classifier
 from pixelproof.errors import BundleError, UsageError
 
-OWN = (corners, corners_in_pytorch, de, de_in_pytorch)
+OWN = (corners, corners_screened, corners_in_pytorch, de, de_in_pytorch)
 
 
 @pytest.fixture
@@ -58,16 +65,24 @@ def test_both_forms_of_the_classifier_say_the_same(lenet: Target, some):
     np.testing.assert_allclose(lenet.predict_in_pytorch(images), lenet.deployed.predict(images), atol=1e-5)
 
 
-def test_corners_in_pytorch_fells_the_same_images(lenet: Target, some, budget):
+@pytest.mark.parametrize("other", [corners_in_pytorch, corners_screened])
+def test_other_forms_of_corners_fell_the_same_images(other, lenet: Target, some, budget):
     for image, label in zip(some.images.images[1:], some.images.labels[1:].tolist(), strict=True):
-        found = [make(lenet, budget).attack(image, label).image for make in (corners, corners_in_pytorch)]
-        np.testing.assert_array_equal(*found)
-        assert lenet.deployed.predict(found[0][None]).argmax() != label
+        found = [make(lenet, budget).attack(image, label) for make in (corners, other)]
+        np.testing.assert_array_equal(*(each.image for each in found))
+        assert lenet.deployed.predict(found[0].image[None]).argmax() != label
+
+
+def test_a_screened_search_exhausts_nothing(lenet: Target, some, budget):
+    withstanding, label = some.images.images[0], int(some.images.labels[0])
+    assert corners(lenet, budget).attack(withstanding, label).exhausted
+    assert not corners_screened(lenet, budget).attack(withstanding, label).exhausted
+    assert lenet.screened.discarded > 0.5 * lenet.screened.asked
 
 
 def test_the_list_begins_with_this_projects():
-    assert CONTENDERS[:4] == OWN
-    assert len(CONTENDERS) == 6
+    assert CONTENDERS[:5] == OWN
+    assert len(CONTENDERS) == 7
 
 
 def test_only_shipped_networks_are_taken(make_bundle, lenet_median_bundle: Path, tmp_path: Path):
