@@ -19,6 +19,8 @@ from pixelproof.attack.kept_maps import KeptMaps, Maps
 from pixelproof.attack.reach import Places, Window, Wiring, follow, start_boxes
 from pixelproof.attack.search import Predict
 
+_FEW = 8  # rows of the batches of what is seldom many: images as they are, and ties
+
 Layers = Callable[[Sequence[NDArray[np.float32]]], Sequence[NDArray[np.float32]]]
 """Some maps of one batch, float32 `(n, C, H, W)` each, to others."""
 
@@ -160,16 +162,19 @@ class Incremental:
             left_over[rows] = False
             for batch in self._batches(rows, changes.which):
                 parts.append((batch, self._partly(changes, batch, size)))
-        rows = np.flatnonzero(left_over)
-        if rows.size:
-            parts.append((rows, self._wholly(changes.drawn(rows))))
+        for rows, at_once in (
+            (np.flatnonzero(left_over & (changes.extent == 0)), _FEW),
+            (np.flatnonzero(left_over & (changes.extent > 0)), self.batch_size),
+        ):
+            if rows.size:
+                parts.append((rows, self._wholly(changes.drawn(rows), at_once)))
         answer = np.empty((len(left_over), parts[0][1].shape[1]), np.float32)
         for rows, probabilities in parts:
             answer[rows] = probabilities
         first, second = np.partition(answer, -2, axis=1)[:, :-3:-1].T
         close = np.flatnonzero((first - second < self._tie) & ~left_over)
         if close.size:
-            answer[close] = self._wholly(changes.drawn(close))
+            answer[close] = self._wholly(changes.drawn(close), _FEW)
         self.partly += len(left_over) - close.size - int(left_over.sum())
         return answer
 
@@ -233,12 +238,12 @@ class Incremental:
             outputs = [_taken(maps, rows.changed.size, columns.changed.size, at_row, at_column) for maps in outputs]
         return dict(zip(stage.wiring.outputs, outputs, strict=True))
 
-    def _wholly(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def _wholly(self, images: NDArray[np.uint8], at_once: int) -> NDArray[np.float32]:
         def checked(batch: NDArray[np.uint8]) -> NDArray[np.float32]:
-            return checked_probabilities(self._predict(batch), self.batch_size)
+            return checked_probabilities(self._predict(batch), at_once)
 
         self.whole += len(images)
-        return in_batches(checked, images, self.batch_size)
+        return in_batches(checked, images, at_once)
 
 
 @dataclass(frozen=True)

@@ -9,15 +9,17 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelproof.attack.screened import margins
+from pixelproof.attack.screened import Screened, margins
 from pixelproof.benchmarks.conditions import cpu_model, now, usable_cores
-from pixelproof.benchmarks.defence.victims import BATCH_SIZE
+from pixelproof.benchmarks.defence.victims import BATCH_SIZE, Victim
 from pixelproof.errors import UsageError
 from pixelproof.export import export_bundle
 from pixelproof.export.filling import Calibration
@@ -58,6 +60,22 @@ def open_screen(classifier: str, folder: Path, *, threads: int | None = None) ->
         max_accuracy_drop=5.0,
     )
     return Pipeline(folder, backend="cpu", part="classifier", threads=threads)
+
+
+@contextmanager
+def screened(victim: Victim, classifier: Pipeline) -> Iterator[Victim]:
+    """The bare `classifier` with its candidates screened; its records are kept apart from those of full searches.
+
+    Errors as for `open_screen`.
+    """
+    name = str(classifier.manifest["classifier"]["name"])
+    with (
+        tempfile.TemporaryDirectory(prefix="pixelproof-") as made,
+        open_screen(name, Path(made) / "int8", threads=classifier.threads) as cheap,
+    ):
+        digest = cheap.manifest["files"]["classifier.onnx"]["sha256"]
+        predict = Screened(classifier.predict, cheap.predict, margin=MARGIN, batch_size=BATCH_SIZE)
+        yield replace(victim, predict=predict, identity=f"{victim.identity}, screened by {digest} at {MARGIN} nats")
 
 
 def prove(

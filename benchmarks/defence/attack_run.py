@@ -1,5 +1,6 @@
 """One attack on one bundle, as `pixelproof attack` runs it."""
 
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -53,6 +54,7 @@ def attack_bundle(
     threads: int | None = None,
     report: Report = lambda *_: None,
     device: Device | None = None,
+    screen: bool = False,
 ) -> AttackRun:
     """Attack the first `images` images that the victim gets right (and that are not of the `target` class).
 
@@ -69,14 +71,25 @@ def attack_bundle(
         threads: CPU threads a call may use.
         report: told how far it has come.
         device: the GPU that `de` runs on; None for the CPU.
+        screen: leave out what the classifier in int8 is sure of; a search then exhausts nothing.
 
     Raises:
-        UsageError: data that do not fit the bundle, nothing to attack in them, or an adaptive attack on a bundle
-            without a purifier.
+        UsageError: data that do not fit the bundle, nothing to attack in them, an adaptive attack on a bundle without a
+            purifier, or a screen that the attack has no use for.
     """
-    with Pipeline(bundle, threads=threads) as pipeline, Pipeline(bundle, part="classifier", threads=threads) as bare:
+    if screen:
+        _check_screen(protocol, method, pixels)
+    with (
+        Pipeline(bundle, threads=threads) as pipeline,
+        Pipeline(bundle, part="classifier", threads=threads) as bare,
+        ExitStack() as opened,
+    ):
         check_fit(bundle, pipeline, choice.images)
         victim = _victim(bundle, protocol, pipeline, bare)
+        if screen:
+            from pixelproof.benchmarks.screening import screened
+
+            victim = opened.enter_context(screened(victim, bare))
         deployed = bare if protocol == "transfer" else pipeline
         data = choice.images
         eligible = deployed.predict(data.images).argmax(1) == data.labels
@@ -91,6 +104,7 @@ def attack_bundle(
         outcomes = [found[image] for image in chosen.tolist()]
         asked = {"bundle": str(bundle), "protocol": protocol, **_asked(settings, choice)}
         asked |= {"provider": deployed.provider, "data": choice.name}
+        asked["screened"] = screen
         asked["attack_backend"] = "cpu" if device is None else f"cuda ({device.name})"
     names = {f"{r.image:05d}-{data.class_names[data.labels[r.image]]}.png": r for r in outcomes if r.success}
     return AttackRun(
@@ -99,6 +113,14 @@ def attack_bundle(
         names=tuple(names),
         adversarial=changed_images(list(names.values()), data),
     )
+
+
+def _check_screen(protocol: str, method: str, pixels: int) -> None:
+    if (protocol, pixels) != ("transfer", 1) or method not in ("corners", "levels"):
+        raise UsageError(
+            f"{protocol} {method} of {pixels} pixels is not screened: only sweeps of the bare classifier are, one "
+            "pixel at a time. Next: leave out --screen, or --protocol transfer --method corners"
+        )
 
 
 def _victim(bundle: Path, protocol: str, pipeline: Pipeline, bare: Pipeline) -> Victim:

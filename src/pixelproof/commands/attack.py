@@ -30,6 +30,9 @@ def attack(
         str | None, typer.Option(metavar="CLASS", help="Reach this class.", show_default="any wrong class")
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the attack's randomness.")] = 0,
+    screen: Annotated[
+        bool, typer.Option("--screen", help="Leave out what the classifier in int8 is sure of: faster, no proof.")
+    ] = False,
     attack_backend: AttackBackend = "auto",
     threads: Threads = None,
     records: Annotated[
@@ -71,6 +74,7 @@ def attack(
                 threads=threads,
                 report=progress,
                 device=device,
+                screen=screen,
             )
     except KeyboardInterrupt:
         raise Interrupted(f"stopped; finished images are kept in '{records}'. Next: the same command goes on") from None
