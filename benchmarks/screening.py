@@ -29,7 +29,7 @@ from pixelproof.models.data import sample, training_sample
 from pixelproof.runtime import Pipeline
 
 MARGIN = 1.0
-"""In nats: twice and more the largest lead that int8 leaves a true class which has lost it."""
+"""In nats: above the largest lead that int8 left a true class which had lost it (0.70, of 3,372 on ResNet-32)."""
 
 _SUCCESSES = 2_000
 _CHANGED = 3  # times that each calibration image is shown with a changed pixel

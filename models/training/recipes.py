@@ -75,8 +75,22 @@ RECIPES: dict[str, Recipe] = {
         whitened=True,
         half_precision=True,
     ),
-    "densenet": Recipe(epochs=24, peak_rate=0.25, label_smoothing=0.05, sides=((0.36, 20),), half_precision=True),
-    "wide_resnet": Recipe(epochs=16, peak_rate=0.15, label_smoothing=0.05, sides=((0.36, 20),), half_precision=True),
+    "densenet": Recipe(
+        epochs=20,
+        peak_rate=0.25,
+        label_smoothing=0.05,
+        sides=((0.4, 16), (0.7, 24)),
+        whitened=True,
+        half_precision=True,
+    ),
+    "wide_resnet": Recipe(
+        epochs=12,
+        peak_rate=0.15,
+        label_smoothing=0.05,
+        sides=((0.5, 16), (0.75, 24)),
+        whitened=True,
+        half_precision=True,
+    ),
     "resnet": Recipe(epochs=40, peak_rate=0.25, label_smoothing=0.05, sides=((0.3, 20),)),
 }
 

@@ -56,20 +56,19 @@ def test_the_fastest_depth_is_used(network, request: pytest.FixtureRequest, monk
     np.testing.assert_allclose(by_windows.near(drawn, clean), network.predict(drawn), rtol=0, atol=2e-6)
 
 
+@pytest.mark.parametrize("network", ["pure_cnn"], indirect=True)
 def test_windows_that_gain_nothing_are_left_alone(network, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(staged, "_time_share", lambda *_: 0.95)
     assert incremental(network.model, network.predict, threads=1) is None
 
 
-def test_both_ways_are_timed(network, request: pytest.FixtureRequest):
-    if request.node.callspec.params["network"] != "lenet":
-        return
+@pytest.mark.parametrize("network", ["lenet"], indirect=True)
+def test_both_ways_are_timed(network):
     parts = cut(onnx.load_from_string(network.model))
     assert parts is not None
     opened = staged.open_windows(parts, network.model, network.predict, 3, 1)
     assert 0.01 < staged._time_share(opened, network.predict) < 100
-    seen = opened.partly
-    assert seen >= 3 * opened.batch_size
+    assert opened.partly >= 3 * opened.batch_size
 
 
 def test_a_network_that_says_something_else_is_noticed(network):
