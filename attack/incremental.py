@@ -20,6 +20,7 @@ from pixelproof.attack.reach import Places, Window, Wiring, follow, start_boxes
 from pixelproof.attack.search import Predict
 
 _FEW = 8  # rows of the batches of what is seldom many: images as they are, and ties
+_NEAR = 32  # at most, of images told with one that they are near to: boxes come in several sizes, few of each
 
 Layers = Callable[[Sequence[NDArray[np.float32]]], Sequence[NDArray[np.float32]]]
 """Some maps of one batch, float32 `(n, C, H, W)` each, to others."""
@@ -65,7 +66,7 @@ class Incremental:
     Args:
         predict: the whole classifier.
         staged: the same in pieces.
-        batch_size: rows of every batch that either is given.
+        batch_size: rows of a batch that either is given.
         sizes: sides of the boxes that are told apart; images that differ in more are classified as a whole.
         remembered: clean images whose maps are kept; no fewer than are under way at a time, or they thrash.
         tie: see above; well above the largest difference.
@@ -126,7 +127,8 @@ class Incremental:
                 extent=np.ones(len(which), np.int64),
                 box=lambda rows, _: colours[rows].transpose(0, 2, 1)[..., None],
                 drawn=lambda rows: Canvas(images, len(rows)).draw(image_of_row[rows], positions[rows], colours[rows]),
-            )
+            ),
+            self.batch_size,
         )
 
     def near(self, images: NDArray[np.uint8], clean: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -148,11 +150,11 @@ class Incremental:
             view = sliding_window_view(images, (size, size), axis=(1, 2))
             return view[rows, at_row, at_column]  # type: ignore[no-any-return]
 
-        return self._classified(
-            _Changes(clean[first], which, top, left, extent, box=box, drawn=lambda rows: images[rows])
-        )
+        changes = _Changes(clean[first], which, top, left, extent, box=box, drawn=lambda rows: images[rows])
+        return self._classified(changes, min(self.batch_size, _NEAR))
 
-    def _classified(self, changes: "_Changes") -> NDArray[np.float32]:
+    def _classified(self, changes: "_Changes", at_once: int) -> NDArray[np.float32]:
+        """The probabilities of all rows; `at_once`: rows of every batch, the last of each size of box filled up."""
         parts: list[tuple[Places, NDArray[np.float32]]] = []
         left_over = np.ones(len(changes.which), bool)
         for size in self._sizes:
@@ -160,14 +162,14 @@ class Incremental:
                 break
             rows = np.flatnonzero(left_over & (changes.extent > 0) & (changes.extent <= size))
             left_over[rows] = False
-            for batch in self._batches(rows, changes.which):
-                parts.append((batch, self._partly(changes, batch, size)))
-        for rows, at_once in (
+            for batch in self._batches(rows, changes.which, at_once):
+                parts.append((batch, self._partly(changes, batch, size, at_once)))
+        for rows, few in (
             (np.flatnonzero(left_over & (changes.extent == 0)), _FEW),
-            (np.flatnonzero(left_over & (changes.extent > 0)), self.batch_size),
+            (np.flatnonzero(left_over & (changes.extent > 0)), at_once),
         ):
             if rows.size:
-                parts.append((rows, self._wholly(changes.drawn(rows), at_once)))
+                parts.append((rows, self._wholly(changes.drawn(rows), few)))
         answer = np.empty((len(left_over), parts[0][1].shape[1]), np.float32)
         for rows, probabilities in parts:
             answer[rows] = probabilities
@@ -178,21 +180,21 @@ class Incremental:
         self.partly += len(left_over) - close.size - int(left_over.sum())
         return answer
 
-    def _batches(self, rows: Places, which: Places) -> Iterator[Places]:
+    def _batches(self, rows: Places, which: Places, at_once: int) -> Iterator[Places]:
         """`rows` in batches, those of one clean image together, each with no more of these than are remembered."""
         rows = rows[which[rows].argsort(kind="stable")]
         images_before = np.cumsum(np.diff(which[rows], prepend=which[rows[:1]]) != 0)
         start = 0
         while start < len(rows):
             full = int(np.searchsorted(images_before, images_before[start] + self._maps.limit))
-            end = min(start + self.batch_size, full)
+            end = min(start + at_once, full)
             yield rows[start:end]
             start = end
 
-    def _partly(self, changes: "_Changes", batch: Places, size: int) -> NDArray[np.float32]:
+    def _partly(self, changes: "_Changes", batch: Places, size: int, at_once: int) -> NDArray[np.float32]:
         """The rows of `batch`, which differ within a box of `size`, from `top` and `left` on or a little before."""
         count, (height, width) = len(batch), changes.clean.shape[1:3]
-        filled = batch[np.minimum(np.arange(self.batch_size), count - 1)]  # the last row fills the batch up
+        filled = batch[np.minimum(np.arange(at_once), count - 1)]  # the last row fills the batch up
         known, which = np.unique(changes.which[filled], return_inverse=True)
         slots = self._maps.slots(changes.clean[known])[which]
         top, left = np.minimum(changes.top[filled], height - size), np.minimum(changes.left[filled], width - size)
@@ -208,7 +210,7 @@ class Incremental:
             maps = self._maps.arrays[name][slots]
             _lay(maps, changed[name], windows.rows[name].start[top], windows.columns[name].start[left])
             whole.append(maps)
-        return checked_probabilities(self._staged.finish(whole), self.batch_size)[:count]
+        return checked_probabilities(self._staged.finish(whole), at_once)[:count]
 
     def _advance(
         self,

@@ -93,10 +93,10 @@ def _timed(
     name: str, classifier: Pipeline, by_windows: Incremental | None, rounds: int, progress: Progress
 ) -> CandidateCost:
     shown = probes(_CANDIDATES, _IMAGES)
-    drawn, clean = shown.drawn, shown.images[shown.which]
+    drawn = shown.drawn
     contenders = [Contender("whole", classifier.provider, classifier.predict)]
     if by_windows is not None:
-        contenders.append(Contender("windows", classifier.provider, lambda images: by_windows.near(images, clean)))
+        contenders.append(Contender("windows", classifier.provider, lambda _: by_windows.of_changes(*shown[:4])))
     timed = measure_latency(
         contenders,
         drawn,
