@@ -119,6 +119,15 @@ def test_each_target_gets_the_int8_that_suits_it(bundles):
     assert not any(zero.any() for zero in zeros["engine"])  # symmetric
 
 
+def test_for_tensorrt_only_what_a_convolution_takes_is_rounded(bundles):
+    nodes = onnx.load(bundles["engine"] / "classifier.onnx").graph.node
+    maker = {output: node for node in nodes for output in node.output}
+    convolutions = [node for node in nodes if node.op_type == "Conv"]
+    assert all(maker[node.input[0]].op_type == "DequantizeLinear" for node in convolutions)
+    rounded = {node.input[0] for node in nodes if node.op_type == "QuantizeLinear"}
+    assert not rounded & {node.output[0] for node in convolutions}
+
+
 def test_the_last_layer_stays_in_float_on_the_cpu(bundles):
     graph = onnx.load(bundles["int8"] / "classifier.onnx").graph
     made_by = {output: node.op_type for node in graph.node for output in node.output}
