@@ -1,7 +1,6 @@
 """Attacks run as a user runs them: a process of its own, by the command line."""
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -11,15 +10,24 @@ from typing import Any
 
 from pixelproof.errors import PixelproofError
 
-_MIB_IN_KIB = 1 / 1024
+_STATUS = Path("/proc/self/status")
+_WATCHED = f"""
+import atexit, runpy
+def tell():
+    with open("{_STATUS}") as lines:
+        print(*(line.split()[1] for line in lines if line.startswith("VmHWM")))
+atexit.register(tell)
+runpy.run_module("pixelproof", run_name="__main__")
+"""
+"""Runs the command line, and prints the largest resident set in KiB at its end."""
 
 
 @dataclass(frozen=True)
 class Usage:
-    """What a process took: wall time, and its largest resident set (interpreter and libraries included)."""
+    """What a process took: wall time, and its largest resident set (interpreter and libraries included; Linux)."""
 
     seconds: float
-    peak_mib: float
+    peak_mib: float | None
 
 
 def attack_command(bundle: Path, data: Path | None, images: int, method: str, threads: int) -> list[str]:
@@ -30,16 +38,13 @@ def attack_command(bundle: Path, data: Path | None, images: int, method: str, th
 
 
 def finish(command: list[str]) -> Usage:
-    """Run `command` to its end; `PixelproofError` with its last words where it fails."""
+    """Run what `attack_command` gave, and more arguments, to its end; `PixelproofError` where it fails."""
     started = time.perf_counter()
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        said = process.stderr.read()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise PixelproofError(f"the attack failed: {said.strip()[-300:]}. Next: {' '.join(command[1:])}")
-    return Usage(time.perf_counter() - started, usage.ru_maxrss * _MIB_IN_KIB)
+    watched = [command[0], "-c", _WATCHED, *command[3:]] if _STATUS.exists() else command
+    done = subprocess.run(watched, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise PixelproofError(f"the attack failed: {done.stderr.strip()[-300:]}. Next: {' '.join(command[1:])}")
+    return Usage(time.perf_counter() - started, float(done.stdout.split()[-1]) / 1024 if _STATUS.exists() else None)
 
 
 def outcomes(folder: Path) -> list[dict[str, Any]]:

@@ -8,8 +8,6 @@ from pixelproof.benchmarks.staging.cut import Cut, Part
 from pixelproof.benchmarks.staging.layers import MOVE
 
 START = 3_000_000  # multiply-adds in the time that a part costs a batch beside its arithmetic
-_MOVES = (MOVE / 4, MOVE / 2, MOVE, 2 * MOVE)
-_FEW = 6
 _CACHE = 2 << 20  # bytes
 _LEAST_ROWS, _MOST_ROWS = 32, 256
 
@@ -70,27 +68,22 @@ def costs(cut: Cut, size: int = 1) -> list[PartCost]:
     return found
 
 
-def likely_depths(cut: Cut) -> list[int]:
-    """Numbers of parts that may be the best to send windows through, few enough to time each.
+def best_depth(cut: Cut) -> tuple[int, float]:
+    """How many parts to send windows through, and the cost that is left as a share of the whole network's.
 
-    Which it is depends on what a copy costs beside a multiply-add: that differs between processors and networks.
+    Reckoned, not timed: a search that is resumed has to get the same numbers, to the last bit, on a busy machine too.
     """
     parts = costs(cut)
-    depths = range(1, len(parts) + 1)
-    if len(depths) <= _FEW:
-        return list(depths)
-    return sorted({min(depths, key=lambda depth: share(cut, parts, depth, move)) for move in _MOVES})
+    least, best = min((share(cut, parts, depth), depth) for depth in range(1, len(parts) + 1))
+    return best, least
 
 
-def share(cut: Cut, parts: Sequence[PartCost], depth: int, move: float = MOVE) -> float:
-    """The cost of a candidate with the first `depth` parts by windows, copies counted in, as a share of the whole's.
-
-    `move`: multiply-adds in the time that one value takes to be copied.
-    """
+def share(cut: Cut, parts: Sequence[PartCost], depth: int) -> float:
+    """The cost of a candidate with the first `depth` parts by windows, copies counted in, as a share of the whole's."""
     rows = rows_in_cache(cut, parts, depth)
-    done = sum(START / rows + part.incremental + move * part.copied for part in parts[:depth])
+    done = sum(START / rows + part.incremental + MOVE * part.copied for part in parts[:depth])
     whole = sum(part.arithmetic for part in parts)
-    left = 2 * move * _live(cut, depth) + sum(part.arithmetic for part in parts[depth:])
+    left = 2 * MOVE * _live(cut, depth) + sum(part.arithmetic for part in parts[depth:])
     return (done + left) / whole if whole else 1.0
 
 

@@ -52,7 +52,7 @@ def test_they_find_what_the_attack_finds(make, lenet: Target, some, budget):
     parameters = (
         {"generations": 2, "population": 50} if make is de else {"order": bare_classifier(lenet.deployed).order}
     )
-    expected = attack(lenet.deployed.predict, data.images, data.labels, method=make.__name__, seed=3, **parameters)
+    expected = attack(lenet.searched.predict, data.images, data.labels, method=make.__name__, seed=3, **parameters)
     contender = make(lenet, type(budget)(generations=2, population=50, seed=3))
     found = [contender.attack(image, int(label)) for image, label in zip(data.images, data.labels, strict=True)]
     np.testing.assert_array_equal([each.image for each in found], expected.images)
