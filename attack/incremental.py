@@ -164,12 +164,12 @@ class Incremental:
             left_over[rows] = False
             for batch in self._batches(rows, changes.which, at_once):
                 parts.append((batch, self._partly(changes, batch, size, at_once)))
-        for rows, few in (
+        for rows, size_of_batch in (
             (np.flatnonzero(left_over & (changes.extent == 0)), _FEW),
             (np.flatnonzero(left_over & (changes.extent > 0)), at_once),
         ):
             if rows.size:
-                parts.append((rows, self._wholly(changes.drawn(rows), few)))
+                parts.append((rows, self._wholly(changes.drawn(rows), size_of_batch)))
         answer = np.empty((len(left_over), parts[0][1].shape[1]), np.float32)
         for rows, probabilities in parts:
             answer[rows] = probabilities

@@ -14,6 +14,7 @@ from pixelproof.attack.search import Predict
 from pixelproof.errors import UsageError
 
 _LEAST_PROBABILITY = 1e-12
+_REMEMBERED = 256  # clean images whose class is kept; more than a search has under way
 
 
 class Screened:
@@ -80,6 +81,8 @@ class Screened:
         key = image.tobytes()
         if key not in self._class_of:
             self._class_of[key] = int(self._really(image[None])[0].argmax())
+            for old in list(self._class_of)[:-_REMEMBERED]:
+                del self._class_of[old]
         return self._class_of[key]
 
     def _told(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -16,7 +16,8 @@ OfChanges = Callable[[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64], N
 """Images `(n, H, W, 3)`, the image each of m candidates changes, positions `(m, k)` and colours `(m, k, 3)` as in
 `Candidates`, to float32 probabilities `(m, classes)`.
 
-A `predict` may have one as its attribute `of_changes`: it is then told what changed instead of being shown it."""
+A `predict` may have one as its attribute `of_changes`: it is then told what changed instead of being shown it. If it
+also has an attribute `screens` that is true, it may not have tried all it was told, and no search exhausts anything."""
 
 Fitness = Callable[[NDArray[np.float32], NDArray[np.int64]], NDArray[np.float32]]
 """Probabilities `(m, classes)` and the class each row is judged against to float32 `(m,)`: the smaller, the better."""

@@ -3,8 +3,6 @@
 python -m pixelproof.benchmarks.growth BUNDLE --data FOLDER -o RESULTS.json
 """
 
-import argparse
-import json
 import sys
 import tempfile
 from pathlib import Path
@@ -12,7 +10,7 @@ from typing import Any
 
 from pixelproof.benchmarks.attack_process import attack_command, finish, outcomes
 from pixelproof.benchmarks.conditions import cpu_model, now
-from pixelproof.files import write_json
+from pixelproof.benchmarks.standalone import parser, told
 
 SIZES = (100, 1_000, 7_500)
 
@@ -74,18 +72,14 @@ def _row(command: list[str]) -> dict[str, Any]:
 
 def main() -> int:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("bundle", type=Path)
-    parser.add_argument("--data", type=Path)
-    parser.add_argument("--images", type=int, nargs="+", default=SIZES)
-    parser.add_argument("--method", default="corners")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("-o", "--output", type=Path)
-    asked = parser.parse_args()
-    found = grow(asked.bundle, data=asked.data, sizes=tuple(asked.images), method=asked.method, threads=asked.threads)
-    if asked.output is not None:
-        write_json(asked.output, found)
-    print(json.dumps(found, indent=2))
+    line = parser(__doc__)
+    line.add_argument("--data", type=Path)
+    line.add_argument("--images", type=int, nargs="+", default=SIZES)
+    line.add_argument("--method", default="corners")
+    line.add_argument("--threads", type=int, default=1)
+    asked = line.parse_args()
+    options = {"data": asked.data, "sizes": tuple(asked.images), "method": asked.method, "threads": asked.threads}
+    told(lambda: grow(asked.bundle, **options), asked.output)
     return 0
 
 

@@ -3,8 +3,6 @@
 python -m pixelproof.benchmarks.screening BUNDLE -o RESULTS.json
 """
 
-import argparse
-import json
 import sys
 import tempfile
 import time
@@ -17,13 +15,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pixelproof.attack.canvas import Canvas
+from pixelproof.attack.colours import box_table, decode
 from pixelproof.attack.screened import Screened, margins
 from pixelproof.benchmarks.conditions import cpu_model, now, usable_cores
 from pixelproof.benchmarks.defence.victims import BATCH_SIZE, Victim
+from pixelproof.benchmarks.latency_ways import has_shipped_weights
+from pixelproof.benchmarks.standalone import parser, told
 from pixelproof.errors import UsageError
 from pixelproof.export import export_bundle
 from pixelproof.export.filling import Calibration
-from pixelproof.files import write_json
 from pixelproof.models import CLASSIFIERS
 from pixelproof.models.data import sample, training_sample
 from pixelproof.runtime import Pipeline
@@ -33,7 +34,6 @@ MARGIN = 1.0
 
 _SUCCESSES = 2_000
 _CHANGED = 3  # times that each calibration image is shown with a changed pixel
-_CORNERS = np.array([[255 * (index >> channel & 1) for channel in range(3)] for index in range(8)], np.uint8)
 
 
 def open_screen(classifier: str, folder: Path, *, threads: int | None = None) -> Pipeline:
@@ -66,9 +66,11 @@ def open_screen(classifier: str, folder: Path, *, threads: int | None = None) ->
 def screened(victim: Victim, classifier: Pipeline) -> Iterator[Victim]:
     """The bare `classifier` with its candidates screened; its records are kept apart from those of full searches.
 
-    Errors as for `open_screen`.
+    Raises:
+        UsageError: it has not the shipped weights, which are what int8 is made of.
+        ExportError: as for `open_screen`.
     """
-    name = str(classifier.manifest["classifier"]["name"])
+    name = _screenable(classifier)
     with (
         tempfile.TemporaryDirectory(prefix="pixelproof-") as made,
         open_screen(name, Path(made) / "int8", threads=classifier.threads) as cheap,
@@ -100,7 +102,7 @@ def prove(
         tempfile.TemporaryDirectory(prefix="pixelproof-") as made,
         Pipeline(bundle, backend="cpu", part="classifier", threads=threads) as real,
     ):
-        name = str(real.manifest["classifier"]["name"])
+        name = _screenable(real)
         with open_screen(name, Path(made) / "int8", threads=threads) as cheap:
             swept = _sweep(real, cheap, successes)
     fell = swept["real"] <= 0
@@ -149,36 +151,43 @@ def _sweep(real: Pipeline, cheap: Pipeline, successes: int) -> dict[str, Any]:
 
 def _corner_batches(image: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
     """Every position of `image` `(H, W, 3)` at every corner of the colour cube."""
-    area = image[..., 0].size
-    for start in range(0, 8 * area, BATCH_SIZE):
-        numbers = np.arange(start, min(start + BATCH_SIZE, 8 * area))
-        batch = np.repeat(image[None], len(numbers), axis=0)
-        batch.reshape(len(numbers), area, 3)[np.arange(len(numbers)), numbers // 8] = _CORNERS[numbers % 8]
-        yield batch
+    colours = box_table(0, 255, 2, (1, *image.shape))(np.zeros(1, np.int64))[0]
+    numbers = np.arange(colours[..., 0].size, dtype=np.int32)[:, None]
+    for start in range(0, len(numbers), BATCH_SIZE):
+        candidates = decode(colours, numbers[start : start + BATCH_SIZE])
+        rows = len(candidates.positions)
+        yield Canvas(image[None], rows).draw(np.zeros(rows, np.int64), *candidates)
 
 
 def _with_a_changed_pixel(images: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
     random = np.random.default_rng(seed)
-    changed = images.copy()
-    rows = np.arange(len(images))
-    positions = random.integers(0, images[0, ..., 0].size, len(images))
-    changed.reshape(len(images), -1, 3)[rows, positions] = _CORNERS[random.integers(0, 8, len(images))]
-    return changed
+    positions = random.integers(0, images[0, ..., 0].size, (len(images), 1))
+    corners = random.integers(0, 8, (len(images), 1, 1))
+    colours = (255 * (corners >> np.arange(3) & 1)).astype(np.uint8)
+    return Canvas(images, len(images)).draw(np.arange(len(images)), positions, colours)
+
+
+def _screenable(classifier: Pipeline) -> str:
+    """Its name; `UsageError` where `open_screen` would make another network of that."""
+    made_of = classifier.manifest["classifier"]
+    name = str(made_of["name"])
+    if made_of.get("source") != "shipped" or not has_shipped_weights(made_of):
+        raise UsageError(
+            f"classifier '{name}' has not the shipped weights, and only those are screened in int8. "
+            "Next: leave out --screen, or export a shipped classifier"
+        )
+    return name
 
 
 def main() -> int:
     """The command line; 0 where no success was lost."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("bundle", type=Path)
-    parser.add_argument("--successes", type=int, default=_SUCCESSES)
-    parser.add_argument("--margin", type=float, default=MARGIN)
-    parser.add_argument("--threads", type=int)
-    parser.add_argument("-o", "--output", type=Path)
-    asked = parser.parse_args()
-    found = prove(asked.bundle, successes=asked.successes, margin=asked.margin, threads=asked.threads)
-    if asked.output is not None:
-        write_json(asked.output, found)
-    print(json.dumps(found, indent=2))
+    line = parser(__doc__)
+    line.add_argument("--successes", type=int, default=_SUCCESSES)
+    line.add_argument("--margin", type=float, default=MARGIN)
+    line.add_argument("--threads", type=int)
+    asked = line.parse_args()
+    options = {"successes": asked.successes, "margin": asked.margin, "threads": asked.threads}
+    found = told(lambda: prove(asked.bundle, **options), asked.output)
     return int(found["lost"] != 0)
 
 

@@ -3,8 +3,6 @@
 python -m pixelproof.benchmarks.survival BUNDLE -o RESULTS.json
 """
 
-import argparse
-import json
 import random
 import signal
 import subprocess
@@ -15,7 +13,7 @@ from typing import Any
 
 from pixelproof.benchmarks.attack_process import attack_command, finish, outcomes
 from pixelproof.benchmarks.conditions import cpu_model, now
-from pixelproof.files import write_json
+from pixelproof.benchmarks.standalone import parser, told
 
 KILLS = 50
 _COMPARED = ("image", "success", "pixels", "colours", "queries", "exhausted")
@@ -86,17 +84,13 @@ def _outcomes(folder: Path) -> list[dict[str, Any]]:
 
 def main() -> int:
     """The command line; 0 where it was killed as often as asked, and all outcomes are the same."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("bundle", type=Path)
-    parser.add_argument("--kills", type=int, default=KILLS)
-    parser.add_argument("--images", type=int, default=100)
-    parser.add_argument("--method", default="de")
-    parser.add_argument("-o", "--output", type=Path)
-    asked = parser.parse_args()
-    found = survive(asked.bundle, kills=asked.kills, images=asked.images, method=asked.method)
-    if asked.output is not None:
-        write_json(asked.output, found)
-    print(json.dumps(found, indent=2))
+    line = parser(__doc__)
+    line.add_argument("--kills", type=int, default=KILLS)
+    line.add_argument("--images", type=int, default=100)
+    line.add_argument("--method", default="de")
+    asked = line.parse_args()
+    options = {"kills": asked.kills, "images": asked.images, "method": asked.method}
+    found = told(lambda: survive(asked.bundle, **options), asked.output)
     return int(found["same_outcomes"] != found["of"] or found["kills"] != asked.kills)
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pixelproof.attack import attack
 from pixelproof.benchmarks.attack_speed.peers import Budget, Found, art_pixel_attack, torchattacks_one_pixel
 from pixelproof.benchmarks.attack_speed.target import Target
-from pixelproof.benchmarks.defence.victims import BATCH_SIZE, Predict
+from pixelproof.benchmarks.defence.victims import BATCH_SIZE, Predict, Victim
 
 _BATCH_SIZE = 200  # half a published generation: with one image at a time, more would be rows that fill a batch
 
@@ -65,16 +65,12 @@ class Own:
 
 def corners(target: Target, budget: Budget) -> Contender:
     """All positions and corners of the colour cube in gradient order, as `pixelproof attack` runs them."""
-    predict, parameters = target.searched.predict, {"order": target.searched.order, "batch_size": BATCH_SIZE}
-    return Own("corners", target.deployed.provider, predict, "corners", budget.seed, parameters)
+    return _as_searched("corners", target, target.searched, budget)
 
 
 def corners_screened(target: Target, budget: Budget) -> Contender:
     """The same, candidates that the network in int8 is sure of left out; what is left after them is not exhausted."""
-    parameters = {"order": target.searched.order, "batch_size": BATCH_SIZE}
-    return Own(
-        "corners, screened in int8", target.deployed.provider, target.screened, "corners", budget.seed, parameters
-    )
+    return _as_searched("corners, screened in int8", target, target.screened, budget)
 
 
 def corners_in_pytorch(target: Target, budget: Budget) -> Contender:
@@ -92,6 +88,11 @@ def de_in_pytorch(target: Target, budget: Budget) -> Contender:
     """The same on the network that the other projects attack."""
     predict = target.predict_in_pytorch
     return Own("de, PyTorch", "PyTorch, CPU", predict, "de", budget.seed, _evolution(budget))
+
+
+def _as_searched(name: str, target: Target, victim: Victim, budget: Budget) -> Contender:
+    parameters = {"order": victim.order, "batch_size": BATCH_SIZE}
+    return Own(name, target.deployed.provider, victim.predict, "corners", budget.seed, parameters)
 
 
 def _evolution(budget: Budget) -> dict[str, Any]:

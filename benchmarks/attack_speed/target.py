@@ -1,20 +1,19 @@
 """The classifier under attack, as the bundle deploys it and as the PyTorch network that the bundle was made of."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelproof.attack import Screened, gradient_order
+from pixelproof.attack import gradient_order
 from pixelproof.attack.orders import Order
 from pixelproof.benchmarks.defence.victims import Victim, bare_classifier
 from pixelproof.benchmarks.latency_ways import has_shipped_weights
-from pixelproof.benchmarks.screening import MARGIN, open_screen
+from pixelproof.benchmarks.screening import screened
 from pixelproof.errors import UsageError, missing_extra
 from pixelproof.models import CLASSIFIERS, build_classifier
 from pixelproof.runtime import Pipeline, read_bundle
@@ -39,7 +38,7 @@ class Target:
         self.bundle, self.threads = bundle, threads
         self.manifest: dict[str, Any] = read_bundle(bundle).manifest
         self.name: str = self.manifest["classifier"]["name"]
-        self._screen: Pipeline | None = None
+        self._opened = ExitStack()
         _check_shipped(bundle, self.manifest["classifier"])
 
     @property
@@ -51,7 +50,7 @@ class Target:
     @cached_property
     def deployed(self) -> Pipeline:
         """The bare classifier in the bundle's runtime; open until `close`."""
-        return Pipeline(self.bundle, part="classifier", threads=self.threads)
+        return self._opened.enter_context(Pipeline(self.bundle, part="classifier", threads=self.threads))
 
     @cached_property
     def network(self) -> "nn.Module":
@@ -69,24 +68,13 @@ class Target:
         return bare_classifier(self.deployed)
 
     @cached_property
-    def screened(self) -> Screened:
-        """The deployed classifier, asked of what the same network in int8 is not sure of."""
-        folder = Path(self._folder.name) / "int8"
-        self._screen = open_screen(self.name, folder, threads=self.threads)
-        return Screened(self.deployed.predict, self._screen.predict, margin=MARGIN)
+    def screened(self) -> Victim:
+        """The same, asked of what the network in int8 is not sure of; open until `close`."""
+        return self._opened.enter_context(screened(self.searched, self.deployed))
 
     def close(self) -> None:
         """Close what was opened."""
-        if self._screen is not None:
-            self._screen.close()
-        if "_folder" in vars(self):
-            self._folder.cleanup()
-        if "deployed" in vars(self):
-            self.deployed.close()
-
-    @cached_property
-    def _folder(self) -> TemporaryDirectory[str]:
-        return TemporaryDirectory(prefix="pixelproof-")
+        self._opened.close()
 
     def predict_in_pytorch(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Images `(n, H, W, 3)` to probabilities `(n, classes)`, by the PyTorch network."""

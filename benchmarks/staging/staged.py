@@ -37,16 +37,11 @@ def incremental(model: bytes, predict: Predict, *, threads: int | None) -> Incre
     depth, reckoned = best_depth(parts)
     if reckoned > WORTH:
         return None
-    opened = open_windows(parts, model, predict, depth, threads)
+    sizes = [size for size in SIZES if share(parts, costs(parts, size), depth) <= 1]
+    rows = rows_in_cache(parts, costs(parts), depth)
+    staged = open_parts(parts, model, depth, threads)
+    opened = Incremental(predict, staged, batch_size=rows, sizes=sizes, tie=TIE)
     return opened if _agree(opened, predict) else None
-
-
-def open_windows(cut: Cut, model: bytes, predict: Predict, depth: int, threads: int | None) -> Incremental:
-    """`predict` with windows sent through the first `depth` parts, of all sizes that can be worth it."""
-    first = share(cut, costs(cut), depth)
-    sizes = [size for size in SIZES if share(cut, costs(cut, size), depth) * WORTH <= max(first, WORTH)]
-    rows = rows_in_cache(cut, costs(cut), depth)
-    return Incremental(predict, open_parts(cut, model, depth, threads), batch_size=rows, sizes=sizes, tie=TIE)
 
 
 def open_parts(cut: Cut, model: bytes, depth: int, threads: int | None) -> Staged:

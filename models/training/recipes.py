@@ -58,6 +58,8 @@ class Recipe:
         return next((side for share, side in self.sides if done < share), None)
 
 
+_WHITENED = Recipe(epochs=1, label_smoothing=0.05, whitened=True, half_precision=True)
+
 RECIPES: dict[str, Recipe] = {
     "lenet": Recipe(
         epochs=90, batch_size=256, optimiser="adamw", peak_rate=6e-3, weight_decay=4e-2, averaging=0.999, crop_margin=2
@@ -67,30 +69,9 @@ RECIPES: dict[str, Recipe] = {
     ),
     "gated": Recipe(epochs=60, optimiser="adamw", peak_rate=1e-2, weight_decay=1e-4, corrupted_pixels=8),
     "pure_cnn": Recipe(epochs=12, peak_rate=0.2, label_smoothing=0.05, sides=((0.5, 20),), half_precision=True),
-    "nin": Recipe(
-        epochs=20,
-        peak_rate=0.2,
-        label_smoothing=0.05,
-        sides=((0.4, 16), (0.6, 24)),
-        whitened=True,
-        half_precision=True,
-    ),
-    "densenet": Recipe(
-        epochs=20,
-        peak_rate=0.25,
-        label_smoothing=0.05,
-        sides=((0.4, 16), (0.7, 24)),
-        whitened=True,
-        half_precision=True,
-    ),
-    "wide_resnet": Recipe(
-        epochs=12,
-        peak_rate=0.15,
-        label_smoothing=0.05,
-        sides=((0.5, 16), (0.75, 24)),
-        whitened=True,
-        half_precision=True,
-    ),
+    "nin": replace(_WHITENED, epochs=20, peak_rate=0.2, sides=((0.4, 16), (0.6, 24))),
+    "densenet": replace(_WHITENED, epochs=20, peak_rate=0.25, sides=((0.4, 16), (0.7, 24))),
+    "wide_resnet": replace(_WHITENED, epochs=12, peak_rate=0.15, sides=((0.5, 16), (0.75, 24))),
     "resnet": Recipe(epochs=40, peak_rate=0.25, label_smoothing=0.05, sides=((0.3, 20),)),
 }
 

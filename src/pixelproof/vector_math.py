@@ -1,8 +1,8 @@
 """Keeps PyTorch's first square root, exponential and the like in a process from being wrong by a thousandth.
 
 PyTorch hands such functions to MKL, which looks for a function's code at its first call. Where two threads make that
-call at once, one may run code of a quarter of the digits over its whole share (MKL 2024.2; PyTorch's issue 188792): an
-image in two is then purified a little differently, once, and never again in that process.
+call at once, one may run code of few digits over its whole share (MKL 2024.2; PyTorch's issue 188792). Half of a batch
+is then purified a little differently, once, and never again in that process.
 """
 
 from functools import cache

@@ -1,5 +1,7 @@
 """An attack that is killed at random moments finds what an unbroken one finds; fifty kills are a benchmark."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,3 +19,11 @@ def test_kills_change_nothing(lenet_median_bundle: Path):
 def test_an_attack_that_fails_is_told(tmp_path: Path):
     with pytest.raises(PixelproofError, match=r"the attack failed: .*there is no bundle"):
         survival.survive(tmp_path / "none", kills=1)
+
+
+def test_a_module_tells_an_error_in_a_line(tmp_path: Path):
+    command = [sys.executable, "-m", "pixelproof.benchmarks.survival", str(tmp_path / "none"), "--kills", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: the attack failed")
+    assert "Traceback" not in done.stderr

@@ -135,3 +135,8 @@ def test_a_screened_attack_fells_the_same_images_and_is_kept_apart(lenet_median_
 def test_what_is_no_sweep_of_the_classifier_is_not_screened(given: dict, run_attack):
     with pytest.raises(UsageError, match=r"is not screened: .*Next: leave out --screen"):
         run_attack(screen=True, **given)
+
+
+def test_only_shipped_weights_are_screened(run_attack):
+    with pytest.raises(UsageError, match="has not the shipped weights, and only those are screened"):
+        run_attack(screen=True)
