@@ -4,6 +4,7 @@ import importlib.util
 import os
 import shutil
 import sys
+import sysconfig
 from pathlib import Path
 
 from pixelproof.benchmarks.gpu.slices import Part
@@ -21,6 +22,12 @@ PACKAGES = {
     "skimage": "scikit-image",
 }
 """What is installed where it is missing, by module."""
+_SEE_PARENT = """
+import sys, sysconfig, pathlib
+if sys.argv[1] not in sys.path:
+    pathlib.Path(sysconfig.get_path("purelib"), "parent.pth").write_text(sys.argv[1])
+"""
+"""Where this runs in a virtual environment, its packages are not the system's: a new one is told of them."""
 _CUDA = ("cuda-bindings>=13.0,<14", "nvidia-cuda-nvrtc>=13.0,<13.1")
 
 
@@ -35,10 +42,13 @@ def toolkit() -> Path | None:
 def environment_part(folder: Path, wheels: Path | None) -> Part:
     """Makes `folder`/venv and installs what is missing, from `wheels` alone where that is given."""
     python = str(venv_python(folder))
-    pip = [python, "-m", "pip", "install", "--quiet"]
+    pip = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet"]
     offline = [] if wheels is None else ["--no-index", "--find-links", str(wheels)]
     missing = [package for module, package in PACKAGES.items() if importlib.util.find_spec(module) is None]
-    commands = [[sys.executable, "-m", "venv", "--system-site-packages", str(folder / "venv")]]
+    commands = [
+        [sys.executable, "-m", "venv", "--system-site-packages", "--without-pip", str(folder / "venv")],
+        [python, "-c", _SEE_PARENT, sysconfig.get_path("purelib")],
+    ]
     if missing:
         commands.append([*pip, *offline, *missing])
     if importlib.util.find_spec("cuda") is None:

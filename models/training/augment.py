@@ -1,4 +1,7 @@
-"""Random changes to a batch of training images, all drawn from one generator on the CPU (the same on every device)."""
+"""Random changes to a batch of training images, all drawn from one generator on the CPU (the same on every device).
+
+What was drawn goes to a GPU without waiting for it: the next step is drawn while the last one is computed.
+"""
 
 import torch
 from torch import Tensor
@@ -7,7 +10,7 @@ from torch.nn import functional as F
 
 def flip(images: Tensor, generator: torch.Generator) -> Tensor:
     """Mirror each image left to right with probability 1/2; `(n, c, H, W)`."""
-    chosen = (torch.rand(len(images), generator=generator) < 0.5).to(images.device)
+    chosen = (torch.rand(len(images), generator=generator) < 0.5).to(images.device, non_blocking=True)
     return torch.where(chosen[:, None, None, None], images.flip(3), images)
 
 
@@ -15,7 +18,7 @@ def crop(images: Tensor, margin: int, generator: torch.Generator) -> Tensor:
     """Shift each image by up to `margin` pixels in each direction, black beyond the border; `(n, c, H, W)`."""
     count, channels, height, width = images.shape
     padded = F.pad(images, (margin, margin, margin, margin))
-    offsets = torch.randint(0, 2 * margin + 1, (2, count), generator=generator).to(images.device)
+    offsets = torch.randint(0, 2 * margin + 1, (2, count), generator=generator).to(images.device, non_blocking=True)
     rows = offsets[0][:, None] + torch.arange(height, device=images.device)
     columns = offsets[1][:, None] + torch.arange(width, device=images.device)
     which = torch.arange(count, device=images.device)[:, None, None, None]
@@ -29,7 +32,7 @@ def cutout(images: Tensor, side: int, generator: torch.Generator) -> Tensor:
     Source: DeVries, Taylor, "Improved regularization of convolutional neural networks with cutout", 2017.
     """
     count, _, height, width = images.shape
-    centre = torch.rand(2, count, generator=generator).to(images.device)
+    centre = torch.rand(2, count, generator=generator).to(images.device, non_blocking=True)
     rows = (torch.arange(height, device=images.device) - (centre[0] * height)[:, None]).abs() <= side / 2
     columns = (torch.arange(width, device=images.device) - (centre[1] * width)[:, None]).abs() <= side / 2
     hidden = rows[:, None, :, None] & columns[:, None, None, :]
@@ -54,8 +57,8 @@ def corrupt(images: Tensor, count: int, generator: torch.Generator) -> tuple[Ten
     uniform = torch.randint(0, 256, (batch, channels, count), generator=generator)
     extreme = torch.randint(0, 2, (batch, channels, count), generator=generator) * 255
     corner = torch.rand(batch, 1, count, generator=generator) < 0.5
-    colour = torch.where(corner, extreme, uniform).to(images.device, images.dtype)
-    position = position.to(images.device)
+    colour = torch.where(corner, extreme, uniform).to(images.device, images.dtype, non_blocking=True)
+    position = position.to(images.device, non_blocking=True)
     corrupted = images.flatten(2).scatter(2, position.expand(-1, channels, -1), colour).view_as(images)
     mask = torch.zeros(batch, 1, height * width, device=images.device).scatter(2, position, 1.0)
     return corrupted, mask.view(batch, 1, height, width)

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from pixelproof.models.training.checkpoint import (
     Checkpoint,
@@ -15,6 +16,7 @@ from pixelproof.models.training.checkpoint import (
     unpack_module,
     unpack_optimiser,
 )
+from pixelproof.models.training.gradients import gradients_of
 from pixelproof.models.training.recipes import Recipe
 from pixelproof.models.training.tasks import Task
 
@@ -38,6 +40,9 @@ class Loop:
         task.prepare(images)
         self.optimiser = make_optimiser(task.module, recipe)
         self.average = copy.deepcopy(task.module).eval()
+        self._gradients = gradients_of(task, images.device)
+        self._moved = _numbers(self.average), _numbers(task.module)
+        self._move = get_ema_multi_avg_fn(recipe.averaging)  # type: ignore[no-untyped-call]
         self.generator = torch.Generator().manual_seed(seed)
         self.steps_an_epoch = len(images) // recipe.batch_size
         self.epoch = 0
@@ -59,14 +64,15 @@ class Loop:
         for step in range(self.steps_an_epoch):
             chosen = order[step * self.recipe.batch_size : (step + 1) * self.recipe.batch_size]
             done = self._set_rate(self.epoch + step / self.steps_an_epoch)
-            loss = self.task.loss(self.images[chosen], self.labels[chosen], self.generator, done)
-            self.optimiser.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
+            drawn = self.task.draw(self.images[chosen], self.labels[chosen], self.generator, done)
+            total += self._gradients(drawn)
             self.optimiser.step()
-            self._update_average()
-            total += loss.detach()
+            self._move(*self._moved, None)
             if step % 10 == 9 or step + 1 == self.steps_an_epoch:
                 progress(self.epoch + 1, step + 1, self.steps_an_epoch, total.item() / (step + 1))
+        for kept, new in zip(self.average.buffers(), self.task.module.buffers(), strict=True):
+            if not kept.is_floating_point():  # a count of batches, which has no mean
+                kept.copy_(new)
         return total.item() / self.steps_an_epoch
 
     def _set_rate(self, epoch: float) -> float:
@@ -75,15 +81,6 @@ class Loop:
         for group in self.optimiser.param_groups:
             group["lr"] = self.recipe.peak_rate * one_cycle(done, self.recipe.warmup)
         return done
-
-    @torch.no_grad()
-    def _update_average(self) -> None:
-        new = self.task.module.state_dict()
-        for name, kept in self.average.state_dict().items():
-            if kept.is_floating_point():
-                kept.lerp_(new[name], 1 - self.recipe.averaging)
-            else:
-                kept.copy_(new[name])
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Put the state after a full epoch into `checkpoint`."""
@@ -106,6 +103,11 @@ class Loop:
         self.generator.set_state(checkpoint.tensors["random"])
 
 
+def _numbers(module: nn.Module) -> list[Tensor]:
+    """The tensors that a moving average is kept of: all but the counts of batches."""
+    return [tensor for tensor in module.state_dict().values() if tensor.is_floating_point()]
+
+
 def one_cycle(done: float, warmup: float) -> float:
     """The share of the peak rate after `done` (0 to 1) of a cycle."""
     return done / warmup if done < warmup else (1 - done) / (1 - warmup)
@@ -126,7 +128,8 @@ def evaluate(task: Task, module: nn.Module, images: Tensor, labels: Tensor) -> d
     """The mean of each of the task's figures over `images` `(n, 3, H, W)` uint8 and `labels` `(n,)`."""
     module.eval()
     scores: dict[str, list[Tensor]] = {}
-    for start in range(0, len(images), 500):
-        for name, score in task.score(module, images[start : start + 500], labels[start : start + 500]).items():
-            scores.setdefault(name, []).append(score)
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):  # float32 on a GPU too, as it is shipped
+        for start in range(0, len(images), 500):
+            for name, score in task.score(module, images[start : start + 500], labels[start : start + 500]).items():
+                scores.setdefault(name, []).append(score)
     return {name: torch.cat(parts).mean().item() for name, parts in scores.items()}

@@ -1,4 +1,4 @@
-"""What a network learns: the loss of a batch, and the figures of an evaluation."""
+"""What a network learns: what is drawn for a step, its loss, and the figures of an evaluation."""
 
 from typing import Protocol, cast
 
@@ -27,11 +27,15 @@ class Task(Protocol):
         """Take from the training images, uint8 `(n, 3, H, W)`, what the module has to know before the first step."""
         ...
 
-    def loss(self, images: Tensor, labels: Tensor, generator: torch.Generator, done: float) -> Tensor:
-        """The scalar to minimise for uint8 `images` `(n, 3, H, W)` and int64 `labels` `(n,)`.
+    def draw(self, images: Tensor, labels: Tensor, generator: torch.Generator, done: float) -> tuple[Tensor, ...]:
+        """All that is random in a step: what `loss` takes, of uint8 `images` `(n, 3, H, W)` and int64 `labels` `(n,)`.
 
         `done` is the share of the run that lies behind, 0 to 1.
         """
+        ...
+
+    def loss(self, *drawn: Tensor) -> Tensor:
+        """The scalar to minimise: the same operations for whatever was drawn, as a recording plays them again."""
         ...
 
     def score(self, module: nn.Module, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
@@ -53,8 +57,8 @@ class Classification:
         if self.recipe.whitened:
             whiten(self.module, images[: self.whitened].float().div(255))
 
-    def loss(self, images: Tensor, labels: Tensor, generator: torch.Generator, done: float) -> Tensor:
-        """Mean cross entropy of the batch, in nats."""
+    def draw(self, images: Tensor, labels: Tensor, generator: torch.Generator, done: float) -> tuple[Tensor, ...]:
+        """Changed images in 0..1, `(n, 3, h, w)`, and their labels."""
         images = augment.flip(images, generator)
         images = augment.crop(images, self.recipe.crop_margin, generator)
         inputs = images.float().div(255).contiguous(memory_format=torch.channels_last)
@@ -62,7 +66,12 @@ class Classification:
             inputs = augment.cutout(inputs, self.recipe.cutout_side, generator)
         if side := self.recipe.side(done):
             inputs = F.interpolate(inputs, size=(side, side), mode="bilinear", antialias=True)
-        with mixed_precision(images.device):
+        return inputs, labels
+
+    def loss(self, *drawn: Tensor) -> Tensor:
+        """Mean cross entropy of the batch, in nats."""
+        inputs, labels = drawn
+        with mixed_precision(inputs.device):
             logits = self.module(inputs)
         return F.cross_entropy(logits.float(), labels, label_smoothing=self.recipe.label_smoothing)
 
@@ -82,11 +91,15 @@ class Reconstruction:
     def prepare(self, images: Tensor) -> None:
         """Nothing is needed."""
 
-    def loss(self, images: Tensor, labels: Tensor, generator: torch.Generator, done: float) -> Tensor:
-        """Mean squared error on the 0..1 scale, the corrupted pixels counting `recipe.corrupted_weight` times."""
+    def draw(self, images: Tensor, labels: Tensor, generator: torch.Generator, done: float) -> tuple[Tensor, ...]:
+        """Corrupted images on the 0..255 scale, the mask of their changed pixels `(n, 1, H, W)`, clean images."""
         clean = augment.flip(images, generator).float()
-        corrupted, mask = augment.corrupt(clean, self.recipe.corrupted_pixels, generator)
-        with mixed_precision(images.device):
+        return *augment.corrupt(clean, self.recipe.corrupted_pixels, generator), clean
+
+    def loss(self, *drawn: Tensor) -> Tensor:
+        """Mean squared error on the 0..1 scale, the corrupted pixels counting `recipe.corrupted_weight` times."""
+        corrupted, mask, clean = drawn
+        with mixed_precision(corrupted.device):
             output = self.module(corrupted.contiguous(memory_format=torch.channels_last))
         weight = 1 + (self.recipe.corrupted_weight - 1) * mask
         squares: Tensor = ((output.float() - clean) / 255).square() * weight
@@ -116,17 +129,23 @@ class BlindPrediction:
         """Whiten the predictor's windows by those of some images."""
         self.gated.predictor.whiten(images[: self.whitened])
 
-    def loss(self, images: Tensor, labels: Tensor, generator: torch.Generator, done: float) -> Tensor:
-        """Mean negative log likelihood, in nats a colour axis, of clean pixels beside corrupted ones."""
+    def draw(self, images: Tensor, labels: Tensor, generator: torch.Generator, done: float) -> tuple[Tensor, ...]:
+        """Corrupted images on the 0..255 scale, some pixels' rows and columns `(n, p)`, those clean `(n, 3, p, 1)`."""
         clean = augment.flip(images, generator).float()
         corrupted, _ = augment.corrupt(clean, self.recipe.corrupted_pixels, generator)
         rows, columns = (
-            torch.randint(0, side, (len(clean), self.positions), generator=generator).to(clean.device)
+            torch.randint(0, side, (len(clean), self.positions), generator=generator).to(
+                clean.device, non_blocking=True
+            )
             for side in clean.shape[-2:]
         )
-        prediction, scale = self.gated.predictor.at(corrupted, rows, columns)
         which = torch.arange(len(clean), device=clean.device)[:, None]
-        target = clean.permute(0, 2, 3, 1)[which, rows, columns].transpose(1, 2).unsqueeze(-1)
+        return corrupted, rows, columns, clean.permute(0, 2, 3, 1)[which, rows, columns].transpose(1, 2).unsqueeze(-1)
+
+    def loss(self, *drawn: Tensor) -> Tensor:
+        """Mean negative log likelihood, in nats a colour axis, of clean pixels beside corrupted ones."""
+        corrupted, rows, columns, target = drawn
+        prediction, scale = self.gated.predictor.at(corrupted, rows, columns)
         error = F.conv2d(target - prediction, self.gated.axes).abs()
         nats: Tensor = (error / scale + scale.log()).mean()
         return nats

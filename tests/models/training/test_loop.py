@@ -65,7 +65,10 @@ class Brightness:
 
     module = nn.Identity()
 
-    def loss(self, images: Tensor, labels: Tensor, generator: torch.Generator, done: float) -> Tensor:
+    def draw(self, *_: object) -> tuple[Tensor, ...]:
+        pytest.fail("an evaluation draws nothing")
+
+    def loss(self, *drawn: Tensor) -> Tensor:
         pytest.fail("an evaluation asks for no loss")
 
     def score(self, module: nn.Module, images: Tensor, labels: Tensor) -> dict[str, Tensor]:

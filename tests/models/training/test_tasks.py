@@ -65,7 +65,7 @@ def test_early_steps_see_smaller_images():
     task = Classification(module, Recipe(epochs=1, crop_margin=0, sides=((0.5, 6),)))
     labels = torch.zeros(4, dtype=torch.int64)
     for done in (0.0, 0.49, 0.5, 1.0):
-        task.loss(images_of(200), labels, torch.Generator().manual_seed(0), done)
+        task.loss(*task.draw(images_of(200), labels, torch.Generator().manual_seed(0), done))
     assert sizes == [(4, 3, 6, 6)] * 2 + [(4, 3, 8, 8)] * 2
 
 
@@ -73,7 +73,7 @@ def test_a_corrupted_pixel_counts_as_often_as_asked():
     """Everything is off by 25.5 levels, a tenth: each of 64 pixels adds 0.01, the corrupted one 20 times that."""
     recipe = Recipe(epochs=1, corrupted_pixels=1, corrupted_weight=20)
     task = Reconstruction(Constant(torch.full((1, 3, 8, 8), 100 + 25.5)), recipe)
-    loss = task.loss(images_of(100), torch.zeros(4), torch.Generator().manual_seed(0), 0.5)
+    loss = task.loss(*task.draw(images_of(100), torch.zeros(4), torch.Generator().manual_seed(0), 0.5))
     assert loss.item() == pytest.approx(0.01 * (63 + 20) / 64)
     scores = task.score(task.module, images_of(100), torch.zeros(4))
     assert scores["mean_error"].tolist() == [25.5] * 4
@@ -89,8 +89,8 @@ def test_an_exact_prediction_costs_its_scale_alone():
     task = BlindPrediction(gated, Recipe(epochs=1, corrupted_pixels=2))
     generator = torch.Generator().manual_seed(0)
     scale = torch.tensor(0.5)
-    assert task.loss(images_of(128), torch.zeros(4), generator, 0.5) == pytest.approx(scale.log())
-    brighter = task.loss(images_of(138), torch.zeros(4), generator, 0.5)  # off by 10 on the first of three axes
+    assert task.loss(*task.draw(images_of(128), torch.zeros(4), generator, 0.5)) == pytest.approx(scale.log())
+    brighter = task.loss(*task.draw(images_of(138), torch.zeros(4), generator, 0.5))  # off by 10, on one of three axes
     assert brighter == pytest.approx(scale.log() + 10 / scale / 3)
     scores = task.score(gated, images_of(128), torch.zeros(4))
     assert scores["mean_error"].tolist() == [0] * 4
