@@ -13,6 +13,8 @@ class DeviceNetwork(Protocol):
 
     classes: int
     """Probabilities a row."""
+    description: str
+    """What runs it, and how precisely, for records."""
     recordable: bool
     """What `enqueue` launches may be recorded with what is launched around it, and replayed without it."""
 

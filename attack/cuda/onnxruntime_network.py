@@ -18,6 +18,7 @@ class OnnxRuntimeNetwork:
     """
 
     most_rows: int | None = None
+    description = "ONNX Runtime"
     recordable = False  # its allocator has to know of a recording, and asks for a session of its own
 
     def __init__(self, model: bytes, classes: int) -> None:

@@ -19,6 +19,8 @@ from pixelproof.attack.results import AttackResult, Outcome, Progress
 from pixelproof.attack.search import Problem
 from pixelproof.errors import PixelproofError, UsageError
 
+Predict = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+
 _MOST_PLACES = 2**31 - 1  # the kernels' indices are C ints
 
 
@@ -36,6 +38,7 @@ def attack_on_device(
     factor: float = 0.5,
     lanes: int = 64,
     rows: int = 3200,
+    exact: Predict | None = None,
     progress: Callable[[Progress], None] | None = None,
     on_finished: Callable[[Outcome], None] | None = None,
 ) -> AttackResult:
@@ -50,6 +53,9 @@ def attack_on_device(
         population, generations, factor: as for `DifferentialEvolution`.
         lanes: images that are attacked at a time.
         rows: candidates that the network is shown at a time; best a whole share of lanes x population.
+        exact: uint8 `(n, H, W, 3)` to probabilities `(n, classes)`, where `network` is a faster, less precise form of
+            this: it decides which images are attacked, and a success that it does not share is passed over like one
+            that does not hold a second time. None: `network` itself.
 
     Raises:
         UsageError: an argument is not as described.
@@ -75,7 +81,7 @@ def attack_on_device(
         targeted=targets is not None,
     )
     outcomes: list[Outcome] = []
-    search = _Search(table, problem, generations)
+    search = _Search(table, problem, generations, exact or table.classify)
     due = time.monotonic()
     for outcome in search.outcomes():
         outcomes.append(outcome)
@@ -98,8 +104,8 @@ class _Lane:
 class _Search:
     """Keeps the lanes full, and settles those that stop."""
 
-    def __init__(self, table: Table, problem: Problem, last: int) -> None:
-        self._table, self._problem, self._last = table, problem, last
+    def __init__(self, table: Table, problem: Problem, last: int, exact: Predict) -> None:
+        self._table, self._problem, self._last, self._exact = table, problem, last, exact
         self._size = table.sizes.size
         self._lanes: dict[int, _Lane] = {}
         self._evaluated = 0
@@ -107,7 +113,7 @@ class _Search:
     def outcomes(self) -> Iterator[Outcome]:
         """Each image's outcome as it is known."""
         table, problem = self._table, self._problem
-        probabilities = table.classify(problem.images)
+        probabilities = self._exact(problem.images)
         check_classes_exist("labels", problem.labels, probabilities.shape[1])
         check_classes_exist("targets", problem.classes, probabilities.shape[1])
         if np.isnan(probabilities).any():
@@ -185,8 +191,10 @@ class _Search:
         while doubtful:
             now = dict(list(doubtful.items())[: self._table.rows])
             held = self._look_again(now)
-            refuted = {number: winner for number, winner in now.items() if not held[number]}
-            ended |= {number: self._succeeded(number, winner) for number, winner in now.items() if held[number]}
+            confirmed = {number: self._succeeded(number, winner) for number, winner in now.items() if held[number]}
+            confirmed = self._exactly(confirmed)
+            refuted = {number: winner for number, winner in now.items() if number not in confirmed}
+            ended |= confirmed
             doubtful = {number: winner for number, winner in doubtful.items() if number not in now}
             if refuted:
                 won, resumed = self._table.won.read(), []
@@ -214,6 +222,17 @@ class _Search:
         if (again[numbers] < 0).any():
             raise _gave_nan()
         return {number: bool(again[number] < self._size) for number in numbers}
+
+    def _exactly(self, held: dict[int, Outcome]) -> dict[int, Outcome]:
+        """Those whose image deceives the exact network as well; `table.classify` would say what it said before."""
+        if not held or self._exact == self._table.classify:
+            return held
+        problem, indices = self._problem, [outcome.index for outcome in held.values()]
+        probabilities = self._exact(np.stack([outcome.image for outcome in held.values()]))
+        again = problem.criterion.succeeded(probabilities, problem.classes[indices])
+        return {
+            number: outcome for (number, outcome), held_again in zip(held.items(), again, strict=True) if held_again
+        }
 
     def _resume(self, numbers: list[int]) -> dict[int, Outcome]:
         """Let lanes without a winner take their children and go on; those that were in their last generation end."""

@@ -19,6 +19,7 @@ class TensorRtNetwork:
     def __init__(self, engine: Any, classes: int) -> None:  # noqa: ANN401
         self._engine, self.classes = engine, classes
         self.recordable = True
+        self.description = "TensorRT"
         _, _, largest = engine.get_tensor_profile_shape("images", 0)
         self.most_rows: int | None = int(next(iter(largest)))
         self._context: Any = None

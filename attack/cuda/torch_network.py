@@ -14,17 +14,25 @@ class TorchNetwork:
     """A function of PyTorch tensors on the device's own memory, recorded as a CUDA graph of its own.
 
     Args:
-        classify: uint8 `(rows, H, W, 3)` on the GPU to probabilities `(rows, classes)`; no gradient is kept, and its
-            convolutions are float32, not TF32.
+        classify: uint8 `(rows, H, W, 3)` on the GPU to probabilities `(rows, classes)`; no gradient is kept, and
+            convolutions in float32 are that, not TF32.
         classes: probabilities a row.
+        description: for records.
         graphed: record and replay it; False where `classify` does what cannot be recorded.
     """
 
     most_rows: int | None = None
     recordable = False  # PyTorch's allocator has to know of the recording, so it makes its own
 
-    def __init__(self, classify: "Callable[[Tensor], Tensor]", classes: int, *, graphed: bool = True) -> None:
-        self._classify, self.classes, self._graphed = classify, classes, graphed
+    def __init__(
+        self,
+        classify: "Callable[[Tensor], Tensor]",
+        classes: int,
+        *,
+        description: str = "PyTorch",
+        graphed: bool = True,
+    ) -> None:
+        self._classify, self.classes, self.description, self._graphed = classify, classes, description, graphed
         self._graph: Any = None
 
     def bind(self, batch: DeviceArray, probabilities: DeviceArray, stream: int) -> None:

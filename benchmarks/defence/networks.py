@@ -1,6 +1,5 @@
 """The network of a search on the GPU: what is deployed, in the fastest form that this machine has."""
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pixelproof.attack.cuda import OnnxRuntimeNetwork, TensorRtNetwork, TorchNetwork
@@ -15,13 +14,13 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-def device_network(deployed: Pipeline, make_module: "Callable[[], nn.Module] | None") -> DeviceNetwork:
-    """The bundle's engine where that is what runs, else PyTorch, else ONNX Runtime.
+def device_network(deployed: Pipeline, purifier: "nn.Module | None", classifier: "nn.Module | None") -> DeviceNetwork:
+    """The bundle's engine where that is what runs, else PyTorch in half precision, else ONNX Runtime.
 
     Args:
         deployed: the bundle as it was opened.
-        make_module: makes the same network in PyTorch: `(n, 3, H, W)` on the 0..255 scale to logits; None for one
-            that is not a shipped one.
+        purifier: its purifier in PyTorch; None where `deployed` is its bare classifier.
+        classifier: its classifier in PyTorch; None for one that is not a shipped one, or behind such a purifier.
 
     Raises:
         BackendError: none of them runs here.
@@ -30,9 +29,11 @@ def device_network(deployed: Pipeline, make_module: "Callable[[], nn.Module] | N
     session = deployed.session
     if BACKENDS[deployed.backend].runs_engines and isinstance(session, TensorRtSession):
         return TensorRtNetwork(session.engine, classes)
-    if make_module is not None and _pytorch_sees_a_gpu():
-        logits = make_module().cuda()
-        return TorchNetwork(lambda images: logits(images.permute(0, 3, 1, 2).float()).softmax(1), classes)
+    if classifier is not None and _pytorch_sees_a_gpu():
+        from pixelproof.benchmarks.defence.half_precision import half_precision
+
+        classify = half_precision(classifier, purifier, "cuda")
+        return TorchNetwork(classify, classes, description="PyTorch, classifier in float16")
     if (why := fault("cuda")) is None:
         return OnnxRuntimeNetwork(keep_outputs(deployed.graph, {"probabilities"}), classes)
     raise BackendError(

@@ -117,7 +117,7 @@ def _attack(
         "on_finished": keep,
     }
     if device is not None and plan.method == "de":
-        attack_on_device(device, victim.on_device(), images.images, images.labels, **common)
+        attack_on_device(device, victim.on_device(), images.images, images.labels, exact=deployed, **common)
     else:
         parameters = common | {"method": plan.method, "batch_size": BATCH_SIZE} | _parameters(plan, victim, images)
         attack(victim.predict, images.images, images.labels, **parameters)

@@ -56,7 +56,7 @@ def bare_classifier(classifier: Pipeline) -> Victim:
     order = sweep_order(classifier.predict) if module is None else gradient_order(_Logits(None, module))
     predict = _by_windows(classifier) or classifier.predict
     identity = classifier.manifest["files"]["classifier.onnx"]["sha256"]
-    return Victim(predict, order, None, identity, _on_device(classifier, None, module))
+    return Victim(predict, order, None, identity, lambda: device_network(classifier, None, module))
 
 
 def purified_pipeline(pipeline: Pipeline, classifier: Pipeline) -> Victim:
@@ -78,9 +78,9 @@ def purified_pipeline(pipeline: Pipeline, classifier: Pipeline) -> Victim:
             near = parts.near
         predict = Distinct(pipeline.purify, classifier.predict, purify_changes=by_window, classify_near=near)
     if purifier is None or module is None:
-        return Victim(predict, sweep_order(predict), passes, identity, _on_device(pipeline, None, None))
-    on_device = _on_device(pipeline, purifier, module)
-    return Victim(predict, gradient_order(_Logits(purifier, module)), passes, identity, on_device)
+        return Victim(predict, sweep_order(predict), passes, identity, lambda: device_network(pipeline, None, None))
+    order = gradient_order(_Logits(purifier, module))
+    return Victim(predict, order, passes, identity, lambda: device_network(pipeline, purifier, module))
 
 
 def _by_windows(classifier: Pipeline) -> Incremental | None:
@@ -115,14 +115,6 @@ def _passes(purifier: Any) -> Callable[[NDArray[np.uint8]], NDArray[np.uint8]]: 
         return found
 
     return colours
-
-
-def _on_device(
-    bundle: Pipeline, purifier: "nn.Module | None", classifier: "nn.Module | None"
-) -> Callable[[], DeviceNetwork]:
-    """Makes the network for a search on a GPU."""
-    make = None if classifier is None else lambda: _Logits(purifier, classifier)
-    return lambda: device_network(bundle, make)
 
 
 def _Logits(purifier: "nn.Module | None", classifier: "nn.Module | None") -> "nn.Module":  # noqa: N802

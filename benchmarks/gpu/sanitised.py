@@ -16,6 +16,7 @@ class HostNetwork:
     """A linear classifier in integers, so that the host's sums are the same in any order; see `DeviceNetwork`."""
 
     recordable = False
+    description = "NumPy"
     most_rows: int | None = None
     classes = _CLASSES
 

@@ -65,7 +65,7 @@ def bench_kernels(
         manifest = pipeline.manifest
     purifier = manifest["purifier"] if purified else None
     conditions = describe_conditions(
-        provider=type(network).__name__, threads=None, data="the shipped CIFAR-10 test images", command=command, seed=0
+        provider=network.description, threads=None, data="the shipped CIFAR-10 test images", command=command, seed=0
     )
     return KernelResults(
         created=now(),
@@ -73,7 +73,7 @@ def bench_kernels(
         gpu=device.name,
         classifier=manifest["classifier"]["name"],
         purifier=purifier and purifier["name"],
-        network=type(network).__name__.removesuffix("Network"),
+        network=network.description,
         lanes=usual.lanes,
         population=usual.size,
         rows=usual.rows,

@@ -128,8 +128,7 @@ def evaluate(task: Task, module: nn.Module, images: Tensor, labels: Tensor) -> d
     """The mean of each of the task's figures over `images` `(n, 3, H, W)` uint8 and `labels` `(n,)`."""
     module.eval()
     scores: dict[str, list[Tensor]] = {}
-    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):  # float32 on a GPU too, as it is shipped
-        for start in range(0, len(images), 500):
-            for name, score in task.score(module, images[start : start + 500], labels[start : start + 500]).items():
-                scores.setdefault(name, []).append(score)
+    for start in range(0, len(images), 500):
+        for name, score in task.score(module, images[start : start + 500], labels[start : start + 500]).items():
+            scores.setdefault(name, []).append(score)
     return {name: torch.cat(parts).mean().item() for name, parts in scores.items()}

@@ -19,7 +19,7 @@ from pixelproof.models.data import ImageSet
 from pixelproof.models.purifiers.gated import Gated
 from pixelproof.models.training.checkpoint import Checkpoint
 from pixelproof.models.training.loop import Loop, Progress, evaluate
-from pixelproof.models.training.recipes import RECIPES, Recipe, recipe_for
+from pixelproof.models.training.recipes import Recipe, recipe_for
 from pixelproof.models.training.tasks import BlindPrediction, Classification, Reconstruction, Task
 from pixelproof.models.weights import halve, save_weights
 
@@ -64,7 +64,7 @@ def train(
         WeightsError: the run folder holds a damaged checkpoint, or a run with other settings.
         Interrupted: Ctrl-C; full epochs are kept.
     """
-    recipe = _checked_recipe(name, epochs, output, len(training))
+    recipe = _checked_recipe(name, epochs, device, output, len(training))
     settings = {"name": name, "seed": seed, "recipe": recipe.settings(), "images": len(training)}
     checkpoint = Checkpoint.load(run / "checkpoint.safetensors", settings)
     _write_log(run, checkpoint.history)  # a kill may have come between checkpoint and log
@@ -77,7 +77,8 @@ def train(
     if recipe.half_precision:
         halve(loop.average)
     record = describe(name, settings, checkpoint.history, device, data_hashes or {})
-    record |= {"figures": evaluate(task, loop.average, *test_tensors), "test_images": len(test)}
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):  # float32 on a GPU too, as it is shipped
+        record |= {"figures": evaluate(task, loop.average, *test_tensors), "test_images": len(test)}
     record["parameters"] = sum(p.numel() for p in loop.average.parameters())
     save_weights(loop.average, output, record, half=recipe.half_precision)
     return record
@@ -98,9 +99,9 @@ def to_tensors(data: ImageSet, device: str) -> tuple[Tensor, Tensor]:
     return images.to(device), torch.from_numpy(data.labels).to(device)
 
 
-def _checked_recipe(name: str, epochs: int | None, output: Path, images: int) -> Recipe:
+def _checked_recipe(name: str, epochs: int | None, device: str, output: Path, images: int) -> Recipe:
     check_trainable(name)
-    recipe = recipe_for(name, epochs)
+    recipe = recipe_for(name, epochs, device)
     if output.suffix != ".safetensors":
         right = output.with_suffix(".safetensors")
         raise UsageError(f"weights are written as .safetensors, and '{output}' is none. Next: give --output {right}")
@@ -145,12 +146,13 @@ def describe(
     name: str, settings: dict[str, Any], history: list[dict[str, Any]], device: str, data_hashes: dict[str, str]
 ) -> dict[str, Any]:
     """The provenance of a finished run, but for its figures."""
-    own = settings["recipe"] == RECIPES[name].settings()
+    own = settings["recipe"] == recipe_for(name, device=device).settings()
+    options = f"--seed {settings['seed']}" + (" --device cuda" if device == "cuda" else "")
     return {
         "kind": "training",
         "format_version": 1,
         "name": name,
-        "command": f"pixelproof train {name} --seed {settings['seed']}" + ("" if own else f" --epochs {len(history)}"),
+        "command": f"pixelproof train {name} {options}" + ("" if own else f" --epochs {len(history)}"),
         "seed": settings["seed"],
         "epochs": len(history),
         "recipe": settings["recipe"],

@@ -1,9 +1,8 @@
 """`pixelproof train`: train a shipped classifier or purifier."""
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -22,14 +21,16 @@ def train(
     ] = None,
     run: Annotated[Path | None, typer.Option(help="Folder of checkpoint and log.", show_default="runs/NAME")] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of first weights, order and augmentation.")] = 0,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's, which are more on a GPU.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Train a classifier or purifier on CIFAR-10, or --all; the same command resumes where it stopped."""
+    from pixelproof.commands.progress import training_progress
     from pixelproof.models.data import data_sha256, load_cifar10
 
     names = _names(name, every, output, run)
     try:
+        from pixelproof.models.training import recipe_for
         from pixelproof.models.training import train as run_training
     except ModuleNotFoundError as error:
         raise missing_extra(error.name or "PyTorch", "export", "training") from error
@@ -41,7 +42,10 @@ def train(
     )
     for each in names:
         folder = run or Path("runs") / each
-        _train(train_one, each, output or folder / f"{each}.safetensors", folder, epochs)
+        with training_progress(each, recipe_for(each, epochs, chosen).epochs) as (step, report):
+            weights = output or folder / f"{each}.safetensors"
+            record = train_one(each, output=weights, run=folder, progress=step, on_epoch=report)
+        typer.echo(f"{weights}: {_figures(record['figures'])} on {record['test_images']:,} test images")
 
 
 def _names(name: str | None, every: bool, output: Path | None, run: Path | None) -> tuple[str, ...]:
@@ -57,15 +61,6 @@ def _names(name: str | None, every: bool, output: Path | None, run: Path | None)
         return TRAINABLE
     check_trainable(name)
     return (name,)
-
-
-def _train(train_one: Callable[..., dict[str, Any]], name: str, output: Path, folder: Path, epochs: int | None) -> None:
-    from pixelproof.commands.progress import training_progress
-    from pixelproof.models.training import recipe_for
-
-    with training_progress(name, recipe_for(name, epochs).epochs) as (step, report):
-        record = train_one(name, output=output, run=folder, progress=step, on_epoch=report)
-    typer.echo(f"{output}: {_figures(record['figures'])} on {record['test_images']:,} test images")
 
 
 def _device(asked: str) -> str:

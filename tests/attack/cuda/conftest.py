@@ -107,7 +107,7 @@ class StandInNetwork:
 
     def __init__(self, device: StandIn, predict: Callable[..., Any], classes: int, *, recordable: bool) -> None:
         self.device, self.predict, self.classes, self.recordable = device, predict, classes, recordable
-        self.runs, self.most_rows = 0, None
+        self.runs, self.most_rows, self.description = 0, None, "StandIn"
 
     def bind(self, batch: DeviceArray, probabilities: DeviceArray, stream: int) -> None:
         assert stream == self.device.stream

@@ -47,6 +47,25 @@ def test_targeted(device, make_device_network, make_classifier, make_crops, targ
     assert expected.success.any()
 
 
+def test_what_the_exact_network_does_not_share_is_passed_over(device, make_device_network, make_classifier, make_crops):
+    """The network on the device is a coarser one, that errs both ways: the search goes on past its errors."""
+    images, exact = make_crops(40, 8, 7), make_classifier(8, 7, seed=5)
+
+    def coarse(shown):
+        return exact(shown // 48 * 48)
+
+    labels, network = exact.labels(images), make_device_network(device, coarse)
+    alone = attack_on_device(device, network, images, labels, lanes=4, rows=48, **SETTINGS)
+    found = attack_on_device(device, network, images, labels, lanes=4, rows=48, exact=exact, **SETTINGS)
+    deceived = exact(found.images).argmax(1) != labels
+    assert found.attacked.all()
+    assert not alone.attacked.all()
+    assert 0 < found.success.sum() < len(images)
+    assert deceived[found.success].all()
+    wrong = alone.success & (exact(alone.images).argmax(1) == labels)
+    assert (wrong & found.success).any()  # found later, where the search would have stopped at an error
+
+
 @pytest.mark.parametrize("lanes", [1, 2])
 def test_a_success_that_does_not_hold_is_passed_over(device, make_device_network, make_crops, make_fickle, lanes):
     """Two images at a time do not disturb one another; each on its own is what the reference attacks."""

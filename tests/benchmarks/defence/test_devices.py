@@ -78,13 +78,14 @@ def test_de_ran_on_the_device_with_the_same_settings(
 
     def stand_in(device, network, images, labels, **settings):
         asked.append((device, network, settings["pixels"], settings["seed"]))
+        assert settings.pop("exact")(images).argmax(1).tolist() == labels.tolist()
         return attack(victim[0].predict, images, labels, method="de", **settings, batch_size=256, generations=3)
 
     victim = []
     monkeypatch.setattr(search, "attack_on_device", stand_in)
     real = search._attack
     monkeypatch.setattr(search, "_attack", lambda plan, it, *more: victim.append(it) or real(plan, it, *more))
-    monkeypatch.setattr(victims, "device_network", lambda deployed, make: make and "network")
+    monkeypatch.setattr(victims, "device_network", lambda deployed, purifier, classifier: classifier and "network")
     settings = {"protocol": protocol, "method": "de", "images": 3, "pixels": 2, "target": None, "seed": 5}
     run = attack_bundle(lenet_median_bundle, some_real, records=tmp_path / "records", device=GPU, **settings)
     assert asked == [(GPU, "network", 2, 5)]

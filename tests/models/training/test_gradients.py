@@ -44,6 +44,6 @@ def test_a_recording_gives_what_single_operations_give(name: str):
         assert loss == pytest.approx(expected, rel=0.02)
         found, right = flat_gradients(recorded), flat_gradients(single)
         assert torch.cosine_similarity(found, right, dim=0) > 0.99
-        assert found.norm() == pytest.approx(right.norm(), rel=0.1)
+        assert found.norm().item() == pytest.approx(right.norm().item(), rel=0.1)
     for found, right in zip(recorded.module.buffers(), single.module.buffers(), strict=True):
         torch.testing.assert_close(found.float(), right.float(), rtol=0.05, atol=0.02)
