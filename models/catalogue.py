@@ -25,18 +25,17 @@ _PURIFIERS = {
     "gated": "purifiers.gated:Gated",
 }
 _WITHOUT_WEIGHTS = {"median"}  # nothing to learn
-_UNTRAINED = {"nin", "densenet", "wide_resnet"}  # offered by name once their weights are here
 
-CLASSIFIERS = tuple(name for name in _CLASSIFIERS if name not in _UNTRAINED)
+CLASSIFIERS = tuple(_CLASSIFIERS)
 PURIFIERS = tuple(_PURIFIERS)
-TRAINABLE = tuple(name for name in (*_CLASSIFIERS, *PURIFIERS) if name not in _WITHOUT_WEIGHTS)
+TRAINABLE = tuple(name for name in (*CLASSIFIERS, *PURIFIERS) if name not in _WITHOUT_WEIGHTS)
 
 
 def build_classifier(name: str, *, weights: Path | None = None, trained: bool = True) -> "nn.Module":
     """The classifier `name` in evaluation mode: float32 `(n, 3, 32, 32)` in 0..1 to logits `(n, 10)`.
 
     Args:
-        name: one of `CLASSIFIERS`, or of `TRAINABLE` with weights of one's own or none.
+        name: one of `CLASSIFIERS`.
         weights: a safetensors file; the shipped one where None.
         trained: False leaves the first, random weights.
 

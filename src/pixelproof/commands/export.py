@@ -20,7 +20,8 @@ def export(
         str,
         typer.Argument(
             metavar="CLASSIFIER",
-            help="lenet, pure_cnn, resnet, a module:function that builds a torch.nn.Module, or an ONNX file.",
+            help="lenet, pure_cnn, nin, resnet, densenet, wide_resnet, a module:function that builds a "
+            "torch.nn.Module, or an ONNX file.",
         ),
     ],
     output: Annotated[
