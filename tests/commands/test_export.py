@@ -66,7 +66,7 @@ def test_a_file_of_ones_own_is_exported_with_its_options_and_says_how_it_was_ver
 
 
 REFUSED = {
-    "classifier": (["lenett"], 2, "'lenett'; did you mean 'lenet'? there are: lenet, pure_cnn, nin, resnet,"),
+    "classifier": (["lenett"], 2, "'lenett'; did you mean 'lenet'? there are: densenet, lenet, nin,"),
     "purifier": (["lenet", "--purifier", "mediann"], 2, "unknown purifier 'mediann'; did you mean 'median'?"),
     "no such file": (["none.onnx"], 2, "there is no ONNX file 'none.onnx'"),
     "no such module": (["nowhere:build"], 2, "there is no module 'nowhere'"),

@@ -27,7 +27,7 @@ from pixelproof.models.weights import save_weights
 def test_names():
     assert CLASSIFIERS == ("lenet", "pure_cnn", "nin", "resnet", "densenet", "wide_resnet")
     assert PURIFIERS == ("median", "autoencoder", "gated")
-    assert TRAINABLE == (*CLASSIFIERS, "autoencoder", "gated")
+    assert (*CLASSIFIERS, "autoencoder", "gated") == TRAINABLE
     assert weights_path("median") is None
     assert provenance("median") == {}
 
