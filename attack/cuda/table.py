@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from pixelproof.attack.cuda.device import Device, DeviceArray, Sizes, device_array
 from pixelproof.attack.cuda.network import DeviceNetwork
+from pixelproof.attack.kernels.sources import CHUNK
 from pixelproof.attack.randomness import normal_colours
 
 
@@ -135,9 +136,9 @@ class Table:
         self._judge(shown)
 
     def _place(self, shown: DeviceArray) -> None:
-        _, _, _, height, width = self.sizes
+        pieces = -(-3 * self.sizes.height * self.sizes.width // CHUNK)
         placing = self.batch, self._images, self.image_of, self._held, shown, self.generations, self.rows, self.sizes
-        self.device.launch("place_images", self.rows * height * width, placing)
+        self.device.launch("place_images", self.rows * pieces, placing)
 
     def _draw(self, shown: DeviceArray) -> None:
         rows = self.batch, self._held, self._drawn, self._images, self.image_of, self.children

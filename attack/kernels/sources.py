@@ -22,6 +22,9 @@ KERNELS = {
 }
 """Each file's kernels, in the order in which a generation launches them."""
 
+CHUNK = 16
+"""Bytes that a thread of `place_images` copies, as draw.cu has it."""
+
 ARCHITECTURES = ("sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120", "compute_75")
 """Machine code (a cubin) for each `sm_`, and PTX, which a driver compiles, for `compute_75` and all that came after."""
 

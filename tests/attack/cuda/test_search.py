@@ -100,7 +100,7 @@ def test_a_generation_is_propose_then_batches_then_select(device, make_device_ne
     settings = {"population": 10, "generations": 0, "pixels": 3}
     attack_on_device(device, network, images, np.zeros(3, int), lanes=3, rows=16, **settings)
     launched = [call for call in device.calls if call[0] not in ("allocate", "read", "write")]
-    batch = [("place_images", 16 * 56), ("draw_candidates", 16), ("network", 16), ("judge_rows", 16)]
+    batch = [("place_images", 16 * 11), ("draw_candidates", 16), ("network", 16), ("judge_rows", 16)]
     generation = [("propose_candidates", 90), *batch, *batch, ("select_children", 30), ("advance_lanes", 3)]
     assert launched == [("network", 16), *generation]
 

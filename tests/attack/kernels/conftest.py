@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from pixelproof.attack.kernels.sources import CHUNK
 from pixelproof.attack.randomness import normal_colours
 
 GUARD = 1024
@@ -122,9 +123,9 @@ class Table:
         self.kernels.launch("propose_candidates", self.places * self.sizes.pixels, *arguments)
 
     def draw(self, shown: NDArray[np.int32]) -> None:
-        height, width = self.sizes.height, self.sizes.width
+        pieces = -(-3 * self.sizes.height * self.sizes.width // CHUNK)
         place = self.batch, self.images, self.image_of, self.held, shown, self.generations, self.rows, self.sizes
-        self.kernels.launch("place_images", self.rows * height * width, *place)
+        self.kernels.launch("place_images", self.rows * pieces, *place)
         state = self.batch, self.held, self.drawn, self.images, self.image_of, self.children, shown, self.generations
         self.kernels.launch("draw_candidates", self.rows, *state, self.rows, self.sizes)
 

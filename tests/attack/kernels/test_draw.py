@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from pixelproof.attack.canvas import Canvas
+from pixelproof.attack.kernels.sources import CHUNK
 
 BLOCKS = [1, 32, 33, 128, 256, 1024]
 
@@ -48,6 +49,19 @@ def test_batches_are_the_canvass(make_kernels, random_table, block, backwards):
         table.image_of[:] = rng.integers(0, 3, table.sizes.lanes)
         random_numbers(table, rng)
         draw_and_compare(table, canvas)
+
+
+@pytest.mark.parametrize(("height", "width", "whole"), [(8, 8, True), (4, 12, True), (7, 9, False), (1, 1, False)])
+def test_images_are_copied_in_pieces(make_kernels, make_table, height, width, whole):
+    """Where each starts on a boundary, in one load and store a piece; else byte by byte, the last piece cut short."""
+    rng = np.random.default_rng(height)
+    images = rng.integers(0, 256, (3, height, width, 3), np.uint8)
+    table = make_table(make_kernels(), images, [2, 0], [0, 0], [[1, 2], [3, 4]], size=5, pixels=1, rows=10)
+    addresses = [array.ctypes.data for array in (table.images, table.batch)]
+    assert all(address % CHUNK == 0 for address in addresses)
+    assert (images[0].nbytes % CHUNK == 0) == whole
+    random_numbers(table, rng)
+    draw_and_compare(table, Canvas(images, 10))
 
 
 @pytest.mark.parametrize("pixels", [3, 5])
