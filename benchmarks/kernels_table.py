@@ -33,7 +33,7 @@ def _notes(results: KernelResults) -> tuple[str, ...]:
     return (
         f"{results.lanes:,} images of {results.population:,} candidates at a time, {results.rows:,} a batch of the "
         "network. Each part is timed without the rest; place_images copies whole images, as it does once to a lane "
-        f"that takes a new one. The driver's own copy: {results.copy_gigabytes_per_second:,.0f} GB/s, read and written.",
+        f"that takes a new one. The driver's own copy: {results.copy_gigabytes_per_second:,.0f} GB/s, both ways.",
         f"What is not the network takes {percent(results.kernels_share)} of a generation: candidates go by at "
         f"{percent(results.share_of_network_alone)} of the network's own speed.",
         f"{results.images:,} images, whole budget and no early stop: {results.candidates:,} candidates in "
