@@ -33,6 +33,7 @@ class Screened:
 
     Attributes:
         screens: tells the search that candidates were discarded.
+        batch_size: as given.
         asked: candidates so far.
         discarded: how many of them the real network did not see.
     """
@@ -47,7 +48,7 @@ class Screened:
         if not 0 < margin < np.inf:
             raise UsageError(f"margin has to be above 0, got {margin}. Next: margin=3.0, say")
         self._predict, self._cheap, self._margin = predict, cheap, margin
-        self._batch_size = checked_number("batch_size", batch_size, 1, 1 << 20)
+        self.batch_size = checked_number("batch_size", batch_size, 1, 1 << 20)
         self._doubtful_size = checked_number("doubtful_size", doubtful_size, 1, 1 << 20)
         self._class_of: dict[bytes, int] = {}
         self.asked = self.discarded = 0
@@ -69,7 +70,7 @@ class Screened:
             return self._really(drawn)
         known, which = np.unique(image_of_row, return_inverse=True)
         classes = np.array([self._class(images[index]) for index in known.tolist()])[which]
-        answer = np.asarray(in_batches(self._told, drawn, self._batch_size), np.float32)
+        answer = np.asarray(in_batches(self._told, drawn, self.batch_size), np.float32)
         doubtful = np.flatnonzero(~(margins(answer, classes) >= self._margin))  # NaN is a doubt
         if doubtful.size:
             answer[doubtful] = self._really(drawn[doubtful])

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pixelproof.benchmarks.defence.settings import STRONGEST
-from pixelproof.errors import PixelproofError, UsageError, unknown_name
+from pixelproof.errors import PixelproofError, unknown_name
 from pixelproof.models import PURIFIERS
 from pixelproof.runtime import read_bundle
 from pixelproof.runtime.backends import fault
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pixelproof.attack.cuda.device import Device
 
 ATTACK_BACKENDS = ("auto", "cpu", "cuda")
-_ON_DEVICE = ("de", STRONGEST)
+_AUTOMATIC = ("de", STRONGEST)
 
 
 def open_attack_device(
@@ -25,21 +25,18 @@ def open_attack_device(
 
     Args:
         asked: one of `ATTACK_BACKENDS`; "auto" takes a GPU where one works.
-        method: of the attack. `de` runs on a GPU, and so does that part of `strongest`; the others propose too little
-            to gain by it, and run on the CPU around whatever runs the network.
+        method: of the attack. `de` runs on a GPU from proposal to selection, and so does that part of `strongest`.
+            `corners` and `levels` of one pixel are screened there, and exhaust nothing then: "auto" leaves them to the
+            CPU, unless they are part of `strongest`.
         bundles: to be attacked; "auto" leaves to the CPU those that nothing here runs on the GPU.
 
     Raises:
-        UsageError: an unknown backend, or CUDA for a method that does not run there.
+        UsageError: an unknown backend.
         PixelproofError: CUDA was asked for by name and does not work here; the message says why.
     """
     if asked not in ATTACK_BACKENDS:
         raise unknown_name("attack backend", asked, ATTACK_BACKENDS, "choose one with --attack-backend NAME")
-    if asked == "cuda" and method not in _ON_DEVICE:
-        raise UsageError(
-            f"method '{method}' does not run on CUDA; {' and '.join(_ON_DEVICE)} do. Next: --attack-backend cpu"
-        )
-    if asked == "cpu" or method not in _ON_DEVICE or (asked == "auto" and not all(map(_runs_on_gpu, bundles))):
+    if asked == "cpu" or (asked == "auto" and not (method in _AUTOMATIC and all(map(_runs_on_gpu, bundles)))):
         return nullcontext()
     from pixelproof.attack.cuda import open_device
 
@@ -52,9 +49,9 @@ def open_attack_device(
 
 
 def ran_on(method: str, device: "Device | None") -> str:
-    """Where `de` ran, in words; nothing for methods that run on the CPU alone."""
-    if method not in _ON_DEVICE:
-        return ""
+    """Where the search ran, in words; nothing for what runs on the CPU by default."""
+    if method not in _AUTOMATIC:
+        return "" if device is None else f"{method} of one pixel was screened on {device.name}, in half precision"
     return "de ran on the CPU" if device is None else f"de ran on {device.name}, in CUDA kernels"
 
 

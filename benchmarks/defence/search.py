@@ -72,7 +72,7 @@ def search(
         device: the GPU that `de` runs on; None for the CPU.
 
     Raises:
-        UsageError: a device for a network that is not a shipped one.
+        BackendError: nothing runs the victim's network on the device.
     """
     left = np.array([index for index in chosen.tolist() if index not in store.records], np.int64)
     if len(left):
@@ -119,7 +119,8 @@ def _attack(
     if device is not None and plan.method == "de":
         attack_on_device(device, victim.on_device(), images.images, images.labels, exact=deployed, **common)
     else:
-        parameters = common | {"method": plan.method, "batch_size": BATCH_SIZE} | _parameters(plan, victim, images)
+        batch_size = getattr(victim.predict, "batch_size", BATCH_SIZE)  # a screen's own
+        parameters = common | {"method": plan.method, "batch_size": batch_size} | _parameters(plan, victim, images)
         attack(victim.predict, images.images, images.labels, **parameters)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelproof.attack.cuda.device import Device
+from pixelproof.benchmarks.defence.on_gpu import screened_on
 from pixelproof.benchmarks.defence.search import Plan, Report, search, settings_of
 from pixelproof.benchmarks.defence.settings import STRONGEST, DataChoice, Settings
 from pixelproof.benchmarks.defence.store import Record, Records
@@ -27,7 +28,7 @@ class Searches:
         settings: the method, and what it may change.
         open_records: where records are kept.
         report: told what is under way.
-        device: the GPU that `de` runs on; None for the CPU.
+        device: the GPU that `de` runs on, and that screens the other methods' candidates; None for the CPU alone.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class Searches:
     ) -> None:
         self.choice, self.settings, self.open_records, self.report = choice, settings, open_records, report
         self.device = device
+        self._screened: dict[str, Victim] = {}
 
     def transfer(self, victim: Victim, chosen: NDArray[np.int64]) -> list[Record]:
         """The attack on the bare classifier; it serves every purifier in front of the same one."""
@@ -88,11 +90,19 @@ class Searches:
         return found
 
     def _run(self, plan: Plan, victim: Victim, deployed: Predict, chosen: NDArray[np.int64]) -> list[Record]:
+        if self.device is not None and plan.method != "de" and plan.pixels == 1:  # what a screen is proved for
+            victim = self._on_gpu(self.device, victim)
         store = self.open_records(settings_of(plan, victim, self.choice.name))
         try:
             return search(plan, victim, deployed, self.choice.images, chosen, store, self.report, self.device)
         finally:
             store.close()
+
+    def _on_gpu(self, device: Device, victim: Victim) -> Victim:
+        if victim.identity not in self._screened:
+            size = self.choice.images.images.shape[1], self.choice.images.images.shape[2]
+            self._screened[victim.identity] = screened_on(device, victim, size)
+        return self._screened[victim.identity]
 
 
 def joined(first: Record, second: Record) -> Record:

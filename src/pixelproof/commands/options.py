@@ -20,7 +20,7 @@ Results = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 AttackBackend = Annotated[
-    str, typer.Option("--attack-backend", help="auto, cpu or cuda (de alone): what proposes and selects.")
+    str, typer.Option("--attack-backend", help="auto, cpu or cuda (de; sweeps of one pixel are screened there).")
 ]
 
 

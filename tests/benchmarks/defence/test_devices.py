@@ -4,13 +4,15 @@ from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from pixelproof.attack import attack
-from pixelproof.benchmarks.defence import search, victims
+from pixelproof.benchmarks.defence import on_gpu, search, victims
 from pixelproof.benchmarks.defence.attack_run import attack_bundle
 from pixelproof.benchmarks.defence.devices import open_attack_device, ran_on
 from pixelproof.errors import BackendError, PixelproofError, UsageError
+from pixelproof.runtime import Pipeline
 
 GPU = SimpleNamespace(name="Stand-in GPU")
 
@@ -35,6 +37,7 @@ def a_gpu(monkeypatch: pytest.MonkeyPatch):
         ("auto", "strongest", True),
         ("cuda", "de", True),
         ("auto", "corners", False),
+        ("cuda", "corners", True),
         ("cpu", "de", False),
     ],
 )
@@ -65,8 +68,6 @@ def test_auto_does_without_a_gpu_and_cuda_does_not(no_gpu):
 def test_what_makes_no_sense_is_refused():
     with pytest.raises(UsageError, match=r"unknown attack backend 'gpu'; .*auto, cpu, cuda"):
         open_attack_device("gpu", "de")
-    with pytest.raises(UsageError, match="method 'corners' does not run on CUDA; de and strongest do"):
-        open_attack_device("cuda", "corners")
 
 
 @pytest.mark.parametrize("protocol", ["transfer", "adaptive"])
@@ -92,7 +93,53 @@ def test_de_ran_on_the_device_with_the_same_settings(
     assert run.summary["attack_backend"] == "cuda (Stand-in GPU)"
     assert ran_on("de", GPU) == "de ran on Stand-in GPU, in CUDA kernels"
     assert (ran_on("strongest", None), ran_on("corners", None)) == ("de ran on the CPU", "")
+    assert ran_on("corners", GPU) == "corners of one pixel was screened on Stand-in GPU, in half precision"
     assert len(run.images) == 3
+
+
+@pytest.mark.parametrize("protocol", ["transfer", "adaptive"])
+def test_sweeps_are_screened_on_the_device(
+    lenet_median_bundle: Path, some_real, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, protocol: str
+):
+    """A network on the device that is wrong by some thousandths: the same is found, and nothing claims exhaustion."""
+    part = "classifier" if protocol == "transfer" else "pipeline"
+    shown = []
+
+    class Rounded:
+        rows = 640
+
+        def __init__(self, device, network, size, rows):
+            assert (device, network, size) == (GPU, "network", (32, 32))
+            self.pipeline = Pipeline(lenet_median_bundle, part=part)
+
+        def __call__(self, images):
+            shown.append(len(images))
+            return self.pipeline.predict(images).astype(np.float16).astype(np.float32)
+
+    monkeypatch.setattr(on_gpu, "DevicePredict", Rounded)
+    monkeypatch.setattr(victims, "device_network", lambda deployed, purifier, classifier: classifier and "network")
+    settings = {"protocol": protocol, "method": "corners", "images": 3, "pixels": 1, "target": None, "seed": 0}
+    records = tmp_path / "records"
+    expected = attack_bundle(lenet_median_bundle, some_real, records=records, **settings)
+    run = attack_bundle(lenet_median_bundle, some_real, records=records, device=GPU, **settings)
+    assert set(shown) == {640}
+    for mine, right in zip(run.images, expected.images, strict=True):
+        assert {name: mine[name] for name in ("success", "pixels", "colours")} == {
+            name: right[name] for name in ("success", "pixels", "colours")
+        }
+        assert not mine["exhausted"]
+    assert any(each["exhausted"] for each in expected.images)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("protocol", ["transfer", "adaptive"])
+def test_a_gpu_screens_without_loss(lenet_median_bundle: Path, some_real, tmp_path: Path, protocol: str):
+    settings = {"protocol": protocol, "method": "corners", "images": 10, "pixels": 1, "target": None, "seed": 0}
+    expected = attack_bundle(lenet_median_bundle, some_real, records=tmp_path / "records", **settings)
+    with open_attack_device("cuda", "corners") as device:
+        run = attack_bundle(lenet_median_bundle, some_real, records=tmp_path / "records", device=device, **settings)
+    for mine, right in zip(run.images, expected.images, strict=True):
+        assert (mine["success"], mine["pixels"]) == (right["success"], right["pixels"])
 
 
 def test_a_network_of_ones_own_needs_onnx_runtime_there(run_attack):

@@ -1,0 +1,29 @@
+"""Sweeps around a GPU: the network there, in half precision, screens the candidates of a search on the CPU."""
+
+from dataclasses import replace
+
+from pixelproof.attack import Screened
+from pixelproof.attack.cuda import DevicePredict
+from pixelproof.attack.cuda.device import Device
+from pixelproof.benchmarks.defence.victims import Victim
+
+MARGIN = 0.25
+"""In nats: many times what float16 is wrong by where a decision is near."""
+
+ROWS = 3200  # candidates a batch
+
+
+def screened_on(device: Device, victim: Victim, size: tuple[int, int]) -> Victim:
+    """The victim with its candidates screened on the GPU; what is in doubt and each success are the bundle's own.
+
+    Args:
+        device: the GPU.
+        victim: its records are kept apart from those of searches that try every candidate.
+        size: height and width of the images.
+
+    Raises:
+        PixelproofError: its network does not run there, or there is too little memory.
+    """
+    cheap = DevicePredict(device, victim.on_device(), size, ROWS)
+    predict = Screened(victim.predict, cheap, margin=MARGIN, batch_size=cheap.rows)
+    return replace(victim, predict=predict, identity=f"{victim.identity}, screened on a GPU at {MARGIN} nats")
