@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from pixelproof.benchmarks.latency import Contender
 from pixelproof.errors import PixelproofError
-from pixelproof.files import sha256_file
+from pixelproof.models import has_shipped_weights
 from pixelproof.runtime import Pipeline
 
 if TYPE_CHECKING:
@@ -201,11 +201,3 @@ def _shipped_classifier(manifest: dict[str, Any]) -> "nn.Module":
 def _check_shipped(part: dict[str, Any], known: Sequence[str]) -> None:
     if part["name"] not in known or not has_shipped_weights(part):
         raise Absent(f"the bundle's '{part['name']}' is not the one shipped with this version")
-
-
-def has_shipped_weights(part: dict[str, Any]) -> bool:
-    """Whether a network, as the manifest describes it, has the weights that are shipped under its name, if any are."""
-    from pixelproof.models import weights_path
-
-    path = weights_path(part["name"])
-    return path is None or (path.is_file() and sha256_file(path) == part.get("weights_sha256"))

@@ -20,12 +20,11 @@ from pixelproof.attack.colours import box_table, decode
 from pixelproof.attack.screened import Screened, margins
 from pixelproof.benchmarks.conditions import cpu_model, now, usable_cores
 from pixelproof.benchmarks.defence.victims import BATCH_SIZE, Victim
-from pixelproof.benchmarks.latency_ways import has_shipped_weights
 from pixelproof.benchmarks.standalone import parser, told
 from pixelproof.errors import UsageError
 from pixelproof.export import export_bundle
 from pixelproof.export.filling import Calibration
-from pixelproof.models import CLASSIFIERS
+from pixelproof.models import CLASSIFIERS, has_shipped_weights
 from pixelproof.models.data import sample, training_sample
 from pixelproof.runtime import Pipeline
 

@@ -10,6 +10,7 @@ from pixelproof.models.catalogue import (
     build_classifier,
     build_purifier,
     check_trainable,
+    has_shipped_weights,
     provenance,
     weights_path,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "build_classifier",
     "build_purifier",
     "check_trainable",
+    "has_shipped_weights",
     "provenance",
     "weights_path",
 ]

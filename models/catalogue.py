@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pixelproof import vector_math
 from pixelproof.errors import missing_extra, unknown_name
+from pixelproof.files import sha256_file
 
 if TYPE_CHECKING:
     from torch import nn
@@ -67,6 +68,12 @@ def check_trainable(name: str) -> None:
 def weights_path(name: str) -> Path | None:
     """The shipped weights of `name`; None for a network that has none to learn."""
     return None if name in _WITHOUT_WEIGHTS else Path(__file__).parent / "weights" / f"{name}.safetensors"
+
+
+def has_shipped_weights(part: dict[str, Any]) -> bool:
+    """Whether a network, as a bundle's manifest describes it, has the weights shipped under its name, if any are."""
+    path = weights_path(part["name"])
+    return path is None or (path.is_file() and sha256_file(path) == part.get("weights_sha256"))
 
 
 def provenance(name: str) -> dict[str, Any]:

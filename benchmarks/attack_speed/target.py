@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from pixelproof.attack import gradient_order
 from pixelproof.attack.orders import Order
 from pixelproof.benchmarks.defence.victims import Victim, bare_classifier
-from pixelproof.benchmarks.latency_ways import has_shipped_weights
 from pixelproof.benchmarks.screening import screened
 from pixelproof.errors import UsageError, missing_extra
-from pixelproof.models import CLASSIFIERS, build_classifier
+from pixelproof.models import CLASSIFIERS, build_classifier, has_shipped_weights
 from pixelproof.runtime import Pipeline, read_bundle
 
 if TYPE_CHECKING:

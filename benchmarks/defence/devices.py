@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pixelproof.benchmarks.defence.settings import STRONGEST
 from pixelproof.errors import PixelproofError, unknown_name
-from pixelproof.models import PURIFIERS
+from pixelproof.models import PURIFIERS, has_shipped_weights
 from pixelproof.runtime import read_bundle
 from pixelproof.runtime.backends import fault
 
@@ -58,6 +58,6 @@ def ran_on(method: str, device: "Device | None") -> str:
 def _runs_on_gpu(bundle: Path) -> bool:
     """Whether there is a network for it: PyTorch has the shipped ones, ONNX Runtime's CUDA provider runs any."""
     made_of = read_bundle(bundle).manifest
-    purifier = made_of["purifier"]
-    shipped = made_of["classifier"].get("source") == "shipped" and (purifier is None or purifier["name"] in PURIFIERS)
-    return shipped or fault("cuda") is None
+    classifier, purifier = made_of["classifier"], made_of["purifier"]
+    known = classifier.get("source") == "shipped" and has_shipped_weights(classifier)
+    return (known and (purifier is None or purifier["name"] in PURIFIERS)) or fault("cuda") is None

@@ -8,7 +8,8 @@ from pixelproof.attack.cuda.device import Device
 from pixelproof.benchmarks.defence.victims import Victim
 
 MARGIN = 0.25
-"""In nats: many times what float16 is wrong by where a decision is near."""
+"""In nats: 30 times the largest lead that float16 left a true class that had lost it (0.008, of 4,409 corners on LeNet
+and ResNet-32, in PyTorch on the CPU)."""
 
 ROWS = 3200  # candidates a batch
 

@@ -2,6 +2,7 @@
 
 import json
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import onnx.parser
@@ -99,6 +100,15 @@ def test_what_cannot_be_exported_is_one_line_and_leaves_nothing(arguments, code:
     assert names(own) == before
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Ctrl-C is heard in a run in the background too, where shells have it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_leaves_nothing(own: Path, run_cli, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(filling, "verify", lambda *_: signal.raise_signal(signal.SIGINT))
     before = names(own)

@@ -1,6 +1,7 @@
 """What is attacked answers as the bundle does, and the attacker ranks candidates by what he may know."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +10,9 @@ import pytest
 
 from pixelproof.attack import attack
 from pixelproof.attack.sweep import SweepOrder
+from pixelproof.benchmarks.defence import victims
 from pixelproof.benchmarks.defence.victims import bare_classifier, purified_pipeline
+from pixelproof.errors import UsageError
 from pixelproof.export import export_bundle
 from pixelproof.models.data import sample
 from pixelproof.models.purifiers.median import Median
@@ -46,8 +49,9 @@ def test_either_victim_answers_as_its_part_of_the_bundle_bit_for_bit(lenet_media
     np.testing.assert_array_equal(purified_pipeline(pipeline, bare).predict(images), pipeline.predict(images))
 
 
-def test_a_purifier_of_fractions_of_levels_is_asked_as_a_whole(make_bundle, opened):
+def test_a_purifier_of_fractions_of_levels_is_asked_as_a_whole(make_bundle, opened, monkeypatch: pytest.MonkeyPatch):
     """What a classifier behind the autoencoder sees is not its uint8 output: nothing may be classified from that."""
+    monkeypatch.setattr(victims, "has_shipped_weights", lambda part: True)  # the bundle is but a stand-in
     pipeline, bare = opened(make_bundle(purifier="autoencoder", size=(32, 32)))
     victim = purified_pipeline(pipeline, bare)
     assert victim.predict == pipeline.predict
@@ -72,6 +76,28 @@ def test_the_colours_told_are_let_pass(lenet_median_bundle: Path, opened):
         painted = images.copy()
         painted[:, row, column] = colours[:, row, column, 3]
         np.testing.assert_array_equal(pipeline.purify(painted)[:, row, column], painted[:, row, column])
+
+
+def with_other_weights(bundle: Path, part: str, folder: Path) -> Path:
+    """A copy of `bundle` whose manifest names other weights."""
+    shutil.copytree(bundle, folder)
+    manifest = json.loads((folder / "bundle.json").read_text())
+    manifest[part]["weights_sha256"] = "0" * 64
+    (folder / "bundle.json").write_text(json.dumps(manifest))
+    return folder
+
+
+def test_other_weights_are_not_ranked_by_the_shipped_ones_gradient(lenet_median_bundle: Path, tmp_path: Path, opened):
+    pipeline, bare = opened(with_other_weights(lenet_median_bundle, "classifier", tmp_path / "other"))
+    for victim in (bare_classifier(bare), purified_pipeline(pipeline, bare)):
+        assert isinstance(victim.order, SweepOrder)
+
+
+def test_a_purifier_of_other_weights_cannot_be_adapted_to(tmp_path: Path, opened):
+    export_bundle("lenet", tmp_path / "lenet-gated")
+    pipeline, bare = opened(with_other_weights(tmp_path / "lenet-gated", "purifier", tmp_path / "other"))
+    with pytest.raises(UsageError, match=r"'gated' has other weights than those shipped .* Next: pixelproof export"):
+        purified_pipeline(pipeline, bare)
 
 
 def test_a_shipped_networks_candidates_are_ranked_by_its_gradient(lenet_median_bundle: Path, opened, some_real):
