@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelproof.attack.cuda.device import Device, device_array
+from pixelproof.attack.cuda.device import Device, DeviceArray, device_array
 from pixelproof.attack.cuda.network import DeviceNetwork
 
 
@@ -28,11 +28,19 @@ class DevicePredict:
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The network's probabilities of any number of images."""
-        found = [np.empty((0, self._network.classes), np.float32)]
-        for start in range(0, len(images), self.rows):
-            part = images[start : start + self.rows]
-            fillers = np.zeros((self.rows - len(part), *part.shape[1:]), np.uint8)
-            self._batch.write(np.concatenate([part, fillers]) if len(fillers) else part)
-            self._network.enqueue()
-            found.append(self._probabilities.read()[: len(part)])
-        return np.concatenate(found)
+        return ask(self._network, self._batch, self._probabilities, images)
+
+
+def ask(
+    network: DeviceNetwork, batch: DeviceArray, probabilities: DeviceArray, images: NDArray[np.uint8]
+) -> NDArray[np.float32]:
+    """What the network, bound to `batch` and `probabilities`, says of any number of images, in whole batches."""
+    rows = batch.shape[0]
+    found = [np.empty((0, network.classes), np.float32)]
+    for start in range(0, len(images), rows):
+        part = images[start : start + rows]
+        fillers = np.zeros((rows - len(part), *part.shape[1:]), np.uint8)
+        batch.write(np.concatenate([part, fillers]) if len(fillers) else part)
+        network.enqueue()
+        found.append(probabilities.read()[: len(part)])
+    return np.concatenate(found)

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from pixelproof.attack.cuda.device import Device, DeviceArray, Sizes, device_array
 from pixelproof.attack.cuda.network import DeviceNetwork
+from pixelproof.attack.cuda.predict import ask
 from pixelproof.attack.kernels.sources import CHUNK
 from pixelproof.attack.randomness import normal_colours
 
@@ -96,14 +97,9 @@ class Table:
 
     def classify(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The network's probabilities of any uint8 `(n, H, W, 3)`; what the batch showed is forgotten."""
-        found = []
-        for start in range(0, len(images), self.rows):
-            part = images[start : start + self.rows]
-            self.batch.write(np.concatenate([part, np.zeros((self.rows - len(part), *part.shape[1:]), np.uint8)]))
-            self.network.enqueue()
-            found.append(self.probabilities.read()[: len(part)])
+        found = ask(self.network, self.batch, self.probabilities, images)
         self.forget()
-        return np.concatenate(found)
+        return found
 
     @property
     def batches(self) -> int:
