@@ -16,10 +16,8 @@ from pixelproof.attack.driver import problem_of
 from pixelproof.attack.outcomes import failure, not_attacked, success
 from pixelproof.attack.randomness import search_key
 from pixelproof.attack.results import AttackResult, Outcome, Progress
-from pixelproof.attack.search import Problem
+from pixelproof.attack.search import Predict, Problem
 from pixelproof.errors import PixelproofError, UsageError
-
-Predict = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 _MOST_PLACES = 2**31 - 1  # the kernels' indices are C ints
 
