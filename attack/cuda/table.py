@@ -1,6 +1,8 @@
 """The device's side of a search: the arrays of `kernels/table.cuh`, and the launches that work on them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +12,9 @@ from pixelproof.attack.cuda.network import DeviceNetwork
 from pixelproof.attack.cuda.predict import ask
 from pixelproof.attack.kernels.sources import CHUNK
 from pixelproof.attack.randomness import normal_colours
+
+Work = Callable[[], None]
+"""Launches something; does not wait for it."""
 
 
 class Table:
@@ -65,30 +70,35 @@ class Table:
         self._lane_of_row = np.where(shown < 0, lanes, shown // size)
         self._chosen = self._filled((rows,), np.int32, -1)
         network.bind(self.batch, self.probabilities, device.stream)
-        everything = range(self._spans.shape[0])
-        self._recorded = device.record(lambda: self._generation(everything)) if network.recordable else None
+        self._recorded = self._record()
 
     def generation(self, running: NDArray[np.bool_]) -> None:
         """One generation of the lanes that run, bool `(lanes,)`; batches that show none of them are left out."""
         shows = np.append(running, False)[self._lane_of_row]  # rows behind the last candidate are of no lane
         active = np.flatnonzero(shows.any(axis=1)).tolist()
-        if self._recorded is not None and len(active) == self._spans.shape[0]:
-            self._recorded()
-        else:
-            self._generation(active)
+        _run(self._recorded if len(active) == self.batches else self._parts(active))
 
-    def _generation(self, active: "range | list[int]") -> None:
-        self._propose()
+    def _record(self) -> list[Work]:
+        """A whole generation recorded: as one, or in what lies between the batches of a network that cannot be."""
+        parts, network = list(self._parts(range(self.batches))), self.network.enqueue
+        if self.network.recordable:
+            return [self.device.record(partial(_run, parts))]
+        groups = [(asked, list(group)) for asked, group in groupby(parts, lambda part: part == network)]
+        return [network if asked else self.device.record(partial(_run, group)) for asked, group in groups]
+
+    def _parts(self, active: "range | list[int]") -> Iterator[Work]:
+        """What a generation launches, in order, with these batches."""
+        yield self._propose
         for span in active:
-            self._evaluate(self._spans[span])
-        self.select_and_advance()
+            yield from self._evaluation(self._spans[span])
+        yield from (self._select, self._advance)
 
     def look_at(self, places: NDArray[np.int64]) -> None:
         """Show the candidates at these places, `(m,)` with m at most `rows`, and judge them."""
         shown = np.full(self.rows, -1, np.int32)
         shown[: len(places)] = places
         self._chosen.write(shown)
-        self._evaluate(self._chosen)
+        _run(self._evaluation(self._chosen))
 
     def select_and_advance(self) -> None:
         """Let children replace parents, and move the lanes that run on."""
@@ -125,11 +135,9 @@ class Table:
         state = self.children, self._people, self.generations, self.keys, self._colours, self._factor, self.sizes
         self.device.launch("propose_candidates", places, state)
 
-    def _evaluate(self, shown: DeviceArray) -> None:
-        self._place(shown)
-        self._draw(shown)
-        self.network.enqueue()
-        self._judge(shown)
+    def _evaluation(self, shown: DeviceArray) -> tuple[Work, ...]:
+        place, draw, judge = (partial(launch, shown) for launch in (self._place, self._draw, self._judge))
+        return place, draw, self.network.enqueue, judge
 
     def _place(self, shown: DeviceArray) -> None:
         pieces = -(-3 * self.sizes.height * self.sizes.width // CHUNK)
@@ -159,6 +167,11 @@ class Table:
         array = self._new(shape, dtype)
         array.write(values)
         return array
+
+
+def _run(parts: Iterable[Work]) -> None:
+    for part in parts:
+        part()
 
 
 def spans(places: int, rows: int) -> NDArray[np.int32]:

@@ -30,7 +30,8 @@ def test_the_same_results_whatever_the_lanes_and_rows(
     network = make_device_network(device, classifier, recordable=recordable)
     found = attack_on_device(device, network, images, labels, pixels=pixels, lanes=lanes, rows=rows, **SETTINGS)
     same(found, expected)
-    assert (("replay", 0) in device.calls) == recordable
+    assert ("replay", 0) in device.calls
+    assert (device.calls.count(("record", 0)) == 1) == recordable  # else what lies between the network's batches
 
 
 @pytest.mark.parametrize("target", [2, "runner-up"])
@@ -100,9 +101,12 @@ def test_a_generation_is_propose_then_batches_then_select(device, make_device_ne
     settings = {"population": 10, "generations": 0, "pixels": 3}
     attack_on_device(device, network, images, np.zeros(3, int), lanes=3, rows=16, **settings)
     launched = [call for call in device.calls if call[0] not in ("allocate", "read", "write")]
-    batch = [("place_images", 16 * 11), ("draw_candidates", 16), ("network", 16), ("judge_rows", 16)]
-    generation = [("propose_candidates", 90), *batch, *batch, ("select_children", 30), ("advance_lanes", 3)]
-    assert launched == [("network", 16), *generation]
+    drawn, network, judged = [("place_images", 16 * 11), ("draw_candidates", 16)], ("network", 16), ("judge_rows", 16)
+    last = [judged, ("select_children", 30), ("advance_lanes", 3)]
+    pieces = [[("propose_candidates", 90), *drawn], [judged, *drawn], last]  # between the network's batches
+    recorded = [call for piece in pieces for call in (*piece, ("record", 0))]
+    first, second, third = ([("replay", 0), *piece] for piece in pieces)
+    assert launched == [*recorded, network, *first, network, *second, network, *third]
 
 
 def test_batches_without_a_running_lane_are_left_out(device, make_device_network, make_classifier, make_crops):
