@@ -31,7 +31,10 @@ def half_precision(classifier: nn.Module, purifier: nn.Module | None, device: st
         probabilities: Tensor = fast(shown).float().softmax(1)
         return probabilities
 
-    return torch.compile(classify, dynamic=False) if device == "cuda" and can_compile() else classify
+    if device != "cuda" or not can_compile():
+        return classify
+    torch.compiler.reset()  # it keeps few versions of one function, and a run over many bundles asks for more
+    return torch.compile(classify, dynamic=False)
 
 
 def can_compile() -> bool:
