@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pixelproof.benchmarks.defence.settings import STRONGEST
-from pixelproof.errors import PixelproofError, unknown_name
+from pixelproof.errors import PixelproofError, UsageError, unknown_name
 from pixelproof.models import PURIFIERS, has_shipped_weights
 from pixelproof.runtime import read_bundle
 from pixelproof.runtime.backends import fault
@@ -19,7 +19,7 @@ _AUTOMATIC = ("de", STRONGEST)
 
 
 def open_attack_device(
-    asked: str, method: str, bundles: Sequence[Path] = ()
+    asked: str, method: str, bundles: Sequence[Path] = (), *, pixels: int = 1
 ) -> "AbstractContextManager[Device | None]":
     """The GPU that an attack by `method` runs on, to be closed; None for the CPU.
 
@@ -29,13 +29,19 @@ def open_attack_device(
             `corners` and `levels` of one pixel are screened there, and exhaust nothing then: "auto" leaves them to the
             CPU, unless they are part of `strongest`.
         bundles: to be attacked; "auto" leaves to the CPU those that nothing here runs on the GPU.
+        pixels: changed at most.
 
     Raises:
-        UsageError: an unknown backend.
+        UsageError: an unknown backend, or CUDA for a sweep that is not screened there.
         PixelproofError: CUDA was asked for by name and does not work here; the message says why.
     """
     if asked not in ATTACK_BACKENDS:
         raise unknown_name("attack backend", asked, ATTACK_BACKENDS, "choose one with --attack-backend NAME")
+    if asked == "cuda" and method not in _AUTOMATIC and pixels > 1:
+        raise UsageError(
+            f"{method} of {pixels} pixels does not run on CUDA: of one pixel it is screened there, and de runs there "
+            "whole. Next: --attack-backend cpu, or --method de"
+        )
     if asked == "cpu" or (asked == "auto" and not (method in _AUTOMATIC and all(map(_runs_on_gpu, bundles)))):
         return nullcontext()
     from pixelproof.attack.cuda import open_device

@@ -81,7 +81,7 @@ ON_GPU: dict[str, Recipe] = {
     "densenet": replace(_WHITENED, epochs=28, batch_size=256, peak_rate=0.4),
     "wide_resnet": replace(_WHITENED, epochs=26, peak_rate=0.15, cutout_side=10, sides=((0.25, 16), (0.5, 24))),
 }
-"""In place of those: hours on a CPU. DenseNet's step is launched slower than computed, at any size of images."""
+"""In place of those: hours on a CPU. DenseNet's step takes a GPU about as long on smaller images."""
 
 
 def recipe_for(name: str, epochs: int | None = None, device: str = "cpu") -> Recipe:

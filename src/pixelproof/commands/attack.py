@@ -60,7 +60,10 @@ def attack(
 
     choice = DataChoice.sample() if sample else DataChoice.test_set(data)
     try:
-        with open_attack_device(attack_backend, method, [bundle]) as device, attack_progress() as progress:
+        with (
+            open_attack_device(attack_backend, method, [bundle], pixels=pixels) as device,
+            attack_progress() as progress,
+        ):
             run = attack_bundle(
                 bundle,
                 choice,

@@ -47,7 +47,7 @@ def defense(
     chosen = DataChoice.sample() if sample else DataChoice.test_set(data)
     command = typed()
     try:
-        with open_attack_device(attack_backend, method, bundles) as device, stages() as progress:
+        with open_attack_device(attack_backend, method, bundles, pixels=pixels) as device, stages() as progress:
             place = ran_on(method, device)
             results = bench_defence(
                 bundles,

@@ -68,6 +68,8 @@ def test_auto_does_without_a_gpu_and_cuda_does_not(no_gpu):
 def test_what_makes_no_sense_is_refused():
     with pytest.raises(UsageError, match=r"unknown attack backend 'gpu'; .*auto, cpu, cuda"):
         open_attack_device("gpu", "de")
+    with pytest.raises(UsageError, match=r"corners of 3 pixels does not run on CUDA: .* Next: --attack-backend cpu"):
+        open_attack_device("cuda", "corners", pixels=3)
 
 
 @pytest.mark.parametrize("protocol", ["transfer", "adaptive"])
