@@ -65,3 +65,21 @@ def test_the_number_of_threads_is_passed_on(make_bundle: MakeBundle):
     assert session._session.get_session_options().intra_op_num_threads == 1
     probabilities = session.run(np.zeros((2, 4, 6, 3), np.uint8), ["probabilities"])[0]
     np.testing.assert_allclose(probabilities, 1 / 3, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("version", "entry"),
+    [
+        ("1.20.0", ("session.intra_op.allow_spinning", "0")),
+        ("1.25.1", ("session.intra_op.allow_spinning", "0")),
+        ("1.26.0", ("session.intra_op.spin_duration_us", "10")),
+        ("2.0.0.dev20270101", ("session.intra_op.spin_duration_us", "10")),
+    ],
+)
+def test_idle_threads_spin_briefly_where_onnxruntime_can_bound_it(
+    version: str, entry: tuple[str, str], make_bundle: MakeBundle, monkeypatch
+):
+    """A version that does not know the bound would ignore it, and spin for milliseconds."""
+    monkeypatch.setattr("onnxruntime.__version__", version)
+    session = OnnxRuntimeCpu((make_bundle() / "classifier.onnx").read_bytes(), threads=2)
+    assert session._session.get_session_options().get_session_config_entry(entry[0]) == entry[1]
