@@ -6,7 +6,7 @@ A way opens a bundle and yields a `Contender`, or raises `Absent` with the reaso
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from pixelproof.benchmarks.latency import Contender
 from pixelproof.errors import PixelproofError
-from pixelproof.models import has_shipped_weights
+from pixelproof.models import is_shipped
 from pixelproof.runtime import Pipeline
 
 if TYPE_CHECKING:
@@ -176,21 +176,19 @@ def _compiled(module: "nn.Module") -> "Callable[..., Tensor]":
 
 def _shipped_modules(manifest: dict[str, Any]) -> "tuple[nn.Module, nn.Module]":
     """Purifier and classifier as the bundle has them, where both are shipped networks with the shipped weights."""
-    from pixelproof.models import PURIFIERS, build_purifier
+    from pixelproof.models import build_purifier
 
     need_purifier(manifest)
     classifier = _shipped_classifier(manifest)
-    _check_shipped(manifest["purifier"], PURIFIERS)
+    _check_shipped(manifest["purifier"])
     return build_purifier(manifest["purifier"]["name"]), classifier
 
 
 def _shipped_classifier(manifest: dict[str, Any]) -> "nn.Module":
-    from pixelproof.models import CLASSIFIERS, build_classifier
+    from pixelproof.models import build_classifier
 
     classifier = manifest["classifier"]
-    if classifier.get("source") != "shipped" or classifier["name"] not in CLASSIFIERS:
-        raise Absent(f"the classifier '{classifier['name']}' is not one of the shipped networks")
-    _check_shipped(classifier, CLASSIFIERS)
+    _check_shipped(classifier)
     let_idle_threads_sleep()
     try:
         return build_classifier(classifier["name"])
@@ -198,6 +196,6 @@ def _shipped_classifier(manifest: dict[str, Any]) -> "nn.Module":
         raise Absent(str(error)) from None
 
 
-def _check_shipped(part: dict[str, Any], known: Sequence[str]) -> None:
-    if part["name"] not in known or not has_shipped_weights(part):
-        raise Absent(f"the bundle's '{part['name']}' is not the one shipped with this version")
+def _check_shipped(part: dict[str, Any]) -> None:
+    if not is_shipped(part):
+        raise Absent(f"the bundle's '{part['name']}' is not one that is shipped with this version")

@@ -24,7 +24,7 @@ from pixelproof.benchmarks.standalone import parser, told
 from pixelproof.errors import UsageError
 from pixelproof.export import export_bundle
 from pixelproof.export.filling import Calibration
-from pixelproof.models import CLASSIFIERS, has_shipped_weights
+from pixelproof.models import CLASSIFIERS, is_shipped
 from pixelproof.models.data import sample, training_sample
 from pixelproof.runtime import Pipeline
 
@@ -170,7 +170,7 @@ def _screenable(classifier: Pipeline) -> str:
     """Its name; `UsageError` where `open_screen` would make another network of that."""
     made_of = classifier.manifest["classifier"]
     name = str(made_of["name"])
-    if made_of.get("source") != "shipped" or not has_shipped_weights(made_of):
+    if not is_shipped(made_of):
         raise UsageError(
             f"classifier '{name}' has not the shipped weights, and only those are screened in int8. "
             "Next: leave out --screen, or export a shipped classifier"

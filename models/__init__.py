@@ -10,7 +10,7 @@ from pixelproof.models.catalogue import (
     build_classifier,
     build_purifier,
     check_trainable,
-    has_shipped_weights,
+    is_shipped,
     provenance,
     weights_path,
 )
@@ -24,7 +24,7 @@ __all__ = [
     "build_classifier",
     "build_purifier",
     "check_trainable",
-    "has_shipped_weights",
+    "is_shipped",
     "provenance",
     "weights_path",
 ]

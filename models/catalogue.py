@@ -70,8 +70,13 @@ def weights_path(name: str) -> Path | None:
     return None if name in _WITHOUT_WEIGHTS else Path(__file__).parent / "weights" / f"{name}.safetensors"
 
 
-def has_shipped_weights(part: dict[str, Any]) -> bool:
-    """Whether a network, as a bundle's manifest describes it, has the weights shipped under its name, if any are."""
+def is_shipped(part: dict[str, Any]) -> bool:
+    """Whether a bundle's classifier or purifier, as its manifest describes it, is one that comes with this version.
+
+    One that was made of a function or a file has a `source` that says so, and one that was trained anew other weights.
+    """
+    if part.get("source", "shipped") != "shipped" or part["name"] not in (*CLASSIFIERS, *PURIFIERS):
+        return False
     path = weights_path(part["name"])
     return path is None or (path.is_file() and sha256_file(path) == part.get("weights_sha256"))
 

@@ -14,7 +14,7 @@ from pixelproof.attack.orders import Order
 from pixelproof.benchmarks.defence.victims import Victim, bare_classifier
 from pixelproof.benchmarks.screening import screened
 from pixelproof.errors import UsageError, missing_extra
-from pixelproof.models import CLASSIFIERS, build_classifier, has_shipped_weights
+from pixelproof.models import CLASSIFIERS, build_classifier, is_shipped
 from pixelproof.runtime import Pipeline, read_bundle
 
 if TYPE_CHECKING:
@@ -101,10 +101,9 @@ def pytorch_threads(threads: int | None) -> Iterator[None]:
 
 
 def _check_shipped(bundle: Path, classifier: dict[str, Any]) -> None:
-    name = classifier["name"]
-    if classifier.get("source") != "shipped" or name not in CLASSIFIERS or not has_shipped_weights(classifier):
+    if not is_shipped(classifier):
         raise UsageError(
-            f"the classifier '{name}' of bundle '{bundle}' is not one that is shipped with this version "
+            f"the classifier '{classifier['name']}' of bundle '{bundle}' is not one that is shipped with this version "
             f"({', '.join(CLASSIFIERS)}), so there is no PyTorch network to attack beside it. "
             "Next: pixelproof export lenet -o lenet-gated"
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pixelproof.benchmarks.defence.settings import STRONGEST
 from pixelproof.errors import PixelproofError, UsageError, unknown_name
-from pixelproof.models import PURIFIERS, has_shipped_weights
+from pixelproof.models import is_shipped
 from pixelproof.runtime import read_bundle
 from pixelproof.runtime.backends import fault
 
@@ -65,5 +65,5 @@ def _runs_on_gpu(bundle: Path) -> bool:
     """Whether there is a network for it: PyTorch has the shipped ones, ONNX Runtime's CUDA provider runs any."""
     made_of = read_bundle(bundle).manifest
     classifier, purifier = made_of["classifier"], made_of["purifier"]
-    known = classifier.get("source") == "shipped" and has_shipped_weights(classifier)
-    return (known and (purifier is None or purifier["name"] in PURIFIERS)) or fault("cuda") is None
+    known = is_shipped(classifier) and (purifier is None or is_shipped(purifier))
+    return known or fault("cuda") is None

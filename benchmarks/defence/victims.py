@@ -13,7 +13,7 @@ from pixelproof.attack.orders import Order
 from pixelproof.benchmarks.defence.networks import device_network
 from pixelproof.benchmarks.defence.window import windowed
 from pixelproof.errors import UsageError
-from pixelproof.models import CLASSIFIERS, PURIFIERS, build_classifier, build_purifier, has_shipped_weights
+from pixelproof.models import PURIFIERS, build_classifier, build_purifier, is_shipped
 from pixelproof.runtime import Pipeline
 
 if TYPE_CHECKING:
@@ -96,15 +96,14 @@ def _by_windows(classifier: Pipeline) -> Incremental | None:
 
 def _classifier_module(bundle: Pipeline) -> "nn.Module | None":
     made_of = bundle.manifest["classifier"]
-    shipped = made_of.get("source") == "shipped" and made_of["name"] in CLASSIFIERS
-    return build_classifier(made_of["name"]) if shipped and has_shipped_weights(made_of) else None
+    return build_classifier(made_of["name"]) if is_shipped(made_of) else None
 
 
 def _purifier_module(bundle: Pipeline) -> "nn.Module | None":
     made_of = bundle.manifest["purifier"]
     if made_of["name"] not in PURIFIERS:
         return None
-    if not has_shipped_weights(made_of):  # one that is not known would be attacked more weakly than it looks
+    if not is_shipped(made_of):  # one that is not known would be attacked more weakly than it looks
         raise UsageError(
             f"the bundle's purifier '{made_of['name']}' has other weights than those shipped with this version, so an "
             "attacker cannot know it. Next: pixelproof export again, or --protocol transfer"

@@ -32,7 +32,7 @@ def test_every_way_is_timed_at_every_batch_size(make_bundle):
     assert all(row.provider == "CPUExecutionProvider" for row in results.rows)
     assert all(0 < row.p50_ms <= row.p90_ms <= row.p99_ms for row in results.rows)
     assert [row.ratio for row in results.rows if row.name == BARE] == [1, 1]
-    assert any("eager pytorch" in note and "'means' is not one of the shipped" in note for note in results.notes)
+    assert any("eager pytorch" in note and "'means' is not one that is shipped" in note for note in results.notes)
     assert stages[-1] == ("peak memory", 3, 3)
     assert results.subject == "means behind gated, fp32"
     assert "tiled to 4x6" in results.conditions.data
@@ -63,7 +63,7 @@ def shipped(make_bundle, monkeypatch):
     networks = models.build_purifier("median"), models.build_classifier("lenet", trained=False)
     monkeypatch.setattr(models, "build_purifier", lambda name: networks[0])
     monkeypatch.setattr(models, "build_classifier", lambda name: networks[1])
-    monkeypatch.setattr(latency_ways, "has_shipped_weights", lambda part: True)
+    monkeypatch.setattr(latency_ways, "is_shipped", lambda part: True)
     bundle = make_bundle(purifier="median", classifier={"name": "lenet", "source": "shipped"})
     return Setting(bundle, read_bundle(bundle).manifest, "cpu", 1), networks
 
@@ -88,7 +88,7 @@ def test_eager_pytorch_runs_purifier_and_classifier(shipped):
 def test_a_bundle_of_other_weights_is_not_passed_off_as_the_shipped_network(make_bundle):
     classifier = {"name": "lenet", "source": "shipped", "weights_sha256": "0" * 64}
     results = bench_latency(make_bundle(classifier=classifier), batches=[1], rounds=1)
-    assert any("'lenet' is not the one shipped with this version" in note for note in results.notes)
+    assert any("'lenet' is not one that is shipped with this version" in note for note in results.notes)
 
 
 def test_threads_that_spin_are_noticed(monkeypatch):

@@ -17,6 +17,7 @@ from pixelproof.models import (
     build_classifier,
     build_purifier,
     check_trainable,
+    is_shipped,
     provenance,
     weights_path,
 )
@@ -100,3 +101,15 @@ def test_shipped_classifiers_recognise_the_sample(name: str):
     logits = build_classifier(name)(torch.from_numpy(images).permute(0, 3, 1, 2) / 255)
     accuracy = float(np.mean(logits.argmax(1).numpy() == labels))
     assert abs(accuracy - provenance(name)["figures"]["accuracy"]) < 0.1  # 200 of the 10,000 test images
+
+
+def test_what_a_manifest_describes_is_shipped_with_its_source_its_name_and_its_weights_alone():
+    path = weights_path("lenet")
+    assert path is not None
+    lenet = {"name": "lenet", "source": "shipped", "weights_sha256": sha256_file(path)}
+    assert is_shipped(lenet)
+    assert is_shipped({"name": "median", "weights_sha256": None})
+    assert not is_shipped(lenet | {"source": "module"})
+    assert not is_shipped(lenet | {"name": "means"})
+    assert not is_shipped(lenet | {"weights_sha256": "0" * 64})
+    assert not is_shipped({"name": "gated", "weights_sha256": lenet["weights_sha256"]})

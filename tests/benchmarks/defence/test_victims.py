@@ -51,7 +51,7 @@ def test_either_victim_answers_as_its_part_of_the_bundle_bit_for_bit(lenet_media
 
 def test_a_purifier_of_fractions_of_levels_is_asked_as_a_whole(make_bundle, opened, monkeypatch: pytest.MonkeyPatch):
     """What a classifier behind the autoencoder sees is not its uint8 output: nothing may be classified from that."""
-    monkeypatch.setattr(victims, "has_shipped_weights", lambda part: True)  # the bundle is but a stand-in
+    monkeypatch.setattr(victims, "is_shipped", lambda part: part["name"] == "autoencoder")  # which is but a stand-in
     pipeline, bare = opened(make_bundle(purifier="autoencoder", size=(32, 32)))
     victim = purified_pipeline(pipeline, bare)
     assert victim.predict == pipeline.predict
