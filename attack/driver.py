@@ -20,14 +20,19 @@ from pixelproof.attack.corners import Corners
 from pixelproof.attack.criteria import criterion_for
 from pixelproof.attack.de import DifferentialEvolution
 from pixelproof.attack.engine import Engine
-from pixelproof.attack.lane import Lane
 from pixelproof.attack.levels import Levels
 from pixelproof.attack.outcomes import failure, not_attacked, success
 from pixelproof.attack.results import AttackResult, Outcome, Progress
 from pixelproof.attack.search import Method, Plan, Predict, Problem
+from pixelproof.attack.strongest import Strongest
 from pixelproof.errors import unknown_name
 
-METHODS: dict[str, Callable[..., Method]] = {"corners": Corners, "de": DifferentialEvolution, "levels": Levels}
+METHODS: dict[str, Callable[..., Method]] = {
+    "corners": Corners,
+    "de": DifferentialEvolution,
+    "levels": Levels,
+    "strongest": Strongest,
+}
 
 _PROGRESS_EVERY_S = 0.1
 _HELP = 'python -c "from pixelproof.attack import attack; help(attack)"'
@@ -59,15 +64,16 @@ def attack(
             whole pipeline, purifier and classifier.
         images: uint8 `(n, H, W, 3)`.
         labels: integers `(n,)`, the true classes.
-        method: `corners`, `levels` or `de`.
+        method: `corners`, `levels`, `de`, or `strongest`, all of them one after the other.
         pixels: k, the number of pixels that may change.
-        seed: of `de`, 0 to 2^63 - 1; the other methods draw nothing.
+        seed: of `de`, 0 to 2^63 - 1; the others draw nothing.
         targets: the class that each image is to be taken for, integers `(n,)` or one for all; None: any wrong class.
         batch_size: rows of every batch.
         progress: called at most ten times a second, and at the end.
         on_finished: called with each image's outcome as soon as it is known, the images not attacked first.
         **parameters: of the method. `corners`: `order`, `low`, `high` (see `Corners`); `levels`: these and `levels`
-            (see `Levels`); `de`: `population`, `generations`, `factor` (see `DifferentialEvolution`).
+            (see `Levels`); `de`: `population`, `generations`, `factor` (see `DifferentialEvolution`); `strongest`:
+            `order`, `colours`, `levels`, `seeds`, `population`, `generations`, `factor` (see `Strongest`).
 
     Returns:
         The outcomes in the order of the images.
@@ -83,65 +89,73 @@ def attack(
     images = checked_images(images)
     problem = problem_of(images, checked_classes("labels", labels, len(images)), targets, pixels, seed)
     plan = _method(method, parameters).plan(problem)
-    if getattr(predict, "screens", False):  # it has not tried what it discards
-        plan = dataclasses.replace(plan, exhaustive=False)
-    engine = Engine(predict, problem, plan.fitness, checked_number("batch_size", batch_size, 1, 1 << 20))
+    run = _Run(Engine(predict, problem, checked_number("batch_size", batch_size, 1, 1 << 20)), problem, plan, progress)
     outcomes: list[Outcome] = []
-    report = _Reporter(engine, plan, len(images), progress)
-    for outcome in _outcomes(engine, problem, plan, report):
+    for outcome in run.outcomes(exhausts=not getattr(predict, "screens", False)):  # which has not tried all
         outcomes.append(outcome)
         if on_finished is not None:
             on_finished(outcome)
-    report.now()
+    run.report()
     return AttackResult.of(outcomes)
 
 
-class _Reporter:
-    """Counts outcomes and calls `progress` now and then."""
+class _Run:
+    """A plan, and those that follow it, on a problem's images; calls `progress` now and then."""
 
-    def __init__(self, engine: Engine, plan: Plan, images: int, progress: Callable[[Progress], None] | None) -> None:
-        self._engine, self._plan, self._images, self._progress = engine, plan, images, progress
+    def __init__(
+        self, engine: Engine, problem: Problem, plan: Plan, progress: Callable[[Progress], None] | None
+    ) -> None:
+        self._engine, self._problem, self._plan, self._progress = engine, problem, plan, progress
+        self._budget = sum(each.budget for each in plan.chain())
         self._finished = self._successes = 0
+        self._spent: dict[int, tuple[int, int]] = {}  # queries and evaluated, of images that withstood a plan
         self._due_s = time.monotonic()
 
-    def count(self, outcome: Outcome) -> Outcome:
+    def outcomes(self, *, exhausts: bool) -> Iterator[Outcome]:
+        """Each image's outcome as it is known; `exhausts`: what a plan has proposed has been tried."""
+        labels, classes = self._engine.labels()
+        check_classes_exist("labels", self._problem.labels, classes)
+        check_classes_exist("targets", self._problem.classes, classes)
+        right = labels == self._problem.labels
+        for index in np.flatnonzero(~right).tolist():
+            yield self._counted(not_attacked(self._problem, index))
+        standing = np.flatnonzero(right)
+        for plan in self._plan.chain():
+            exhausts = exhausts and plan.exhaustive
+            yield from self._searched(plan, standing, exhausts)
+            standing = np.array(sorted(self._spent), np.int64)
+
+    def _searched(self, plan: Plan, indices: NDArray[np.int64], exhausts: bool) -> Iterator[Outcome]:
+        """The outcomes that a plan decides; where another follows, it decides no failure."""
+        searches = zip(indices.tolist(), plan.searches(indices), strict=True)
+        for ended in self._engine.run(searches, plan.fitness):
+            for lane in ended:
+                queries, evaluated = self._spent.pop(lane.index, (0, 0))
+                cost = {"queries": queries + lane.queries, "evaluated": evaluated + lane.evaluated}
+                if lane.succeeded:
+                    positions, colours = (each[lane.cursor] for each in lane.candidates)
+                    yield self._counted(success(self._problem, lane.index, positions, colours, **cost))
+                elif plan.then is None:
+                    yield self._counted(failure(self._problem, lane.index, **cost, exhausted=exhausts))
+                else:
+                    self._spent[lane.index] = cost["queries"], cost["evaluated"]
+            if time.monotonic() >= self._due_s:
+                self.report()
+
+    def _counted(self, outcome: Outcome) -> Outcome:
         self._finished += 1
         self._successes += outcome.success
         return outcome
 
-    def now_and_then(self) -> None:
-        if self._progress is not None and time.monotonic() >= self._due_s:
-            self.now()
-
-    def now(self) -> None:
+    def report(self) -> None:
+        """Tell how far it has come."""
         if self._progress is None:
             return
-        under_way = sum(min(1.0, lane.queries / self._plan.budget) for lane in self._engine.lanes)
-        share = (self._finished + under_way) / self._images
-        self._progress(Progress(self._finished, self._images, self._successes, self._engine.evaluated, share))
+        asked = sum(lane.queries for lane in self._engine.lanes) + sum(queries for queries, _ in self._spent.values())
+        images = len(self._problem.images)
+        share = min(1.0, (self._finished + asked / self._budget) / images)
+        self._progress(Progress(self._finished, images, self._successes, self._engine.evaluated, share))
         self._due_s = time.monotonic() + _PROGRESS_EVERY_S
-
-
-def _outcomes(engine: Engine, problem: Problem, plan: Plan, report: _Reporter) -> Iterator[Outcome]:
-    """Each image's outcome as it is known."""
-    labels, classes = engine.labels()
-    check_classes_exist("labels", problem.labels, classes)
-    check_classes_exist("targets", problem.classes, classes)
-    right = labels == problem.labels
-    for index in np.flatnonzero(~right).tolist():
-        yield report.count(not_attacked(problem, index))
-    indices = np.flatnonzero(right)
-    for ended in engine.run(zip(indices.tolist(), plan.searches(indices), strict=True)):
-        for lane in ended:
-            yield report.count(_ended(problem, plan, lane))
-        report.now_and_then()
-
-
-def _ended(problem: Problem, plan: Plan, lane: Lane) -> Outcome:
-    if not lane.succeeded:
-        return failure(problem, lane.index, queries=lane.queries, evaluated=lane.evaluated, exhausted=plan.exhaustive)
-    positions, colours = lane.candidates.positions[lane.cursor], lane.candidates.colours[lane.cursor]
-    return success(problem, lane.index, positions, colours, queries=lane.queries, evaluated=lane.evaluated)
 
 
 def problem_of(

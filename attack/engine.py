@@ -24,13 +24,11 @@ class Engine:
     Args:
         predict: the classifier; it must not keep or change the batch it is given.
         problem: what is attacked.
-        fitness: what the searches are sent of their candidates.
         batch_size: rows of every batch that `predict` sees.
     """
 
-    def __init__(self, predict: Predict, problem: Problem, fitness: Fitness, batch_size: int) -> None:
+    def __init__(self, predict: Predict, problem: Problem, batch_size: int) -> None:
         self._predict = predict
-        self._fitness = fitness
         self._succeeded = problem.criterion.succeeded
         self._classes = problem.classes
         self._batch_size = batch_size
@@ -54,16 +52,17 @@ class Engine:
             classes = probabilities.shape[1]
         return np.concatenate(labels), classes
 
-    def run(self, searches: Iterable[tuple[int, Search]]) -> Iterator[list[Lane]]:
+    def run(self, searches: Iterable[tuple[int, Search]], fitness: Fitness) -> Iterator[list[Lane]]:
         """After each batch, the searches that it ended (mostly none).
 
         Args:
             searches: images' indices and their searches; each is taken when there is room for it.
+            fitness: what they are sent of their candidates.
         """
         waiting = iter(searches)
         self._fill(waiting)
         while self.lanes:
-            self._evaluate(self._allot())
+            self._evaluate(self._allot(), fitness)
             ended = [lane for lane in self.lanes if lane.finished]
             self.lanes = [lane for lane in self.lanes if not lane.finished]
             yield ended
@@ -86,7 +85,7 @@ class Engine:
             free -= shares[lane]
         return shares
 
-    def _evaluate(self, shares: list[int]) -> None:
+    def _evaluate(self, shares: list[int], fitness: Fitness) -> None:
         spans = [
             (lane, slice(lane.cursor, lane.cursor + share)) for lane, share in zip(self.lanes, shares, strict=True)
         ]
@@ -97,13 +96,13 @@ class Engine:
             np.concatenate([lane.candidates.colours[span] for lane, span in spans]),
         )
         classes = self._classes[image_of_row]
-        fitness = self._fitness(probabilities, classes)
+        fit = fitness(probabilities, classes)
         wins = self._succeeded(probabilities, classes).tobytes()
         self.evaluated += sum(share for lane, share in zip(self.lanes, shares, strict=True) if not lane.confirming)
         start = 0
         for lane, share in zip(self.lanes, shares, strict=True):
             first_win = wins.find(b"\1", start, start + share)
-            lane.advance(fitness[start : start + share], first_win - start if first_win >= 0 else -1)
+            lane.advance(fit[start : start + share], first_win - start if first_win >= 0 else -1)
             start += share
 
     def _show(

@@ -74,6 +74,15 @@ class Plan:
     """A search that ran out has tried every candidate of the method's set."""
     searches: Callable[[NDArray[np.int64]], Iterator[Search]]
     """The searches of the images at these indices, in that order, each made when it is asked for."""
+    then: "Plan | None" = None
+    """For the images that withstand this one; what they cost is added up."""
+
+    def chain(self) -> "Iterator[Plan]":
+        """This plan and those that follow it."""
+        plan: Plan | None = self
+        while plan is not None:
+            yield plan
+            plan = plan.then
 
 
 class Method(Protocol):

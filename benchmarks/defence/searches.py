@@ -8,13 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelproof.attack.cuda.device import Device
+from pixelproof.attack.strongest import DE_SEEDS
 from pixelproof.benchmarks.defence.on_gpu import screened_on
 from pixelproof.benchmarks.defence.search import Plan, Report, search, settings_of
 from pixelproof.benchmarks.defence.settings import STRONGEST, DataChoice, Settings
 from pixelproof.benchmarks.defence.store import Record, Records
 from pixelproof.benchmarks.defence.victims import Predict, Victim
-
-DE_SEEDS = 3  # of the strongest attack: what one seed misses, another may find
 
 OpenRecords = Callable[[dict[str, Any]], Records]
 """Opens the records that depend on these settings."""

@@ -9,6 +9,7 @@ METHODS = {
     "corners": {},
     "levels": {"levels": 3, "low": 10, "high": 250},
     "de": {"population": 30, "generations": 8},
+    "strongest": {"levels": 2, "seeds": 2, "population": 20, "generations": 2},
 }
 
 
