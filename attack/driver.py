@@ -20,6 +20,7 @@ from pixelproof.attack.corners import Corners
 from pixelproof.attack.criteria import criterion_for
 from pixelproof.attack.de import DifferentialEvolution
 from pixelproof.attack.engine import Engine
+from pixelproof.attack.lane import Lane
 from pixelproof.attack.levels import Levels
 from pixelproof.attack.outcomes import failure, not_attacked, success
 from pixelproof.attack.results import AttackResult, Outcome, Progress
@@ -113,32 +114,31 @@ class _Run:
 
     def outcomes(self, *, exhausts: bool) -> Iterator[Outcome]:
         """Each image's outcome as it is known; `exhausts`: what a plan has proposed has been tried."""
-        labels, classes = self._engine.labels()
-        check_classes_exist("labels", self._problem.labels, classes)
-        check_classes_exist("targets", self._problem.classes, classes)
-        right = labels == self._problem.labels
+        before = self._engine.clean()
+        check_classes_exist("labels", self._problem.labels, before.shape[1])
+        check_classes_exist("targets", self._problem.classes, before.shape[1])
+        right = before.argmax(axis=1) == self._problem.labels
         for index in np.flatnonzero(~right).tolist():
-            yield self._counted(not_attacked(self._problem, index))
+            yield self._counted(not_attacked(self._problem, index, before[index]))
         standing = np.flatnonzero(right)
         for plan in self._plan.chain():
             exhausts = exhausts and plan.exhaustive
-            yield from self._searched(plan, standing, exhausts)
+            yield from self._searched(plan, standing, before, exhausts)
             standing = np.array(sorted(self._spent), np.int64)
 
-    def _searched(self, plan: Plan, indices: NDArray[np.int64], exhausts: bool) -> Iterator[Outcome]:
+    def _searched(
+        self, plan: Plan, indices: NDArray[np.int64], before: NDArray[np.float32], exhausts: bool
+    ) -> Iterator[Outcome]:
         """The outcomes that a plan decides; where another follows, it decides no failure."""
         searches = zip(indices.tolist(), plan.searches(indices), strict=True)
         for ended in self._engine.run(searches, plan.fitness):
             for lane in ended:
                 queries, evaluated = self._spent.pop(lane.index, (0, 0))
                 cost = {"queries": queries + lane.queries, "evaluated": evaluated + lane.evaluated}
-                if lane.succeeded:
-                    positions, colours = (each[lane.cursor] for each in lane.candidates)
-                    yield self._counted(success(self._problem, lane.index, positions, colours, **cost))
-                elif plan.then is None:
-                    yield self._counted(failure(self._problem, lane.index, **cost, exhausted=exhausts))
-                else:
+                if not lane.succeeded and plan.then is not None:
                     self._spent[lane.index] = cost["queries"], cost["evaluated"]
+                else:
+                    yield self._counted(_ended(self._problem, lane, before[lane.index], exhausts, **cost))
             if time.monotonic() >= self._due_s:
                 self.report()
 
@@ -156,6 +156,16 @@ class _Run:
         share = min(1.0, (self._finished + asked / self._budget) / images)
         self._progress(Progress(self._finished, images, self._successes, self._engine.evaluated, share))
         self._due_s = time.monotonic() + _PROGRESS_EVERY_S
+
+
+def _ended(
+    problem: Problem, lane: Lane, before: NDArray[np.float32], exhausts: bool, *, queries: int, evaluated: int
+) -> Outcome:
+    if lane.probabilities is None:
+        return failure(problem, lane.index, before, queries=queries, evaluated=evaluated, exhausted=exhausts)
+    positions, colours = (each[lane.cursor] for each in lane.candidates)
+    shown = {"before": before, "after": lane.probabilities}
+    return success(problem, lane.index, positions, colours, **shown, queries=queries, evaluated=evaluated)
 
 
 def problem_of(

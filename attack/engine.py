@@ -40,17 +40,15 @@ class Engine:
         self.evaluated = 0
         """Candidates evaluated so far, second looks not counted."""
 
-    def labels(self) -> tuple[NDArray[np.int64], int]:
-        """The classifier's labels of the images as they are, int64 `(n,)`, and how many classes it knows."""
+    def clean(self) -> NDArray[np.float32]:
+        """The classifier's probabilities of the images as they are, float32 `(n, classes)`."""
         indices = np.arange(len(self._classes))
-        labels, classes = [], 0
+        parts = []
         for start in range(0, len(indices), self._batch_size):
             rows = indices[start : start + self._batch_size]
             unchanged = np.empty((len(rows), 0), np.int64), np.empty((len(rows), 0, 3), np.uint8)
-            probabilities = self._show(rows, *unchanged)
-            labels.append(probabilities.argmax(axis=1))  # at once: predict may reuse what it gave
-            classes = probabilities.shape[1]
-        return np.concatenate(labels), classes
+            parts.append(self._show(rows, *unchanged).copy())  # predict may reuse what it gave
+        return np.concatenate(parts)
 
     def run(self, searches: Iterable[tuple[int, Search]], fitness: Fitness) -> Iterator[list[Lane]]:
         """After each batch, the searches that it ended (mostly none).
@@ -103,6 +101,8 @@ class Engine:
         for lane, share in zip(self.lanes, shares, strict=True):
             first_win = wins.find(b"\1", start, start + share)
             lane.advance(fit[start : start + share], first_win - start if first_win >= 0 else -1)
+            if lane.succeeded:
+                lane.probabilities = probabilities[start].copy()
             start += share
 
     def _show(

@@ -23,6 +23,8 @@ class Lane:
     evaluated: int = 0
     confirming: bool = False
     """The candidate at the cursor succeeded once and is being shown again."""
+    probabilities: NDArray[np.float32] | None = None
+    """`(classes,)`, of the candidate that was shown again and held."""
     succeeded: bool = False
     finished: bool = False
 

@@ -9,17 +9,20 @@ from pixelproof.attack.results import Outcome
 from pixelproof.attack.search import Problem
 
 
-def not_attacked(problem: Problem, index: int) -> Outcome:
-    """The classifier was wrong from the start."""
-    return Outcome(index, attacked=False, **_unchanged(problem, index), queries=0, evaluated=0, exhausted=False)
+def not_attacked(problem: Problem, index: int, before: NDArray[np.float32]) -> Outcome:
+    """The classifier was wrong from the start; `before` `(classes,)` is what it said."""
+    unchanged = _unchanged(problem, index, before)
+    return Outcome(index, attacked=False, **unchanged, queries=0, evaluated=0, exhausted=False)
 
 
-def failure(problem: Problem, index: int, *, queries: int, evaluated: int, exhausted: bool) -> Outcome:
+def failure(
+    problem: Problem, index: int, before: NDArray[np.float32], *, queries: int, evaluated: int, exhausted: bool
+) -> Outcome:
     """No candidate succeeded."""
     return Outcome(
         index,
         attacked=True,
-        **_unchanged(problem, index),
+        **_unchanged(problem, index, before),
         queries=queries,
         evaluated=evaluated,
         exhausted=exhausted,
@@ -32,10 +35,12 @@ def success(
     positions: NDArray[np.int64],
     colours: NDArray[np.uint8],
     *,
+    before: NDArray[np.float32],
+    after: NDArray[np.float32],
     queries: int,
     evaluated: int,
 ) -> Outcome:
-    """The candidate with these `positions` `(k,)` and `colours` `(k, 3)` succeeded."""
+    """The candidate with these `positions` `(k,)` and `colours` `(k, 3)` succeeded; `after` is what it was given."""
     rows, columns = np.divmod(positions, problem.size[1])
     image = problem.images[index].copy()
     for row, column, colour in zip(rows, columns, colours, strict=True):
@@ -47,16 +52,20 @@ def success(
         pixels=np.stack([rows, columns], axis=-1),
         colours=image[rows, columns],
         image=image,
+        probabilities_before=before,
+        probabilities_after=after,
         queries=queries,
         evaluated=evaluated,
         exhausted=False,
     )
 
 
-def _unchanged(problem: Problem, index: int) -> dict[str, Any]:
+def _unchanged(problem: Problem, index: int, before: NDArray[np.float32]) -> dict[str, Any]:
     return {
         "success": False,
         "pixels": np.full((problem.pixels, 2), -1, np.int64),
         "colours": np.zeros((problem.pixels, 3), np.uint8),
         "image": problem.images[index],
+        "probabilities_before": before,
+        "probabilities_after": before,
     }

@@ -22,6 +22,10 @@ class Outcome:
     """`(k, 3)`, what the pixels show in `image`, 0 without success."""
     image: NDArray[np.uint8]
     """`(H, W, 3)`, the adversarial image, or the image as it was."""
+    probabilities_before: NDArray[np.float32]
+    """`(classes,)`, the classifier's probabilities of the image as it was."""
+    probabilities_after: NDArray[np.float32]
+    """`(classes,)`, those of `image`."""
     queries: int
     """The rank of the winning candidate + 1, or all that were tried."""
     evaluated: int
@@ -48,6 +52,10 @@ class AttackResult:
     """`(n, k, 3)`."""
     images: NDArray[np.uint8]
     """`(n, H, W, 3)`, unchanged without success."""
+    probabilities_before: NDArray[np.float32]
+    """`(n, classes)`, the probabilities of the images as they were."""
+    probabilities_after: NDArray[np.float32]
+    """`(n, classes)`, those of `images`."""
     queries: NDArray[np.int64]
     """`(n,)`."""
     evaluated: NDArray[np.int64]
@@ -65,6 +73,8 @@ class AttackResult:
             pixels=np.stack([each.pixels for each in ordered]),
             colours=np.stack([each.colours for each in ordered]),
             images=np.stack([each.image for each in ordered]),
+            probabilities_before=np.stack([each.probabilities_before for each in ordered]),
+            probabilities_after=np.stack([each.probabilities_after for each in ordered]),
             queries=np.array([each.queries for each in ordered], np.int64),
             evaluated=np.array([each.evaluated for each in ordered], np.int64),
             exhausted=np.array([each.exhausted for each in ordered], np.bool_),

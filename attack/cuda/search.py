@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,18 +107,19 @@ class _Search:
         self._size = table.sizes.size
         self._lanes: dict[int, _Lane] = {}
         self._evaluated = 0
+        self._before = np.empty((0, 0), np.float32)  # probabilities of all images, once they have been asked for
 
     def outcomes(self) -> Iterator[Outcome]:
         """Each image's outcome as it is known."""
         table, problem = self._table, self._problem
-        probabilities = self._exact(problem.images)
-        check_classes_exist("labels", problem.labels, probabilities.shape[1])
-        check_classes_exist("targets", problem.classes, probabilities.shape[1])
-        if np.isnan(probabilities).any():
+        self._before = before = self._exact(problem.images)
+        check_classes_exist("labels", problem.labels, before.shape[1])
+        check_classes_exist("targets", problem.classes, before.shape[1])
+        if np.isnan(before).any():
             raise _gave_nan()
-        right = probabilities.argmax(axis=1) == problem.labels
+        right = before.argmax(axis=1) == problem.labels
         for index in np.flatnonzero(~right).tolist():
-            yield not_attacked(problem, index)
+            yield not_attacked(problem, index, before[index])
         waiting = iter(np.flatnonzero(right).tolist())
         self._fill(range(table.sizes.lanes), waiting)
         while self._lanes:
@@ -189,8 +190,7 @@ class _Search:
         while doubtful:
             now = dict(list(doubtful.items())[: self._table.rows])
             held = self._look_again(now)
-            confirmed = {number: self._succeeded(number, winner) for number, winner in now.items() if held[number]}
-            confirmed = self._exactly(confirmed)
+            confirmed = self._exactly({number: self._succeeded(number, now[number], held[number]) for number in held})
             refuted = {number: winner for number, winner in now.items() if number not in confirmed}
             ended |= confirmed
             doubtful = {number: winner for number, winner in doubtful.items() if number not in now}
@@ -205,8 +205,8 @@ class _Search:
                 ended |= self._resume(resumed)
         return ended
 
-    def _look_again(self, now: dict[int, int]) -> dict[int, bool]:
-        """Whether the winners succeed again."""
+    def _look_again(self, now: dict[int, int]) -> dict[int, NDArray[np.float32]]:
+        """The probabilities of those winners that succeed again."""
         table, numbers = self._table, list(now)
         generations, winners = table.generations.read(), table.winners.read()
         winners[numbers] = self._size
@@ -219,7 +219,8 @@ class _Search:
         again = table.winners.read()
         if (again[numbers] < 0).any():
             raise _gave_nan()
-        return {number: bool(again[number] < self._size) for number in numbers}
+        shown = table.probabilities.read()
+        return {number: shown[row] for row, number in enumerate(numbers) if again[number] < self._size}
 
     def _exactly(self, held: dict[int, Outcome]) -> dict[int, Outcome]:
         """Those whose image deceives the exact network as well; `table.classify` would say what it said before."""
@@ -228,8 +229,11 @@ class _Search:
         problem, indices = self._problem, [outcome.index for outcome in held.values()]
         probabilities = self._exact(np.stack([outcome.image for outcome in held.values()]))
         again = problem.criterion.succeeded(probabilities, problem.classes[indices])
+        judged = zip(held.items(), probabilities, again, strict=True)
         return {
-            number: outcome for (number, outcome), held_again in zip(held.items(), again, strict=True) if held_again
+            number: replace(outcome, probabilities_after=after)
+            for (number, outcome), after, deceived in judged
+            if deceived
         }
 
     def _resume(self, numbers: list[int]) -> dict[int, Outcome]:
@@ -252,10 +256,10 @@ class _Search:
         return {number: self._failed(number) for number in numbers if after[number] < 0}
 
     def _failed(self, number: int) -> Outcome:
-        count = (self._last + 1) * self._size
-        return failure(self._problem, self._lanes[number].index, queries=count, evaluated=count, exhausted=False)
+        index, count = self._lanes[number].index, (self._last + 1) * self._size
+        return failure(self._problem, index, self._before[index], queries=count, evaluated=count, exhausted=False)
 
-    def _succeeded(self, number: int, winner: int) -> Outcome:
+    def _succeeded(self, number: int, winner: int, after: NDArray[np.float32]) -> Outcome:
         lane = self._lanes[number]
         candidate = drawn(self._table.children[number][winner].read()[None], *self._problem.size)
         spent = lane.generation * self._size
@@ -264,6 +268,8 @@ class _Search:
             lane.index,
             candidate.positions[0],
             candidate.colours[0],
+            before=self._before[lane.index],
+            after=after,
             queries=spent + winner + 1,
             evaluated=spent + self._size,
         )

@@ -20,6 +20,7 @@ from pixelproof.benchmarks.defence.store import Record
 from pixelproof.benchmarks.defence.victims import Victim, bare_classifier, purified_pipeline
 from pixelproof.benchmarks.formats import Share
 from pixelproof.errors import UsageError
+from pixelproof.models.data import ImageSet
 from pixelproof.runtime import Pipeline
 
 
@@ -102,6 +103,7 @@ def attack_bundle(
         plans = searches.plans(protocol, passed=protocol == "adaptive" and victim.passes is not None)
         found = searches.union(plans, victim, deployed.predict, chosen)
         outcomes = [found[image] for image in chosen.tolist()]
+        described = _described(outcomes, data, deployed)
         asked = {"bundle": str(bundle), "protocol": protocol, **_asked(settings, choice)}
         asked |= {"provider": deployed.provider, "data": choice.name}
         asked["screened"] = screen
@@ -109,7 +111,7 @@ def attack_bundle(
     names = {f"{r.image:05d}-{data.class_names[data.labels[r.image]]}.png": r for r in outcomes if r.success}
     return AttackRun(
         summary={**asked, **_figures(outcomes)},
-        images=[{**asdict(each), "label": data.class_names[data.labels[each.image]]} for each in outcomes],
+        images=described,
         names=tuple(names),
         adversarial=changed_images(list(names.values()), data),
     )
@@ -129,6 +131,23 @@ def _victim(bundle: Path, protocol: str, pipeline: Pipeline, bare: Pipeline) -> 
     if pipeline.manifest["purifier"] is None:
         raise UsageError(f"bundle '{bundle}' has no purifier to adapt to. Next: --protocol transfer")
     return purified_pipeline(pipeline, bare)
+
+
+def _described(records: list[Record], data: ImageSet, deployed: Pipeline) -> list[dict[str, Any]]:
+    """The records with what the bundle says of each image as it was and as it is now."""
+    indices = [record.image for record in records]
+    before, after = deployed.predict(data.images[indices]), deployed.predict(changed_images(records, data))
+    names, labels = data.class_names, data.labels[indices].tolist()
+    return [
+        {
+            **asdict(record),
+            "label": names[label],
+            "label_after": names[int(is_now.argmax())],
+            "probabilities_before": was.tolist(),
+            "probabilities_after": is_now.tolist(),
+        }
+        for record, label, was, is_now in zip(records, labels, before, after, strict=True)
+    ]
 
 
 def _asked(settings: Settings, choice: DataChoice) -> dict[str, Any]:

@@ -156,7 +156,8 @@ def check_successes() -> Callable[..., None]:
     """`check_successes(found, images, labels, predict, batch_size, targets=None)`: each success is what it says it is.
 
     It differs in at most k pixels, those that are named, which have the colours that are named, and the classifier
-    gets it wrong, shown it afresh in a batch of the same shape. What did not fall is handed back as it was.
+    gets it wrong, shown it afresh in a batch of the same shape. What did not fall is handed back as it was. The
+    probabilities are those of the images as they were and as they are.
     """
 
     def check(
@@ -169,7 +170,10 @@ def check_successes() -> Callable[..., None]:
     ) -> None:
         assert found.images.dtype == np.uint8
         assert found.pixels.shape[:2] == found.colours.shape[:2]
-        shown = labels_in_batches(predict, found.images, batch_size)
+        before, after = (in_batches(predict, each, batch_size) for each in (images, found.images))
+        np.testing.assert_allclose(found.probabilities_before, before, atol=1e-6)
+        np.testing.assert_allclose(found.probabilities_after, after, atol=1e-6)
+        shown = after.argmax(axis=1)
         for index, success in enumerate(found.success):
             if not success:
                 assert np.array_equal(found.images[index], images[index])
@@ -187,14 +191,14 @@ def check_successes() -> Callable[..., None]:
     return check
 
 
-def labels_in_batches(predict: Predict, images: NDArray[np.uint8], batch_size: int) -> list[int]:
-    """The classifier's labels, every batch filled up to the same shape."""
-    labels: list[int] = []
+def in_batches(predict: Predict, images: NDArray[np.uint8], batch_size: int) -> NDArray[np.float32]:
+    """The classifier's probabilities, every batch filled up to the same shape."""
+    parts = []
     for start in range(0, len(images), batch_size):
         part = images[start : start + batch_size]
         filled = np.concatenate([part, np.repeat(part[:1], batch_size - len(part), axis=0)])
-        labels += predict(filled).argmax(axis=1)[: len(part)].tolist()
-    return labels
+        parts.append(predict(filled)[: len(part)].copy())
+    return np.concatenate(parts)
 
 
 @pytest.fixture
@@ -202,7 +206,8 @@ def same_outcomes() -> Callable[..., None]:
     """`same_outcomes(first, second, rows=all)`: `second` found what `first` did for those; `evaluated` may differ."""
 
     def check(first: AttackResult, second: AttackResult, rows: Any = slice(None)) -> None:
-        for name in ("attacked", "success", "pixels", "colours", "images", "queries", "exhausted"):
+        compared = ("attacked", "success", "pixels", "colours", "images", "queries", "exhausted")
+        for name in (*compared, "probabilities_before", "probabilities_after"):
             assert np.array_equal(getattr(first, name)[rows], getattr(second, name)), name
 
     return check

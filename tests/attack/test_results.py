@@ -15,6 +15,8 @@ def outcome(index):
         pixels=np.full((2, 2), index, np.int64),
         colours=np.full((2, 3), index, np.uint8),
         image=np.full((4, 5, 3), index, np.uint8),
+        probabilities_before=np.full(6, index, np.float32),
+        probabilities_after=np.full(6, 10 * index, np.float32),
         queries=10 * index,
         evaluated=20 * index,
         exhausted=index == 2,
@@ -28,6 +30,8 @@ def test_outcomes_stand_in_the_order_of_the_images_however_they_came():
     assert result.pixels[:, 0, 0].tolist() == [0, 1, 2]
     assert result.colours[:, 0, 0].tolist() == [0, 1, 2]
     assert result.images[:, 0, 0, 0].tolist() == [0, 1, 2]
+    assert result.probabilities_before[:, 0].tolist() == [0, 1, 2]
+    assert result.probabilities_after[:, 0].tolist() == [0, 10, 20]
     assert result.queries.tolist() == [0, 10, 20]
     assert result.evaluated.tolist() == [0, 20, 40]
     assert result.exhausted.tolist() == [False, False, True]
@@ -47,6 +51,8 @@ def test_every_field_has_the_shape_and_dtype_that_is_written_down(make_crops, ma
         "pixels": (np.int64, (5, pixels, 2)),
         "colours": (np.uint8, (5, pixels, 3)),
         "images": (np.uint8, (5, 4, 6, 3)),
+        "probabilities_before": (np.float32, (5, 4)),
+        "probabilities_after": (np.float32, (5, 4)),
         "queries": (np.int64, (5,)),
         "evaluated": (np.int64, (5,)),
         "exhausted": (np.bool_, (5,)),

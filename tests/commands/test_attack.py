@@ -59,8 +59,10 @@ def test_it_prints_figures_and_writes_results_and_images(lenet_median_bundle: Pa
         rows = list(csv.DictReader(lines))
     parts = [f"{part}_1" for part in ("row", "column", "red", "green", "blue")]
     for row, image in zip(rows, results["images"], strict=True):
-        plain = ("image", "label", "success", "queries", "exhausted")
+        plain = ("image", "label", "success", "label_after", "queries", "exhausted")
         assert [row[name] for name in plain] == [str(image[name]) for name in plain]
+        for when in ("before", "after"):
+            assert float(row[f"confidence_{when}"]) == max(image[f"probabilities_{when}"])
         changed = [*image["pixels"][0], *image["colours"][0]] if image["success"] else [""] * 5
         assert [row[part] for part in parts] == [str(value) for value in changed]
     pictures = np.stack([np.asarray(Image.open(f"found/{name}")) for name in pictures])

@@ -124,13 +124,15 @@ def _save(run: "AttackRun", output: Path) -> None:
 
 
 def _csv(images: list[dict[str, Any]], pixels: int) -> str:
-    """A line an image; the columns of pixels that were not changed are empty."""
+    """A line an image; the columns of pixels that were not changed are empty. Confidences: the largest probability."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    plain = ("image", "label", "success", "queries", "exhausted", "seconds")
+    plain = ("image", "label", "success", "label_after", "queries", "exhausted", "seconds")
+    confidences = ("confidence_before", "confidence_after")
     parts = ("row", "column", "red", "green", "blue")
-    writer.writerow([*plain, *(f"{part}_{number}" for number in range(1, pixels + 1) for part in parts)])
+    writer.writerow([*plain, *confidences, *(f"{part}_{number}" for number in range(1, pixels + 1) for part in parts)])
     for image in images:
         changed = [v for where, what in zip(image["pixels"], image["colours"], strict=True) for v in (*where, *what)]
-        writer.writerow([*(image[name] for name in plain), *changed, *[""] * (5 * pixels - len(changed))])
+        sure = (max(image[name]) for name in ("probabilities_before", "probabilities_after"))
+        writer.writerow([*(image[name] for name in plain), *sure, *changed, *[""] * (5 * pixels - len(changed))])
     return text.getvalue()

@@ -7,7 +7,16 @@ from pixelproof.attack import attack
 from pixelproof.attack.cuda.search import attack_on_device
 from pixelproof.errors import PixelproofError, UsageError
 
-FIELDS = ("attacked", "success", "pixels", "colours", "images", "queries")
+FIELDS = (
+    "attacked",
+    "success",
+    "pixels",
+    "colours",
+    "images",
+    "queries",
+    "probabilities_before",
+    "probabilities_after",
+)
 SETTINGS = {"population": 12, "generations": 9, "seed": 3}
 
 
@@ -59,6 +68,8 @@ def test_what_the_exact_network_does_not_share_is_passed_over(device, make_devic
     alone = attack_on_device(device, network, images, labels, lanes=4, rows=48, **SETTINGS)
     found = attack_on_device(device, network, images, labels, lanes=4, rows=48, exact=exact, **SETTINGS)
     deceived = exact(found.images).argmax(1) != labels
+    np.testing.assert_array_equal(found.probabilities_before, exact(images))
+    np.testing.assert_array_equal(found.probabilities_after, exact(found.images))
     assert found.attacked.all()
     assert not alone.attacked.all()
     assert 0 < found.success.sum() < len(images)

@@ -44,6 +44,14 @@ def test_each_file_deceives_what_was_attacked_by_one_pixel(protocol: str, lenet_
             assert changed == image["pixels"]
             assert attacked[tuple(changed[0])].tolist() == image["colours"][0]
             assert deployed.predict(attacked[None]).argmax() != data.labels[index]
+            np.testing.assert_allclose(deployed.predict(attacked[None])[0], image["probabilities_after"], atol=1e-6)
+            np.testing.assert_allclose(
+                deployed.predict(data.images[[index]])[0], image["probabilities_before"], atol=1e-6
+            )
+    for image in run.images:
+        assert image["label_after"] == data.class_names[int(np.argmax(image["probabilities_after"]))]
+        assert (image["label_after"] != image["label"]) == image["success"]
+        assert (image["probabilities_after"] != image["probabilities_before"]) == image["success"]
 
 
 def test_a_targeted_attack_leaves_out_the_targets_images_and_reaches_it(run_attack, stand_in: Path, choice):
