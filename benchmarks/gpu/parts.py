@@ -33,6 +33,8 @@ def all_parts(folder: Path, wheels: Path | None, data: Path | None) -> list[Part
     chosen = ["--data", str(data)] if data else []
     train = [*cli, "train", "--all", "--device", "cuda", *chosen]
     parts.append(Part("train", [train], without=lacking))
+    fooled = [python, "-m", "pixelproof.benchmarks.adversarial_sample", "--attack-backend", "cuda"]
+    parts.append(Part("adversarial", [fooled]))
     for method in ("de", "strongest"):
         for name in networks:
             images = _DE_IMAGES.get(name, 1000) if method == "de" else 1000

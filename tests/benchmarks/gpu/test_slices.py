@@ -66,7 +66,7 @@ def test_nothing_runs_behind_an_essential_part_that_failed(tmp_path: Path):
 def test_a_run_has_every_part_that_the_proof_asks_for(tmp_path: Path):
     names = [part.name for part in all_parts(tmp_path, tmp_path / "wheels", tmp_path / "data")]
     assert names[:4] == ["environment", "tests", "sanitizer", "bundles"]
-    assert {"kernels-resnet", "latency-resnet", "train", "de-lenet", "strongest-resnet"} <= set(names)
+    assert {"kernels-resnet", "latency-resnet", "train", "adversarial", "de-lenet", "strongest-resnet"} <= set(names)
     assert len(names) == len(set(names))
     without = {part.name: part.without for part in all_parts(tmp_path, None, None)}
     assert "needs the data set" in without["train"]
