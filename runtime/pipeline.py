@@ -19,8 +19,6 @@ from pixelproof.runtime.images import check_images
 from pixelproof.runtime.onnx_bytes import keep_outputs
 from pixelproof.runtime.signature import BARE_OUTPUTS, FUSED_OUTPUTS, check_signature
 
-_PIXELS_A_RUN = 2**18  # 256 images of 32x32: larger batches ran no faster (ResNet-32, 2 cores) and take more memory
-
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Result:
@@ -168,16 +166,14 @@ class Pipeline:
 
     def _run(self, session: Session, images: NDArray[np.uint8], outputs: Sequence[str]) -> list[NDArray[Any]]:
         batch = check_images(images, self.image_size)
-        rows = _rows_a_run(len(batch), self.image_size, session.largest)
+        rows = _rows_a_run(len(batch), self.image_size, session)
         starts = range(0, len(batch), rows)
         runs = [session.run(np.ascontiguousarray(batch[start : start + rows]), outputs) for start in starts]
         return runs[0] if len(runs) == 1 else [np.concatenate(arrays) for arrays in zip(*runs, strict=True)]
 
 
-def _rows_a_run(images: int, size: tuple[int, int], largest: int | None) -> int:
-    """How many images to run at once: as few runs as the limit allows, and all of one size, or nearly.
-
-    `largest` is the backend's own limit, where it has one.
-    """
-    limit = max(1, _PIXELS_A_RUN // math.prod(size)) if largest is None else largest
+def _rows_a_run(images: int, size: tuple[int, int], session: Session) -> int:
+    """How many images to run at once: as few runs as the session's limits allow, and all of one size, or nearly."""
+    limit = max(1, session.pixels_a_run // math.prod(size))
+    limit = limit if session.largest is None else min(limit, session.largest)
     return math.ceil(images / math.ceil(images / limit))

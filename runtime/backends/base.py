@@ -45,6 +45,8 @@ class Session(Protocol):
     outputs: tuple[TensorSpec, ...]
     largest: int | None
     """Images a call to `run` at most; None: any number."""
+    pixels_a_run: int
+    """Pixels of a batch from which on more at once gain nothing."""
 
     def run(self, images: NDArray[np.uint8], outputs: Sequence[str]) -> list[NDArray[Any]]:
         """The named outputs for one batch, C-contiguous uint8 `(n, H, W, 3)`; one call's arrays are its own."""

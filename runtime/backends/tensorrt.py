@@ -81,6 +81,7 @@ class TensorRtSession:
             self.inputs, self.outputs = _tensors(self._trt, self.engine)
             self._smallest, self._rows = self._batches()
             self.largest: int | None = self._rows
+            self.pixels_a_run = _PIXELS
             self._sizes: OrderedDict[int, _Size] = OrderedDict()
             self._scratch = gpu.allocate(self.engine.device_memory_size_v2, purpose="the engine's scratch memory")
             self._host = {tensor.name: gpu.pinned(self._shape(tensor), tensor.dtype) for tensor in self._all}
