@@ -1,7 +1,7 @@
 """What a lower precision changes of a bundle's decisions, measured in the runtime that deploys it."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,17 +9,41 @@ from numpy.typing import NDArray
 from pixelproof.errors import ExportError
 from pixelproof.export.precision import Precision
 from pixelproof.models.data import ImageSet
-from pixelproof.runtime import Pipeline
+from pixelproof.runtime import Pipeline, read_bundle
+
+
+class Decisions:
+    """What a bundle's two graphs decide; neither is shown the same array of images twice.
+
+    Args:
+        bundle: its folder.
+    """
+
+    def __init__(self, bundle: Path) -> None:
+        self._bundle = bundle
+        self._known: dict[tuple[str, int], tuple[NDArray[np.uint8], NDArray[np.int64]]] = {}
+        self.purifies: bool = read_bundle(bundle).has_purifier
+
+    def of(self, part: Literal["classifier", "pipeline"], images: NDArray[np.uint8]) -> NDArray[np.int64]:
+        """The labels that `part` gives `images`, uint8 `(n, H, W, 3)`: int64 `(n,)`."""
+        key = part, id(images)
+        if key not in self._known:
+            with Pipeline(self._bundle, part=part) as opened:
+                self._known[key] = (
+                    images,
+                    opened.predict(images).argmax(axis=1),
+                )  # the array is kept: its id stays its own
+        return self._known[key][1]
 
 
 def compare_decisions(
-    full: Path, lower: Path, images: NDArray[np.uint8], labels: NDArray[np.int64] | None, precision: Precision
+    full: Decisions, lower: Decisions, images: NDArray[np.uint8], labels: NDArray[np.int64] | None, precision: Precision
 ) -> dict[str, Any]:
-    """The figures of the bundle `lower` beside those of the same networks in float32, in `full`.
+    """The figures of a bundle beside those of the same networks in float32.
 
     Args:
-        full: a bundle in float32.
-        lower: the same in `precision`.
+        full: of the bundle in float32.
+        lower: of the one in `precision`.
         images: uint8 `(n, H, W, 3)`.
         labels: `(n,)`, or None where they are not known.
         precision: what is put up with.
@@ -31,10 +55,9 @@ def compare_decisions(
         ExportError: more accuracy is lost than is put up with; where labels are not known, more decisions are changed.
     """
     figures: dict[str, Any] = {}
-    for part in ("classifier", "pipeline"):
-        before, after = _labels(full, part, images), _labels(lower, part, images)
-        if before is None or after is None:
-            continue
+    parts: tuple[Literal["classifier", "pipeline"], ...] = ("classifier", "pipeline")
+    for part in parts if lower.purifies else parts[:1]:
+        before, after = full.of(part, images), lower.of(part, images)
         agreement = float((before == after).mean())
         figures[part] = {"images": len(images), "top1_agreement": agreement}
         lost = 1 - agreement
@@ -47,54 +70,38 @@ def compare_decisions(
 
 
 def compare_purification(
-    full: Path, lower: Path, clean: ImageSet, adversarial: ImageSet | None
-) -> dict[str, Any] | None:
-    """What the purifier mends and loses in the bundle `lower`, beside the same in float32, in `full`.
+    full: Decisions, lower: Decisions, clean: ImageSet, adversarial: ImageSet | None
+) -> dict[str, Any]:
+    """What the purifier mends and loses in a bundle that has one, beside the same in float32.
 
     Args:
-        full: a bundle in float32.
-        lower: the same in a lower precision.
+        full: of the bundle in float32.
+        lower: of the one in a lower precision.
         clean: images of the bundle's size and classes, with their labels.
         adversarial: images that fool the classifier in float32, with their true labels; None: there are none.
 
     Returns:
         Of each: of the adversarial images that fool its own bare classifier, the share that its pipeline reads right
         (`d_suc`; None where none fools it), and of the clean images that the bare classifier reads right, the share
-        that the pipeline loses (`pl`). None where a bundle does not purify.
+        that the pipeline loses (`pl`).
     """
     figures: dict[str, Any] = {"clean_images": len(clean)}
     if adversarial is not None:
         figures["adversarial_images"] = len(adversarial)
-    for suffix, bundle in (("_fp32", full), ("", lower)):
-        purified = _labels(bundle, "pipeline", clean.images)
-        if purified is None:
-            return None
-        right = _read(bundle, "classifier", clean) == clean.labels
-        figures[f"pl{suffix}"] = float((purified != clean.labels)[right].mean())
+    for suffix, decisions in (("_fp32", full), ("", lower)):
+        right = decisions.of("classifier", clean.images) == clean.labels
+        lost = decisions.of("pipeline", clean.images) != clean.labels
+        figures[f"pl{suffix}"] = float(lost[right].mean())
         if adversarial is not None:
-            fooled = _read(bundle, "classifier", adversarial) != adversarial.labels
-            mended = _read(bundle, "pipeline", adversarial) == adversarial.labels
+            fooled = decisions.of("classifier", adversarial.images) != adversarial.labels
+            mended = decisions.of("pipeline", adversarial.images) == adversarial.labels
             figures[f"d_suc{suffix}"] = float(mended[fooled].mean()) if fooled.any() else None
     return figures
-
-
-def _read(bundle: Path, part: str, images: ImageSet) -> NDArray[np.int64]:
-    labels = _labels(bundle, part, images.images)
-    assert labels is not None  # asked of bundles that purify alone
-    return labels
 
 
 def known_labels(images: ImageSet, class_names: tuple[str, ...]) -> NDArray[np.int64] | None:
     """The images' labels, where the classifier tells the same classes apart."""
     return images.labels if tuple(images.class_names) == class_names else None
-
-
-def _labels(bundle: Path, part: Any, images: NDArray[np.uint8]) -> NDArray[np.int64] | None:  # noqa: ANN401
-    with Pipeline(bundle, part=part) as opened:
-        if part == "pipeline" and opened.manifest["purifier"] is None:
-            return None
-        labels: NDArray[np.int64] = opened.predict(images).argmax(axis=1)
-        return labels
 
 
 def _check(part: str, lost: float, figures: dict[str, Any], precision: Precision) -> None:
