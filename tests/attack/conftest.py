@@ -202,6 +202,15 @@ def in_batches(predict: Predict, images: NDArray[np.uint8], batch_size: int) -> 
 
 
 @pytest.fixture
+def victims(make_crops: Any, make_classifier: Any) -> tuple[ExactClassifier, NDArray[np.uint8], NDArray[np.int64]]:
+    """A classifier, and fifty small images, some wrong from the start, some that fall, and some that withstand."""
+    images, classifier = make_crops(50, 8, 7), make_classifier(8, 7, seed=5)
+    labels = classifier.labels(images)
+    labels[::9] = (labels[::9] + 1) % 4
+    return classifier, images, labels
+
+
+@pytest.fixture
 def same_outcomes() -> Callable[..., None]:
     """`same_outcomes(first, second, rows=all)`: `second` found what `first` did for those; `evaluated` may differ."""
 

@@ -13,15 +13,6 @@ METHODS = {
 }
 
 
-@pytest.fixture
-def victims(make_crops, make_classifier):
-    """Fifty small images, of which some are wrong from the start, some fall and some withstand."""
-    images, classifier = make_crops(50, 8, 7), make_classifier(8, 7, seed=5)
-    labels = classifier.labels(images)
-    labels[::9] = (labels[::9] + 1) % 4
-    return classifier, images, labels
-
-
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize(("pixels", "targeted"), [(1, False), (2, False), (1, True)])
 class TestIndependence:

@@ -11,15 +11,6 @@ from pixelproof.errors import UsageError
 EVOLUTION = {"population": 24, "generations": 6}
 
 
-@pytest.fixture
-def victims(make_crops, make_classifier):
-    """Sixty small images, of which some are wrong from the start, some fall to each search and some withstand all."""
-    images, classifier = make_crops(60, 8, 7), make_classifier(8, 7, seed=5)
-    labels = classifier.labels(images)
-    labels[::9] = (labels[::9] + 1) % 4
-    return classifier, images, labels
-
-
 def one_after_the_other(classifier, images, labels, searches, **settings) -> dict[str, Any]:
     """The union, by a call for each search, and how many images fell to each."""
     left = np.flatnonzero(classifier.labels(images) == labels)
