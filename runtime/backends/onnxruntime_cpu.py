@@ -116,7 +116,8 @@ def _idle_threads(version: str) -> tuple[str, str]:
 
     Threads that sleep at once must be woken for every other layer: ResNet-32 took 1.5 ms an image on two cores, and
     takes 0.8. Threads that spin for long, as ONNX Runtime's do if nothing is said, take the cores from neighbours and
-    other sessions. From 20 microseconds on, two calls at a time were slower than with threads that sleep.
+    other sessions. With up to 10 microseconds two or eight calls at a time were no slower than with threads that sleep;
+    beside processes that kept both cores busy, one call at a time was 8 to 20 % slower.
     """
     major, minor = (int(part) for part in version.split(".")[:2])
     if (major, minor) < _BOUNDED_SPIN_SINCE:
