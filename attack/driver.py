@@ -67,7 +67,7 @@ def attack(
         labels: integers `(n,)`, the true classes.
         method: `corners`, `levels`, `de`, or `strongest`, all of them one after the other.
         pixels: k, the number of pixels that may change.
-        seed: of `de`, 0 to 2^63 - 1; the others draw nothing.
+        seed: of `de`, 0 to 2^63 - 1, and the first of `strongest`; the others draw nothing.
         targets: the class that each image is to be taken for, integers `(n,)` or one for all; None: any wrong class.
         batch_size: rows of every batch.
         progress: called at most ten times a second, and at the end.
@@ -92,7 +92,8 @@ def attack(
     plan = _method(method, parameters).plan(problem)
     run = _Run(Engine(predict, problem, checked_number("batch_size", batch_size, 1, 1 << 20)), problem, plan, progress)
     outcomes: list[Outcome] = []
-    for outcome in run.outcomes(exhausts=not getattr(predict, "screens", False)):  # which has not tried all
+    screens = getattr(predict, "screens", False)
+    for outcome in run.outcomes(exhausts=not screens):  # a screen has not tried all that it was asked
         outcomes.append(outcome)
         if on_finished is not None:
             on_finished(outcome)
@@ -134,11 +135,11 @@ class _Run:
         for ended in self._engine.run(searches, plan.fitness):
             for lane in ended:
                 queries, evaluated = self._spent.pop(lane.index, (0, 0))
-                cost = {"queries": queries + lane.queries, "evaluated": evaluated + lane.evaluated}
+                spent = queries + lane.queries, evaluated + lane.evaluated
                 if not lane.succeeded and plan.then is not None:
-                    self._spent[lane.index] = cost["queries"], cost["evaluated"]
+                    self._spent[lane.index] = spent
                 else:
-                    yield self._counted(_ended(self._problem, lane, before[lane.index], exhausts, **cost))
+                    yield self._counted(_ended(self._problem, lane, before[lane.index], spent, exhausts))
             if time.monotonic() >= self._due_s:
                 self.report()
 
@@ -159,13 +160,22 @@ class _Run:
 
 
 def _ended(
-    problem: Problem, lane: Lane, before: NDArray[np.float32], exhausts: bool, *, queries: int, evaluated: int
+    problem: Problem, lane: Lane, before: NDArray[np.float32], spent: tuple[int, int], exhausts: bool
 ) -> Outcome:
-    if lane.probabilities is None:
+    queries, evaluated = spent
+    if not lane.succeeded:
         return failure(problem, lane.index, before, queries=queries, evaluated=evaluated, exhausted=exhausts)
-    positions, colours = (each[lane.cursor] for each in lane.candidates)
-    shown = {"before": before, "after": lane.probabilities}
-    return success(problem, lane.index, positions, colours, **shown, queries=queries, evaluated=evaluated)
+    assert lane.probabilities is not None
+    return success(
+        problem,
+        lane.index,
+        lane.candidates.positions[lane.cursor],
+        lane.candidates.colours[lane.cursor],
+        before=before,
+        after=lane.probabilities,
+        queries=queries,
+        evaluated=evaluated,
+    )
 
 
 def problem_of(

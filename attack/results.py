@@ -27,11 +27,11 @@ class Outcome:
     probabilities_after: NDArray[np.float32]
     """`(classes,)`, those of `image`."""
     queries: int
-    """The rank of the winning candidate + 1, or all that were tried."""
+    """The rank of the winning candidate + 1, or all that were tried; of several searches the sum."""
     evaluated: int
     """Candidates evaluated, those in flight behind the winner included."""
     exhausted: bool
-    """Every candidate of the method's set was evaluated, with no success."""
+    """Every candidate of the method's set was evaluated, with no success; `de` and `strongest` have none."""
 
 
 @dataclass(frozen=True)

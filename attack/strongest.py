@@ -1,7 +1,8 @@
 """`strongest`: the union of all searches, which is what a careful evaluator reports."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +17,28 @@ from pixelproof.attack.search import Method, Plan, Problem
 DE_SEEDS = 3  # what one seed misses, another may find
 
 
+class Step(NamedTuple):
+    """One of the searches."""
+
+    method: str
+    seed: int
+    passed: bool = False
+    """Of the colours that a purifier lets pass."""
+
+
+def steps(seed: int, *, passed: bool, seeds: int = DE_SEEDS) -> list[Step]:
+    """The searches in their order; `passed`: a purifier tells what it lets pass."""
+    first = [Step("corners", seed, passed=True)] if passed else []
+    evolutions = [Step("de", each) for each in range(seed, seed + seeds)]
+    return [*first, Step("corners", seed), Step("levels", seed), *evolutions]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Strongest:
     """Corners of what a purifier lets pass, corners, levels, then evolution from several seeds.
 
-    Each search attacks the images that withstood those before it. An image's queries are those of all its searches.
+    Each search attacks the images that withstood those before it. An image's queries are those of all its searches, and
+    none counts as exhausted: evolution has no end.
 
     Args:
         order: as for `Corners`; of the corners and the levels.
@@ -47,20 +65,19 @@ class Strongest:
 
     def plan(self, problem: Problem) -> Plan:
         """The first search's plan, the others following it; raises `UsageError` where one does not fit the problem."""
-        first, *others = (method.plan(part) for method, part in self._searches(problem))
+        checked_number("seed", problem.seed, 0, 2**63 - self.seeds)
         chained: Plan | None = None
-        for plan in reversed(others):
-            chained = replace(plan, then=chained)
-        return replace(first, then=chained)
+        for step in reversed(steps(problem.seed, passed=self.colours is not None, seeds=self.seeds)):
+            chained = replace(self._method(step).plan(replace(problem, seed=step.seed)), then=chained)
+        assert chained is not None
+        return chained
 
-    def _searches(self, problem: Problem) -> Iterator[tuple[Method, Problem]]:
-        if self.colours is not None:
-            yield Corners(order=self.order, colours=self.colours), problem
-        yield Corners(order=self.order), problem
-        yield Levels(order=self.order, levels=self.levels), problem
-        for seed in range(problem.seed, problem.seed + self.seeds):
-            checked_number("seed", seed, 0, 2**63 - 1)
-            yield self._evolution(), replace(problem, seed=seed)
+    def _method(self, step: Step) -> Method:
+        if step.method == "corners":
+            return Corners(order=self.order, colours=self.colours if step.passed else None)
+        if step.method == "levels":
+            return Levels(order=self.order, levels=self.levels)
+        return self._evolution()
 
     def _evolution(self) -> DifferentialEvolution:
         return DifferentialEvolution(population=self.population, generations=self.generations, factor=self.factor)

@@ -1,7 +1,8 @@
 """What a lower precision changes of a bundle's decisions, measured in the runtime that deploys it."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,42 +10,34 @@ from numpy.typing import NDArray
 from pixelproof.errors import ExportError
 from pixelproof.export.precision import Precision
 from pixelproof.models.data import ImageSet
-from pixelproof.runtime import Pipeline, read_bundle
+from pixelproof.runtime import Pipeline
 
 
-class Decisions:
-    """What a bundle's two graphs decide; neither is shown the same array of images twice.
+@dataclass(frozen=True)
+class Decided:
+    """The labels that a bundle gives some images, int64 `(n,)` each; `pipeline` is None where nothing purifies."""
 
-    Args:
-        bundle: its folder.
-    """
+    classifier: NDArray[np.int64]
+    pipeline: NDArray[np.int64] | None
 
-    def __init__(self, bundle: Path) -> None:
-        self._bundle = bundle
-        self._known: dict[tuple[str, int], tuple[NDArray[np.uint8], NDArray[np.int64]]] = {}
-        self.purifies: bool = read_bundle(bundle).has_purifier
 
-    def of(self, part: Literal["classifier", "pipeline"], images: NDArray[np.uint8]) -> NDArray[np.int64]:
-        """The labels that `part` gives `images`, uint8 `(n, H, W, 3)`: int64 `(n,)`."""
-        key = part, id(images)
-        if key not in self._known:
-            with Pipeline(self._bundle, part=part) as opened:
-                self._known[key] = (
-                    images,
-                    opened.predict(images).argmax(axis=1),
-                )  # the array is kept: its id stays its own
-        return self._known[key][1]
+def decide(bundle: Path, images: NDArray[np.uint8]) -> Decided:
+    """What the bundle in a folder says of `images`, uint8 `(n, H, W, 3)`."""
+    with Pipeline(bundle, part="classifier") as bare:
+        labels = bare.predict(images).argmax(axis=1)
+    with Pipeline(bundle) as whole:
+        purifies = whole.manifest["purifier"] is not None
+        return Decided(labels, whole.predict(images).argmax(axis=1) if purifies else None)
 
 
 def compare_decisions(
-    full: Decisions, lower: Decisions, images: NDArray[np.uint8], labels: NDArray[np.int64] | None, precision: Precision
+    full: Decided, lower: Decided, labels: NDArray[np.int64] | None, precision: Precision
 ) -> dict[str, Any]:
-    """The figures of a bundle beside those of the same networks in float32.
+    """The figures of a bundle beside those of the same networks in float32, on the same images.
 
     Args:
-        full: of the bundle in float32.
-        lower: of the one in `precision`.
-        images: uint8 `(n, H, W, 3)`.
+        full: by the bundle in float32.
+        lower: by the one in `precision`.
         labels: `(n,)`, or None where they are not known.
         precision: what is put up with.
 
@@ -55,11 +48,12 @@ def compare_decisions(
         ExportError: more accuracy is lost than is put up with; where labels are not known, more decisions are changed.
     """
     figures: dict[str, Any] = {}
-    parts: tuple[Literal["classifier", "pipeline"], ...] = ("classifier", "pipeline")
-    for part in parts if lower.purifies else parts[:1]:
-        before, after = full.of(part, images), lower.of(part, images)
+    for part in ("classifier", "pipeline"):
+        before, after = getattr(full, part), getattr(lower, part)
+        if before is None or after is None:
+            continue
         agreement = float((before == after).mean())
-        figures[part] = {"images": len(images), "top1_agreement": agreement}
+        figures[part] = {"images": len(before), "top1_agreement": agreement}
         lost = 1 - agreement
         if labels is not None:
             accuracies = {name: float((told == labels).mean()) for name, told in (("fp32", before), ("own", after))}
@@ -69,34 +63,17 @@ def compare_decisions(
     return figures
 
 
-def compare_purification(
-    full: Decisions, lower: Decisions, clean: ImageSet, adversarial: ImageSet | None
-) -> dict[str, Any]:
-    """What the purifier mends and loses in a bundle that has one, beside the same in float32.
+def performance_loss(clean: Decided, labels: NDArray[np.int64]) -> float:
+    """Of the images that the bare classifier reads right, the share that the pipeline loses (PL); `labels` `(n,)`."""
+    assert clean.pipeline is not None
+    return float((clean.pipeline != labels)[clean.classifier == labels].mean())
 
-    Args:
-        full: of the bundle in float32.
-        lower: of the one in a lower precision.
-        clean: images of the bundle's size and classes, with their labels.
-        adversarial: images that fool the classifier in float32, with their true labels; None: there are none.
 
-    Returns:
-        Of each: of the adversarial images that fool its own bare classifier, the share that its pipeline reads right
-        (`d_suc`; None where none fools it), and of the clean images that the bare classifier reads right, the share
-        that the pipeline loses (`pl`).
-    """
-    figures: dict[str, Any] = {"clean_images": len(clean)}
-    if adversarial is not None:
-        figures["adversarial_images"] = len(adversarial)
-    for suffix, decisions in (("_fp32", full), ("", lower)):
-        right = decisions.of("classifier", clean.images) == clean.labels
-        lost = decisions.of("pipeline", clean.images) != clean.labels
-        figures[f"pl{suffix}"] = float(lost[right].mean())
-        if adversarial is not None:
-            fooled = decisions.of("classifier", adversarial.images) != adversarial.labels
-            mended = decisions.of("pipeline", adversarial.images) == adversarial.labels
-            figures[f"d_suc{suffix}"] = float(mended[fooled].mean()) if fooled.any() else None
-    return figures
+def defence_rate(attacked: Decided, labels: NDArray[np.int64]) -> float | None:
+    """Of the images that fool the bare classifier, the share that the pipeline reads right (D_suc); None of none."""
+    assert attacked.pipeline is not None
+    fooled = attacked.classifier != labels
+    return float((attacked.pipeline == labels)[fooled].mean()) if fooled.any() else None
 
 
 def known_labels(images: ImageSet, class_names: tuple[str, ...]) -> NDArray[np.int64] | None:

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from pixelproof.export.decisions import Decisions, compare_decisions, compare_purification, known_labels
+from pixelproof.export.decisions import compare_decisions, decide, defence_rate, known_labels, performance_loss
 from pixelproof.export.graph import fuse, serialised
 from pixelproof.export.manifest import graph_metadata, manifest
 from pixelproof.export.precision import Precision, lowered
@@ -89,13 +89,17 @@ class Filling:
         images = resized(test.images, interface.size) if self.test is None else test.images
         labels = known_labels(test, interface.class_names) if len(images) == len(test) else None
         self.say(f"comparing decisions on {len(images)} images")
-        before, after = Decisions(full), Decisions(folder)
-        facts["decisions"] = compare_decisions(before, after, images, labels, precision)
+        before, after = decide(full, images), decide(folder, images)
+        facts["decisions"] = compare_decisions(before, after, labels, precision)
         if labels is not None and facts["purifier"]:
+            purified: dict[str, Any] = {"clean_images": len(images)}
+            purified |= {"pl_fp32": performance_loss(before, labels), "pl": performance_loss(after, labels)}
             made_of = facts["classifier"]
-            fooling = adversarial_sample(made_of["name"], made_of["weights_sha256"])
-            clean = ImageSet(images, labels, interface.class_names)
-            facts["purification"] = compare_purification(before, after, clean, fooling)
+            if fooling := adversarial_sample(made_of["name"], made_of["weights_sha256"]):
+                purified["adversarial_images"] = len(fooling)
+                for name, bundle in (("d_suc_fp32", full), ("d_suc", folder)):
+                    purified[name] = defence_rate(decide(bundle, fooling.images), fooling.labels)
+            facts["purification"] = purified
         if precision.name == "int8":
             facts["calibration"] = {"images": len(calibration), "source": self.calibration.name, "ranges": "MinMax"}
         return facts

@@ -73,12 +73,15 @@ def weights_path(name: str) -> Path | None:
 def is_shipped(part: dict[str, Any]) -> bool:
     """Whether a bundle's classifier or purifier, as its manifest describes it, is one that comes with this version.
 
-    One that was made of a function or a file has a `source` that says so, and one that was trained anew other weights.
+    A classifier that was made of a function or a file has a `source` that says so; what was trained anew, or has
+    weights where the shipped one has none, is told by their hash.
     """
     if part.get("source", "shipped") != "shipped" or part["name"] not in (*CLASSIFIERS, *PURIFIERS):
         return False
     path = weights_path(part["name"])
-    return path is None or (path.is_file() and sha256_file(path) == part.get("weights_sha256"))
+    if path is None:
+        return part.get("weights_sha256") is None
+    return path.is_file() and sha256_file(path) == part.get("weights_sha256")
 
 
 def provenance(name: str) -> dict[str, Any]:

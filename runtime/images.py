@@ -11,10 +11,11 @@ def check_images(images: object, size: tuple[int, int]) -> NDArray[np.uint8]:
     # put into words only where it is at fault: the words would take a tenth of LeNet's time
     if isinstance(images, np.ndarray) and images.dtype == np.uint8 and images.shape[1:] == (*size, 3) and len(images):
         return images
-    raise UsageError(_fault(images, f"expected uint8 images of shape (n, {size[0]}, {size[1]}, 3)", size))
+    raise UsageError(_fault(images, size))
 
 
-def _fault(images: object, expected: str, size: tuple[int, int]) -> str:
+def _fault(images: object, size: tuple[int, int]) -> str:
+    expected = f"expected uint8 images of shape (n, {size[0]}, {size[1]}, 3)"
     if not isinstance(images, np.ndarray):
         return f"{expected} as a NumPy array, got {type(images).__name__}. Next: pass numpy.asarray(images)"
     got = f"{expected}, got {images.dtype} {images.shape}"

@@ -166,14 +166,12 @@ class Pipeline:
 
     def _run(self, session: Session, images: NDArray[np.uint8], outputs: Sequence[str]) -> list[NDArray[Any]]:
         batch = check_images(images, self.image_size)
-        rows = _rows_a_run(len(batch), self.image_size, session)
+        rows = _rows_a_run(len(batch), session.images_a_run(self.image_size))
         starts = range(0, len(batch), rows)
         runs = [session.run(np.ascontiguousarray(batch[start : start + rows]), outputs) for start in starts]
         return runs[0] if len(runs) == 1 else [np.concatenate(arrays) for arrays in zip(*runs, strict=True)]
 
 
-def _rows_a_run(images: int, size: tuple[int, int], session: Session) -> int:
-    """How many images to run at once: as few runs as the session's limits allow, and all of one size, or nearly."""
-    limit = max(1, session.pixels_a_run // math.prod(size))
-    limit = limit if session.largest is None else min(limit, session.largest)
+def _rows_a_run(images: int, limit: int) -> int:
+    """How many images to run at once: as few runs as the limit allows, and all of one size, or nearly."""
     return math.ceil(images / math.ceil(images / limit))

@@ -52,8 +52,8 @@ def attack_on_device(
         lanes: images that are attacked at a time.
         rows: candidates that the network is shown at a time; best a whole share of lanes x population.
         exact: uint8 `(n, H, W, 3)` to probabilities `(n, classes)`, where `network` is a faster, less precise form of
-            this: it decides which images are attacked, and a success that it does not share is passed over like one
-            that does not hold a second time. None: `network` itself.
+            this: it decides which images are attacked, a success that it does not share is passed over like one that
+            does not hold a second time, and the probabilities told are its own. None: `network` itself.
 
     Raises:
         UsageError: an argument is not as described.
@@ -107,12 +107,12 @@ class _Search:
         self._size = table.sizes.size
         self._lanes: dict[int, _Lane] = {}
         self._evaluated = 0
-        self._before = np.empty((0, 0), np.float32)  # probabilities of all images, once they have been asked for
+        self._before = exact(problem.images).astype(np.float32)  # a copy: it may use what it gave again
 
     def outcomes(self) -> Iterator[Outcome]:
         """Each image's outcome as it is known."""
         table, problem = self._table, self._problem
-        self._before = before = self._exact(problem.images)
+        before = self._before
         check_classes_exist("labels", problem.labels, before.shape[1])
         check_classes_exist("targets", problem.classes, before.shape[1])
         if np.isnan(before).any():
@@ -220,14 +220,14 @@ class _Search:
         if (again[numbers] < 0).any():
             raise _gave_nan()
         shown = table.probabilities.read()
-        return {number: shown[row] for row, number in enumerate(numbers) if again[number] < self._size}
+        return {number: shown[row].copy() for row, number in enumerate(numbers) if again[number] < self._size}
 
     def _exactly(self, held: dict[int, Outcome]) -> dict[int, Outcome]:
         """Those whose image deceives the exact network as well; `table.classify` would say what it said before."""
         if not held or self._exact == self._table.classify:
             return held
         problem, indices = self._problem, [outcome.index for outcome in held.values()]
-        probabilities = self._exact(np.stack([outcome.image for outcome in held.values()]))
+        probabilities = self._exact(np.stack([outcome.image for outcome in held.values()])).astype(np.float32)
         again = problem.criterion.succeeded(probabilities, problem.classes[indices])
         judged = zip(held.items(), probabilities, again, strict=True)
         return {

@@ -8,12 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelproof.attack.cuda.device import Device
-from pixelproof.attack.strongest import DE_SEEDS
+from pixelproof.attack.strongest import Step, steps
 from pixelproof.benchmarks.defence.on_gpu import screened_on
 from pixelproof.benchmarks.defence.search import Plan, Report, search, settings_of
 from pixelproof.benchmarks.defence.settings import STRONGEST, DataChoice, Settings
 from pixelproof.benchmarks.defence.store import Record, Records
 from pixelproof.benchmarks.defence.victims import Predict, Victim
+
+_PASSED = "colours let pass"
 
 OpenRecords = Callable[[dict[str, Any]], Records]
 """Opens the records that depend on these settings."""
@@ -67,12 +69,13 @@ class Searches:
         chosen, seed = self.settings.method, self.settings.seed
         plan = partial(Plan, pixels=self.settings.pixels, target=self.settings.target)
         if chosen == STRONGEST:
-            plans = [plan(f"{protocol}, {each}", each, seed=seed) for each in ("corners", "levels")]
-            plans += [plan(f"{protocol}, de, seed {s}", "de", seed=s) for s in range(seed, seed + DE_SEEDS)]
-        else:
-            plans = [plan(protocol, chosen, seed=seed)]
-        if passed and chosen in ("corners", STRONGEST):
-            plans.insert(0, plan(f"{protocol}, colours let pass", "corners", seed=seed, passed_colours=True))
+            return [
+                plan(f"{protocol}, {_named(step)}", step.method, seed=step.seed, passed_colours=step.passed)
+                for step in steps(seed, passed=passed)
+            ]
+        plans = [plan(protocol, chosen, seed=seed)]
+        if passed and chosen == "corners":
+            plans.insert(0, plan(f"{protocol}, {_PASSED}", chosen, seed=seed, passed_colours=True))
         return plans
 
     def union(
@@ -102,6 +105,12 @@ class Searches:
             size = self.choice.images.images.shape[1], self.choice.images.images.shape[2]
             self._screened[victim.identity] = screened_on(device, victim, size)
         return self._screened[victim.identity]
+
+
+def _named(step: Step) -> str:
+    if step.passed:
+        return _PASSED
+    return f"de, seed {step.seed}" if step.method == "de" else step.method
 
 
 def joined(first: Record, second: Record) -> Record:

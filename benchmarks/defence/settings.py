@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from pixelproof.attack.driver import METHODS as SEARCHES
 from pixelproof.models.data import ImageSet, load_cifar10, sample
 
 STRONGEST = "strongest"
-METHODS = ("corners", "levels", "de", STRONGEST)
+METHODS = tuple(SEARCHES)
 """Of the attack; "strongest" is the union of all: corners, of what the purifier lets pass too, levels, de thrice."""
 
 

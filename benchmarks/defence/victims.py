@@ -19,7 +19,7 @@ from pixelproof.runtime import Pipeline
 if TYPE_CHECKING:
     from torch import nn
 
-BATCH_SIZE = 256  # one run of the runtime: rows are computed alike whatever else is in the batch
+BATCH_SIZE = 256  # whole runs of the runtime: rows are computed alike whatever else is in the batch
 
 SAMPLE_SIZE = (32, 32)  # of the images on which windows are compared with the whole
 

@@ -43,10 +43,9 @@ class Session(Protocol):
     """The execution provider that really runs."""
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
-    largest: int | None
-    """Images a call to `run` at most; None: any number."""
-    pixels_a_run: int
-    """Pixels of a batch from which on more at once gain nothing."""
+
+    def images_a_run(self, size: tuple[int, int]) -> int:
+        """How many images of that height and width to give `run` at most."""
 
     def run(self, images: NDArray[np.uint8], outputs: Sequence[str]) -> list[NDArray[Any]]:
         """The named outputs for one batch, C-contiguous uint8 `(n, H, W, 3)`; one call's arrays are its own."""

@@ -1,6 +1,7 @@
 """ONNX Runtime on the CPU."""
 
 import importlib
+import math
 from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
@@ -23,8 +24,9 @@ class OnnxRuntimeCpu:
 
     wanted = PROVIDER
     """The execution provider that has to run."""
-    largest: int | None = None
-    pixels_a_run = 2**16  # 64 images of 32x32: more made none of the shipped networks faster, and DenseNet slower
+    pixels = 2**16
+    """Of a batch. With more no shipped network was faster on images of 32x32, nor ResNet-32 on larger ones up to
+    224x224; DenseNet was slower."""
 
     def __init__(self, model: bytes, *, threads: int | None) -> None:
         runtime = import_onnxruntime()
@@ -47,6 +49,10 @@ class OnnxRuntimeCpu:
     def _prepare(self, runtime: ModuleType, options: Any) -> list[Any]:  # noqa: ANN401  (onnxruntime.SessionOptions)
         """Check the runtime for what this provider needs, set its options, and name the providers to ask for."""
         return [self.wanted]
+
+    def images_a_run(self, size: tuple[int, int]) -> int:
+        """See `Session`: 64 of 32x32."""
+        return max(1, self.pixels // math.prod(size))
 
     def close(self) -> None:
         """Nothing is left to free: ONNX Runtime's session goes with this one."""
@@ -114,10 +120,10 @@ def _options(runtime: ModuleType, threads: int | None) -> Any:  # noqa: ANN401  
 def _idle_threads(version: str) -> tuple[str, str]:
     """The session entry that says how long a thread with nothing to do keeps its core.
 
-    Threads that sleep at once must be woken for every other layer: ResNet-32 took 1.5 ms an image on two cores, and
-    takes 0.8. Threads that spin for long, as ONNX Runtime's do if nothing is said, take the cores from neighbours and
-    other sessions. With up to 10 microseconds two or eight calls at a time were no slower than with threads that sleep;
-    beside processes that kept both cores busy, one call at a time was 8 to 20 % slower.
+    Threads that sleep at once must be woken for every other layer: on two cores ResNet-32 took twice as long for an
+    image. Threads that spin for long, as ONNX Runtime's do if nothing is said, take the cores from neighbours and other
+    sessions. With this bound two or eight calls at a time were no slower than with threads that sleep; with four
+    times as much they were. Beside processes that kept both cores busy, one call at a time took up to a fifth longer.
     """
     major, minor = (int(part) for part in version.split(".")[:2])
     if (major, minor) < _BOUNDED_SPIN_SINCE:

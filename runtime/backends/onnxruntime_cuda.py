@@ -15,7 +15,7 @@ class OnnxRuntimeCuda(OnnxRuntimeCpu):
     """A graph opened in ONNX Runtime, on `CUDAExecutionProvider`: all of it, or an error."""
 
     wanted = CUDA_PROVIDER
-    pixels_a_run = 2**18  # 256 images of 32x32
+    pixels = 2**18
 
     def _prepare(self, runtime: ModuleType, options: Any) -> list[Any]:  # noqa: ANN401  (onnxruntime.SessionOptions)
         if self.wanted not in runtime.get_available_providers():

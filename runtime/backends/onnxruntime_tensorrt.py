@@ -21,11 +21,14 @@ class OnnxRuntimeTensorRt(OnnxRuntimeCuda):
     """
 
     wanted = TENSORRT_PROVIDER
-    largest: int | None = _MAXIMUM
 
     def __init__(self, model: bytes, *, size: tuple[int, int] | None, threads: int | None) -> None:
         self._size = size
         super().__init__(model, threads=threads)
+
+    def images_a_run(self, size: tuple[int, int]) -> int:
+        """See `Session`: what the engine is built for."""
+        return _MAXIMUM
 
     def _prepare(self, runtime: ModuleType, options: Any) -> list[Any]:  # noqa: ANN401  (onnxruntime.SessionOptions)
         super()._prepare(runtime, options)

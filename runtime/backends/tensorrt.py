@@ -80,12 +80,14 @@ class TensorRtSession:
             self.engine: Any = _loaded(engine, flavour)
             self.inputs, self.outputs = _tensors(self._trt, self.engine)
             self._smallest, self._rows = self._batches()
-            self.largest: int | None = self._rows
-            self.pixels_a_run = _PIXELS
             self._sizes: OrderedDict[int, _Size] = OrderedDict()
             self._scratch = gpu.allocate(self.engine.device_memory_size_v2, purpose="the engine's scratch memory")
             self._host = {tensor.name: gpu.pinned(self._shape(tensor), tensor.dtype) for tensor in self._all}
             self._device = {name: gpu.allocate(array.nbytes, purpose=f"'{name}'") for name, array in self._host.items()}
+
+    def images_a_run(self, size: tuple[int, int]) -> int:
+        """See `Session`: as many as the profile allows, or fewer where they would take much memory."""
+        return self._rows
 
     def run(self, images: NDArray[np.uint8], outputs: Sequence[str]) -> list[NDArray[Any]]:
         """See `Session`. A batch below the profile's smallest is filled up with its last image."""

@@ -1,63 +1,47 @@
-"""What bundles decide, each graph asked once for each array of images."""
+"""What bundles decide, and the shares that are told of it, against counts by hand."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from pixelproof.export import decisions
-from pixelproof.export.decisions import Decisions, compare_decisions, compare_purification
+from pixelproof.errors import ExportError
+from pixelproof.export.decisions import Decided, compare_decisions, decide, defence_rate, performance_loss
 from pixelproof.export.precision import Precision
-from pixelproof.models.data import ImageSet, sample
+from pixelproof.models.data import sample
 from pixelproof.runtime import Pipeline
 
 
-@pytest.fixture
-def opened(monkeypatch):
-    """The parts that were opened so far."""
-    parts = []
-
-    def counted(bundle, part):
-        parts.append(part)
-        return Pipeline(bundle, part=part)
-
-    monkeypatch.setattr(decisions, "Pipeline", counted)
-    return parts
-
-
-def test_labels_are_those_of_the_part_and_asked_for_once(lenet_median_bundle: Path, opened):
-    images = sample().images[:20]
-    told = Decisions(lenet_median_bundle)
-    assert told.purifies
-    for part in ("classifier", "pipeline", "classifier", "pipeline"):
-        with Pipeline(lenet_median_bundle, part=part) as pipeline:
-            np.testing.assert_array_equal(told.of(part, images), pipeline(images).labels)
-    assert opened == ["classifier", "pipeline"]
-    np.testing.assert_array_equal(told.of("classifier", images[3:5]), told.of("classifier", images)[3:5])
-    assert len(opened) == 3
+def test_labels_are_those_of_both_graphs(lenet_median_bundle: Path, make_bundle):
+    images = sample().images[:20].copy()
+    images[:, 12, 12] = 255
+    told = decide(lenet_median_bundle, images)
+    with Pipeline(lenet_median_bundle, part="classifier") as bare, Pipeline(lenet_median_bundle) as whole:
+        np.testing.assert_array_equal(told.classifier, bare(images).labels)
+        np.testing.assert_array_equal(told.pipeline, whole(images).labels)
+    alone = decide(make_bundle(purifier=None), images[:, :4, :6])
+    assert alone.pipeline is None
+    assert len(alone.classifier) == 20
 
 
-def test_both_comparisons_of_one_set_take_two_looks_at_each_bundle(lenet_median_bundle: Path, opened):
-    clean = sample().take(range(30))
-    full, lower = Decisions(lenet_median_bundle), Decisions(lenet_median_bundle)
-    figures = compare_decisions(full, lower, clean.images, clean.labels, Precision())
-    assert figures["pipeline"]["top1_agreement"] == 1
-    purified = compare_purification(full, lower, clean, None)
-    assert purified["pl"] == purified["pl_fp32"]
-    assert sorted(opened) == ["classifier", "classifier", "pipeline", "pipeline"]
+def test_shares_are_of_the_images_that_the_own_classifier_has_wrong_or_right():
+    labels = np.array([0, 1, 2, 3, 4, 5])
+    decided = Decided(classifier=np.array([0, 1, 2, 0, 0, 0]), pipeline=np.array([0, 9, 9, 3, 0, 5]))
+    assert performance_loss(decided, labels) == 2 / 3
+    assert defence_rate(decided, labels) == 2 / 3
+    assert defence_rate(Decided(labels, labels), labels) is None
 
 
-def test_undone_is_what_fooled_the_own_classifier_and_lost_what_it_had_right(lenet_median_bundle: Path):
-    """Against a count by hand, on shipped images that one white or black pixel was set in."""
-    clean = sample().take(range(60))
-    images = clean.images.copy()
-    images[:, 12, 12] = np.where(np.arange(60)[:, None] % 2, 255, 0)
-    attacked = ImageSet(images, clean.labels, clean.class_names)
-    told = Decisions(lenet_median_bundle)
-    found = compare_purification(told, told, clean, attacked)
-    bare, whole = told.of("classifier", images), told.of("pipeline", images)
-    fooled = [i for i in range(60) if bare[i] != clean.labels[i]]
-    assert found["d_suc"] == sum(whole[i] == clean.labels[i] for i in fooled) / len(fooled)
-    right = [i for i in range(60) if told.of("classifier", clean.images)[i] == clean.labels[i]]
-    assert found["pl"] == sum(told.of("pipeline", clean.images)[i] != clean.labels[i] for i in right) / len(right)
-    assert (found["clean_images"], found["adversarial_images"]) == (60, 60)
+def test_what_costs_too_much_accuracy_is_refused_with_the_figures():
+    labels = np.arange(10)
+    full, lower = Decided(labels, labels), Decided(labels, np.r_[labels[:9], 0])
+    assert compare_decisions(full, lower, labels, Precision("int8", "cpu", max_accuracy_drop=10))["pipeline"] == {
+        "images": 10,
+        "top1_agreement": 0.9,
+        "accuracy_fp32": 1.0,
+        "accuracy": 0.9,
+    }
+    with pytest.raises(
+        ExportError, match=r"int8 costs the pipeline too much on 10 images: accuracy 90.00% against 100"
+    ):
+        compare_decisions(full, lower, labels, Precision("int8", "cpu", max_accuracy_drop=9))

@@ -101,7 +101,7 @@ def test_purify_runs_without_the_classifier(make_bundle: MakeBundle):
 
 
 def test_large_batches_are_split_and_come_back_in_order(make_bundle: MakeBundle, monkeypatch):
-    monkeypatch.setattr(OnnxRuntimeCpu, "pixels_a_run", 4 * 6 * 10)
+    monkeypatch.setattr(OnnxRuntimeCpu, "pixels", 4 * 6 * 10)
     images = some_images(33)
     with Pipeline(make_bundle()) as pipeline:
         sizes: list[int] = []
@@ -116,7 +116,7 @@ def test_large_batches_are_split_and_come_back_in_order(make_bundle: MakeBundle,
 
 
 def test_an_image_larger_than_a_run_is_run_alone(make_bundle: MakeBundle, monkeypatch):
-    monkeypatch.setattr(OnnxRuntimeCpu, "pixels_a_run", 5)
+    monkeypatch.setattr(OnnxRuntimeCpu, "pixels", 5)
     images = some_images(3)
     assert_same(Pipeline(make_bundle())(images), foretold(images))
 

@@ -116,7 +116,7 @@ def test_the_tensorrt_provider_keeps_its_engines_and_knows_the_batches(monkeypat
         "onnxruntime.InferenceSession", lambda model, options, providers: asked.append(providers) or made
     )
     session = BACKENDS["ort-tensorrt"].open(Source(b"", (4, 6)), None)
-    assert (session.provider, session.largest) == (TENSORRT_PROVIDER, 256)
+    assert (session.provider, session.images_a_run((224, 224))) == (TENSORRT_PROVIDER, 256)
     (provider, settings), (then, _) = asked[0]
     assert (provider, then) == (TENSORRT_PROVIDER, CUDA_PROVIDER)
     assert settings["trt_profile_max_shapes"] == "images:256x4x6x3"

@@ -46,6 +46,7 @@ def same(one: Any, other: Any) -> bool:
 def test_every_batch_gives_what_the_cpu_gives_filled_up_or_split(trt: TensorRt, bundle: Path, count: int):
     with Pipeline(bundle, backend="tensorrt") as pipeline, Pipeline(bundle, backend="cpu") as reference:
         assert (pipeline.backend, pipeline.provider) == ("tensorrt", "tensorrt 10.16.1")
+        assert pipeline.session.images_a_run((4, 6)) == 6  # what the profile allows
         for turn in range(4):  # plain, recorded, replayed, replayed: each on other images
             assert same(pipeline(images(count, turn)), reference(images(count, turn)))
         assert np.array_equal(pipeline.purify(images(count)), reference.purify(images(count)))
