@@ -1,26 +1,28 @@
 """Finds the shipped adversarial images: `corners` on every shipped classifier and test image (make adversarial).
 
-A search that was stopped goes on from its records; a classifier whose weights were attacked already is left.
+A search that was stopped goes on from its records, on the device that it was on; a classifier whose weights were
+attacked already is left.
 
     python -m pixelproof.benchmarks.adversarial_sample [NAME...] [--attack-backend cuda]
 """
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from pixelproof.attack.results import Progress
 from pixelproof.benchmarks.defence.attack_run import attack_bundle
-from pixelproof.benchmarks.defence.devices import ATTACK_BACKENDS, open_attack_device
+from pixelproof.benchmarks.defence.devices import open_attack_device
 from pixelproof.benchmarks.defence.settings import DataChoice
-from pixelproof.errors import PixelproofError
+from pixelproof.errors import PixelproofError, unknown_name
 from pixelproof.export import export_bundle
 from pixelproof.models import CLASSIFIERS, provenance
 from pixelproof.models.data import adversarial_sample, write_adversarial_sample
 from pixelproof.models.data.sample import SAMPLE_FOLDER
 
-_RECORDS = Path("runs/adversarial")
+_COMMAND = "python -m pixelproof.benchmarks.adversarial_sample"
 
 
 def find(
@@ -52,9 +54,10 @@ def find(
                 report=lambda _, progress: _tell(classifier, progress),
                 device=device,
             )
+            method = "corners, one pixel" if device is None else f"corners, one pixel, screened on {device.name}"
     changes = [(each["image"], *each["pixels"][0], *each["colours"][0]) for each in run.images if each["success"]]
     digest = provenance(classifier)["weights_sha256"]
-    write_adversarial_sample(classifier, digest, "corners, one pixel", changes, folder)
+    write_adversarial_sample(classifier, digest, method, changes, folder)
     return len(changes)
 
 
@@ -62,22 +65,39 @@ def _tell(classifier: str, progress: Progress) -> None:
     print(f"\r{classifier}: {progress.finished} of {progress.images}", end="", file=sys.stderr)
 
 
+def attack_all(names: Sequence[str], backend: str, records: Path) -> None:
+    """Find those of the named classifiers, where there are none of their present weights.
+
+    Args:
+        names: of shipped classifiers.
+        backend: see `open_attack_device`.
+        records: folder of the outcomes.
+
+    Raises:
+        UsageError: an unknown name or backend.
+        PixelproofError: CUDA was asked for and does not work.
+    """
+    for name in names:
+        if name not in CLASSIFIERS:
+            raise unknown_name("classifier", name, CLASSIFIERS, f"{_COMMAND} {CLASSIFIERS[0]}")
+    for name in names:
+        digest = provenance(name)["weights_sha256"]
+        if adversarial_sample(name, digest) is None:
+            found = find(name, DataChoice.sample(), records / f"{name}-{digest[:12]}.sqlite", backend)
+            print(f"\r{name}: {found} adversarial images", file=sys.stderr)
+
+
 def main() -> None:
-    """Do so for those named, or for all."""
+    """The command line."""
     line = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    line.add_argument("names", nargs="*", metavar="NAME", choices=[[], *CLASSIFIERS], help="all where none is named")
-    line.add_argument("--attack-backend", choices=ATTACK_BACKENDS, default="auto")
+    line.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(CLASSIFIERS)}; all where none is named")
+    line.add_argument("--attack-backend", default="auto", help="auto or cpu, or cuda, which screens the candidates")
+    line.add_argument("--records", type=Path, default=Path("runs/adversarial"), help="folder of each image's outcome")
     asked = line.parse_args()
-    for classifier in asked.names or CLASSIFIERS:
-        digest = provenance(classifier)["weights_sha256"]
-        if adversarial_sample(classifier, digest) is not None:
-            continue
-        records = _RECORDS / f"{classifier}-{digest[:12]}.sqlite"
-        try:
-            found = find(classifier, DataChoice.sample(), records, asked.attack_backend)
-        except PixelproofError as error:
-            sys.exit(f"error: {error}")
-        print(f"\r{classifier}: {found} adversarial images", file=sys.stderr)
+    try:
+        attack_all(asked.names or CLASSIFIERS, asked.attack_backend, asked.records)
+    except PixelproofError as error:
+        sys.exit(f"error: {error}")
 
 
 if __name__ == "__main__":

@@ -93,7 +93,8 @@ def attack_bundle(
             victim = opened.enter_context(screened(victim, bare))
         deployed = bare if protocol == "transfer" else pipeline
         data = choice.images
-        eligible = deployed.predict(data.images).argmax(1) == data.labels
+        said = deployed.predict(data.images)
+        eligible = said.argmax(1) == data.labels
         if target is not None:
             eligible &= data.labels != target
         chosen = np.flatnonzero(eligible)[:images]
@@ -103,7 +104,7 @@ def attack_bundle(
         plans = searches.plans(protocol, passed=protocol == "adaptive" and victim.passes is not None)
         found = searches.union(plans, victim, deployed.predict, chosen)
         outcomes = [found[image] for image in chosen.tolist()]
-        described = _described(outcomes, data, deployed)
+        described = _described(outcomes, data, said, deployed)
         asked = {"bundle": str(bundle), "protocol": protocol, **_asked(settings, choice)}
         asked |= {"provider": deployed.provider, "data": choice.name}
         asked["screened"] = screen
@@ -133,21 +134,26 @@ def _victim(bundle: Path, protocol: str, pipeline: Pipeline, bare: Pipeline) -> 
     return purified_pipeline(pipeline, bare)
 
 
-def _described(records: list[Record], data: ImageSet, deployed: Pipeline) -> list[dict[str, Any]]:
-    """The records with what the bundle says of each image as it was and as it is now."""
-    indices = [record.image for record in records]
-    before, after = deployed.predict(data.images[indices]), deployed.predict(changed_images(records, data))
-    names, labels = data.class_names, data.labels[indices].tolist()
-    return [
-        {
-            **asdict(record),
-            "label": names[label],
-            "label_after": names[int(is_now.argmax())],
-            "probabilities_before": was.tolist(),
-            "probabilities_after": is_now.tolist(),
-        }
-        for record, label, was, is_now in zip(records, labels, before, after, strict=True)
-    ]
+def _described(
+    records: list[Record], data: ImageSet, said: NDArray[np.float32], deployed: Pipeline
+) -> list[dict[str, Any]]:
+    """The records with what the bundle says of each image as it is now, beside what it `said` of all as they were."""
+    fell = [record for record in records if record.success]
+    attacked = deployed.predict(changed_images(fell, data)) if fell else said[:0]
+    now = {record.image: probabilities for record, probabilities in zip(fell, attacked, strict=True)}
+    described = []
+    for record in records:
+        after = now.get(record.image, said[record.image])
+        described.append(
+            {
+                **asdict(record),
+                "label": data.class_names[data.labels[record.image]],
+                "label_after": data.class_names[int(after.argmax())],
+                "probabilities_before": said[record.image].tolist(),
+                "probabilities_after": after.tolist(),
+            }
+        )
+    return described
 
 
 def _asked(settings: Settings, choice: DataChoice) -> dict[str, Any]:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from pixelproof.benchmarks.gpu.environment import environment_part, toolkit, venv_python
 from pixelproof.benchmarks.gpu.slices import Part
+from pixelproof.models.data.adversarial import ADVERSARIAL
+from pixelproof.models.data.sample import SAMPLE_FOLDER
 
 _NETWORKS = ("lenet", "resnet", "pure_cnn", "nin", "densenet", "wide_resnet")
 _DE_IMAGES = {"densenet": 200, "wide_resnet": 200}
@@ -33,8 +35,7 @@ def all_parts(folder: Path, wheels: Path | None, data: Path | None) -> list[Part
     chosen = ["--data", str(data)] if data else []
     train = [*cli, "train", "--all", "--device", "cuda", *chosen]
     parts.append(Part("train", [train], without=lacking))
-    fooled = [python, "-m", "pixelproof.benchmarks.adversarial_sample", "--attack-backend", "cuda"]
-    parts.append(Part("adversarial", [fooled]))
+    parts.append(_adversarial(python, folder))
     for method in ("de", "strongest"):
         for name in networks:
             images = _DE_IMAGES.get(name, 1000) if method == "de" else 1000
@@ -61,6 +62,14 @@ def _sanitizer(python: str) -> Part:
     program = [python, "-m", "pixelproof.benchmarks.gpu.sanitised"]
     commands = [[str(found), "--tool", tool, "--error-exitcode", "9", *program] for tool in ("memcheck", "initcheck")]
     return Part("sanitizer", commands, without="" if found else "no compute-sanitizer: it comes with the CUDA toolkit")
+
+
+def _adversarial(python: str, folder: Path) -> Part:
+    """Finds the shipped adversarial images, and leaves a copy of their file among the results."""
+    records = ["--records", str(folder / "adversarial")]
+    find = [python, "-m", "pixelproof.benchmarks.adversarial_sample", "--attack-backend", "cuda", *records]
+    copy = [python, "-c", "import shutil, sys; shutil.copy(*sys.argv[1:])"]
+    return Part("adversarial", [find, [*copy, str(SAMPLE_FOLDER / ADVERSARIAL), str(folder)]])
 
 
 def _defense(
