@@ -39,16 +39,32 @@ def test_every_success_on_lenet_is_one(lenet, lenet_images, check_successes, met
 
 
 @pytest.mark.parametrize("pixels", [1, 3, 5])
-@pytest.mark.parametrize("method", ["corners", "levels", "de"])
+@pytest.mark.parametrize("method", ["corners", "levels", "de", "strongest"])
 def test_every_success_on_small_crops_is_one(make_crops, make_classifier, check_successes, method, pixels):
     images, classifier = make_crops(40, 8, 7), make_classifier(8, 7, seed=0)
     labels = classifier.labels(images)
     runners_up = classifier(images).argsort(axis=1)[:, -2]
-    parameters = {"population": 30, "generations": 6} if method == "de" else {}
+    parameters = {"population": 30, "generations": 6} if method in ("de", "strongest") else {}
     for targets in (None, runners_up):
         found = attack(classifier, images, labels, method=method, pixels=pixels, targets=targets, **parameters)
         assert found.success.sum() > 5
         check_successes(found, images, labels, classifier, 1, targets)
+
+
+@pytest.mark.parametrize("method", ["corners", "strongest"])
+def test_a_classifier_that_gives_the_same_array_again_and_again_changes_nothing(victims, same_outcomes, method):
+    classifier, images, labels = victims
+    parameters = {"seeds": 1, "population": 10, "generations": 2} if method == "strongest" else {}
+    expected = attack(classifier, images, labels, method=method, batch_size=BATCH, **parameters)
+    given = np.empty((BATCH, 4), np.float32)
+
+    def reusing(shown):
+        given[:] = classifier(shown)
+        return given
+
+    found = attack(reusing, images, labels, method=method, batch_size=BATCH, **parameters)
+    assert expected.success.any()
+    same_outcomes(expected, found)
 
 
 def test_pixels_drawn_over_one_another_are_reported_as_they_are_seen(make_crops, make_classifier, check_successes):
