@@ -55,14 +55,14 @@ def test_every_success_on_small_crops_is_one(make_crops, make_classifier, check_
 def test_a_classifier_that_gives_the_same_array_again_and_again_changes_nothing(victims, same_outcomes, method):
     classifier, images, labels = victims
     parameters = {"seeds": 1, "population": 10, "generations": 2} if method == "strongest" else {}
-    expected = attack(classifier, images, labels, method=method, batch_size=BATCH, **parameters)
-    given = np.empty((BATCH, 4), np.float32)
+    expected = attack(classifier, images, labels, method=method, batch_size=16, **parameters)
+    given = np.empty((16, 4), np.float32)
 
     def reusing(shown):
         given[:] = classifier(shown)
         return given
 
-    found = attack(reusing, images, labels, method=method, batch_size=BATCH, **parameters)
+    found = attack(reusing, images, labels, method=method, batch_size=16, **parameters)
     assert expected.success.any()
     same_outcomes(expected, found)
 
