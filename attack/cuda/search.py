@@ -42,7 +42,8 @@ def attack_on_device(
 ) -> AttackResult:
     """What `attack(predict, images, labels, method="de", ...)` does, with the same candidates and the same results.
 
-    Nothing but each lane's state crosses to the host, once a generation: whether it goes on, and its first success.
+    Each lane's state crosses to the host once a generation, whether it goes on and its first success; where one
+    succeeds, the probabilities of its second look do too. Nothing else does.
 
     Args:
         device: the GPU; see `open_device`.
