@@ -11,6 +11,7 @@ from pixelproof.benchmarks.conditions import describe_conditions, now
 from pixelproof.benchmarks.formats import EngineRow, PrecisionResults, PrecisionRow
 from pixelproof.benchmarks.latency import Contender, measure_latency
 from pixelproof.benchmarks.precision.engines import build_all
+from pixelproof.errors import UsageError
 from pixelproof.export import export_bundle
 from pixelproof.export.decisions import Decided, compare_decisions, decide, defence_rate, performance_loss
 from pixelproof.export.precision import Precision
@@ -55,10 +56,15 @@ def bench_precision(
         progress: told what is under way.
 
     Raises:
-        UsageError: an unknown classifier or purifier.
+        UsageError: an unknown classifier or purifier, or none.
         ExportError: a precision costs more than two points of the accuracy on the shipped images.
         PixelproofError: engines are asked for, and TensorRT for RTX is not installed.
     """
+    if purifier == "none":
+        raise UsageError(
+            "without a purifier there is nothing to measure behind one. "
+            "Next: pixelproof bench precision --purifier gated"
+        )
     rows: list[PrecisionRow] = []
     engines: list[EngineRow] = []
     for done, classifier in enumerate(classifiers):

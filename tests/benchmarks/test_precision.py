@@ -6,6 +6,7 @@ import pytest
 
 from pixelproof.benchmarks.precision import bench_precision
 from pixelproof.benchmarks.precision import measure as measuring
+from pixelproof.errors import UsageError
 from pixelproof.export import export_bundle
 from pixelproof.models.data import adversarial_sample, sample
 from pixelproof.runtime import Pipeline
@@ -37,3 +38,9 @@ def test_every_row_is_what_its_own_graphs_decide(tmp_path: Path, monkeypatch):
         attacked = adversarial_sample("lenet", bare.manifest["classifier"]["weights_sha256"])
         fooled = bare(attacked.images).labels != attacked.labels
         assert row.d_suc == pytest.approx((whole(attacked.images).labels == attacked.labels)[fooled].mean())
+
+
+def test_a_measurement_without_a_purifier_is_refused_at_once(monkeypatch):
+    monkeypatch.setattr(measuring, "export_bundle", lambda *_, **__: pytest.fail("exported"))
+    with pytest.raises(UsageError, match=r"without a purifier.*Next: pixelproof bench precision --purifier gated"):
+        bench_precision(["lenet"], purifier="none")
