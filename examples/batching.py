@@ -81,10 +81,17 @@ class Batcher:
         try:
             images = np.stack([image for image, _ in requests])
             result = await asyncio.to_thread(self._pipeline, images)
-        except Exception as error:  # one request's fault must not end the service
+        except asyncio.CancelledError:
             for _, answer in requests:
-                if not answer.done():
-                    answer.set_exception(error)
+                answer.cancel()
+            raise
+        except Exception as error:  # one request's fault must end neither the service nor the others of its batch
+            if len(requests) == 1:
+                if not requests[0][1].done():
+                    requests[0][1].set_exception(error)
+                return
+            for request in requests:
+                await self._answer([request])
             return
         suspicion = result.suspicion if result.suspicion is not None else np.zeros(len(requests))
         for row, (_, answer) in enumerate(requests):

@@ -56,6 +56,16 @@ class _Technique:
         return self.victim.predict(images) if self.whole is None else self.whole.predict(images)
 
 
+@dataclass(frozen=True)
+class _Subject:
+    """One classifier with all that stands in front of it."""
+
+    bundle: Path
+    bare: Pipeline
+    victim: Victim
+    techniques: Sequence[_Technique]
+
+
 def bench_techniques(
     bundles: Sequence[Path],
     choice: DataChoice,
@@ -80,52 +90,62 @@ def bench_techniques(
     Raises:
         UsageError: data that do not fit a bundle, or none that its classifier gets right.
     """
-    rows: list[TechniqueRow] = []
     with ExitStack() as opened:
-        groups: dict[str, list[tuple[Path, Pipeline]]] = {}
-        for bundle in bundles:
-            pipeline = opened.enter_context(Pipeline(bundle, threads=threads))
-            check_fit(bundle, pipeline, choice.images)
-            groups.setdefault(pipeline.manifest["files"]["classifier.onnx"]["sha256"], []).append((bundle, pipeline))
-        for group in groups.values():
-            bundle = group[0][0]
-            bare = opened.enter_context(Pipeline(bundle, part="classifier", threads=threads))
-            rows += _compare(bundle, bare, [each for _, each in group], choice, settings, folder, report)
-        provider = bare.provider
+        subjects = _open(bundles, choice, threads, opened)
+        # All are timed first, in one go, so that the machine need be quiet no longer than that.
+        times = [_milliseconds(subject.techniques, choice.images.images, settings.rounds) for subject in subjects]
+        rows = [
+            row
+            for subject, each in zip(subjects, times, strict=True)
+            for row in _compare(subject, each, choice, settings, folder, report)
+        ]
+        provider = subjects[-1].bare.provider
     conditions = describe_conditions(
         provider=provider, threads=threads, data=choice.name, command=command, seed=settings.seed
     )
     return TechniqueResults(created=now(), conditions=conditions, rows=tuple(rows))
 
 
+def _open(bundles: Sequence[Path], choice: DataChoice, threads: int | None, opened: ExitStack) -> list[_Subject]:
+    """The classifiers of the bundles, in their order, each with its purifiers and the transformations."""
+    groups: dict[str, list[tuple[Path, Pipeline]]] = {}
+    for bundle in bundles:
+        pipeline = opened.enter_context(Pipeline(bundle, threads=threads))
+        check_fit(bundle, pipeline, choice.images)
+        groups.setdefault(pipeline.manifest["files"]["classifier.onnx"]["sha256"], []).append((bundle, pipeline))
+    subjects = []
+    for group in groups.values():
+        bundle = group[0][0]
+        bare = opened.enter_context(Pipeline(bundle, part="classifier", threads=threads))
+        victim = bare_classifier(bare)
+        subjects.append(_Subject(bundle, bare, victim, _techniques(bare, victim, [each for _, each in group])))
+    return subjects
+
+
 def _compare(
-    bundle: Path,
-    bare: Pipeline,
-    pipelines: Sequence[Pipeline],
+    subject: _Subject,
+    times: dict[str, float],
     choice: DataChoice,
     settings: TechniqueSettings,
     folder: Path,
     report: Report,
 ) -> list[TechniqueRow]:
     """The rows of one classifier."""
-    data, name = choice.images, bare.manifest["classifier"]["name"]
+    data, bare, name = choice.images, subject.bare, subject.bare.manifest["classifier"]["name"]
     right = bare.predict(data.images).argmax(1) == data.labels
     chosen = np.flatnonzero(right)[: settings.images]
-    check_some(bundle, chosen, data)
+    check_some(subject.bundle, chosen, data)
     searches = Searches(
         choice,
         Settings(images=settings.images, seed=settings.seed),
         partial(Store, folder),
         lambda stage, progress: report(f"{name}: {stage}", progress),
     )
-    victim = bare_classifier(bare)
-    records = searches.transfer(victim, chosen)
+    records = searches.transfer(subject.victim, chosen)
     fell = np.array([record.success for record in records], np.bool_)
     attacked = changed_images(records, data)
-    techniques = _techniques(bare, victim, pipelines)
-    times = _milliseconds(techniques, data.images, settings.rounds)
     rows = []
-    for technique in techniques:
+    for technique in subject.techniques:
         kept = technique.predict(data.images).argmax(1) == data.labels
         undone = fell & (technique.predict(attacked).argmax(1) == data.labels[chosen])
         adaptive = None

@@ -66,6 +66,34 @@ def test_a_fault_reaches_those_who_asked_and_the_service_goes_on(example, lenet_
         assert asyncio.run(ask()).batch == 1
 
 
+def test_a_faulty_image_spoils_no_other_of_its_batch(example, lenet_median_bundle: Path):
+    async def ask():
+        async with example.Batcher(pipeline, wait_ms=200) as batcher:
+            sent = [sample().images[0], np.zeros((8, 8, 3), np.uint8), sample().images[1]]
+            return await asyncio.gather(*(batcher.classify(image) for image in sent), return_exceptions=True)
+
+    with Pipeline(lenet_median_bundle) as pipeline:
+        first, faulty, second = asyncio.run(ask())
+        assert [first.label, second.label] == pipeline(sample().images[:2]).labels.tolist()
+    assert isinstance(faulty, UsageError)
+
+
+def test_requests_under_way_end_with_the_service(example, lenet_median_bundle: Path):
+    async def ask():
+        async with example.Batcher(slow, wait_ms=0) as batcher:
+            asked = [asyncio.create_task(batcher.classify(image)) for image in sample().images[:128]]
+            await asyncio.sleep(0.1)  # the first batch is being classified, the second waits
+        return await asyncio.wait_for(asyncio.gather(*asked, return_exceptions=True), 5)
+
+    def slow(images: np.ndarray):
+        time.sleep(0.5)
+        return pipeline(images)
+
+    with Pipeline(lenet_median_bundle) as pipeline:
+        answers = asyncio.run(ask())
+    assert all(isinstance(answer, asyncio.CancelledError) for answer in answers)
+
+
 def test_it_runs_as_it_is_shown(lenet_median_bundle: Path):
     done = subprocess.run(
         [sys.executable, str(PATH), str(lenet_median_bundle), "50"], capture_output=True, text=True, check=False
