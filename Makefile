@@ -12,7 +12,7 @@ BIN := .venv/bin
 demo: setup
 	$(BIN)/pixelproof demo
 
-test: lint
+test: lint .venv/headers
 	$(BIN)/pytest
 
 test-gpu: setup
@@ -41,6 +41,11 @@ setup: .venv/installed
 		|| { echo "pixelproof needs Python 3.11 or newer, and $(PYTHON) is older. Next: make PYTHON=python3.12 ..."; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$(EXTRAS)]'
+	touch $@
+
+# ONNX Runtime's wheels carry no C++ headers; this package has those of 1.17, which later libraries still serve.
+.venv/headers: .venv/installed
+	$(BIN)/python -m pip install --quiet --no-compile --no-deps --only-binary :all: --python-version 3.12 --constraint constraints.txt --target $@ amd-quark
 	touch $@
 
 clean:
