@@ -1,4 +1,6 @@
-"""The table of the precisions."""
+"""The table of the precisions, and that of the engines built of them."""
+
+from collections.abc import Sequence
 
 from pixelproof.benchmarks.formats import EngineRow, PrecisionResults, PrecisionRow
 from pixelproof.benchmarks.layout import NOTHING, Cell, Row, Table, percent
@@ -8,9 +10,9 @@ _HEADINGS = (
     "precision",
     "for",
     "decisions as in fp32",
-    "behind the purifier",
+    "purified decisions",
     "accuracy",
-    "behind the purifier",
+    "purified accuracy",
     "D_suc",
     "PL",
     "MiB",
@@ -18,15 +20,16 @@ _HEADINGS = (
 )
 
 
-def precision_layout(results: PrecisionResults) -> Table:
-    """A row a classifier and precision; the engines stand below."""
-    built = "Built by TensorRT for RTX without a GPU, and not run (MiB; seconds): "
-    engines = [built + "; ".join(map(_engine, results.engines)) + "."] if results.engines else []
+def precision_layouts(results: PrecisionResults) -> tuple[Table, ...]:
+    """A row a classifier and precision; the engines, where any were built, in a table of their own."""
+    return (_decisions(results), _engines(results.engines)) if results.engines else (_decisions(results),)
+
+
+def _decisions(results: PrecisionResults) -> Table:
     notes = (
-        f"Behind the purifier: `{results.purifier}`. D_suc on the shipped adversarial images; PL and accuracy on "
+        f"Purified: behind `{results.purifier}`. D_suc on the shipped adversarial images; PL and accuracy on "
         f"{results.rows[0].images:,} test images. Times faster: throughput at batch {results.batch}, medians of "
         f"{results.rounds} interleaved rounds.",
-        *engines,
         *results.notes,
     )
     return Table("Precisions", _HEADINGS, 3, 0, tuple(Row(_cells(row)) for row in results.rows), notes)
@@ -44,6 +47,22 @@ def _cells(row: PrecisionRow) -> tuple[Cell, ...]:
     )
 
 
-def _engine(row: EngineRow) -> str:
-    lower = "" if row.precision == "fp32" else f", {percent(row.lower_share)} of its convolutions"
-    return f"{row.classifier} {row.precision}{lower}, for {row.built_for}: {row.nbytes / 2**20:.2f}; {row.seconds:.1f}"
+def _engines(engines: Sequence[EngineRow]) -> Table:
+    """A row a classifier and precision, a column a device that the engines were built for."""
+    devices = tuple(dict.fromkeys(engine.built_for for engine in engines))
+    built: dict[tuple[str, str], dict[str, EngineRow]] = {}
+    for engine in engines:
+        built.setdefault((engine.classifier, engine.precision), {})[engine.built_for] = engine
+    rows = []
+    for (classifier, precision), by_device in built.items():
+        share = min(engine.lower_share for engine in by_device.values())
+        lower = Cell(NOTHING if precision == "fp32" else percent(share))
+        figures = [_engine_cell(by_device.get(device)) for device in devices]
+        rows.append(Row((Cell(classifier), Cell(precision), lower, *figures)))
+    headings = ("classifier", "precision", "convolutions in it", *devices)
+    notes = ("MiB, beside or below it the seconds of the build; a column a compute capability, or portable.",)
+    return Table("Engines built by TensorRT for RTX without a GPU; none was run", headings, 2, 0, tuple(rows), notes)
+
+
+def _engine_cell(engine: EngineRow | None) -> Cell:
+    return Cell(NOTHING) if engine is None else Cell(f"{engine.nbytes / 2**20:.2f}", f"{engine.seconds:.1f} s")

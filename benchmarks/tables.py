@@ -22,7 +22,7 @@ from pixelproof.benchmarks.kernels_table import kernels_layout
 from pixelproof.benchmarks.latency import STEADY
 from pixelproof.benchmarks.layers_table import layers_layout
 from pixelproof.benchmarks.layout import NOTHING, Cell, Row, Table, escaped, markdown, percent, rich_table, share_cell
-from pixelproof.benchmarks.precision_table import precision_layout
+from pixelproof.benchmarks.precision_table import precision_layouts
 from pixelproof.benchmarks.soak_table import soak_layout
 from pixelproof.benchmarks.techniques_table import techniques_layout
 
@@ -84,10 +84,10 @@ def latency_table(results: LatencyResults) -> "RichTable":
 
 
 def results_markdown(results: Results) -> str:
-    """A result file's table in Markdown, and the conditions it was measured under."""
-    table = markdown(results_layout(results))
+    """A result file's tables in Markdown, and the conditions they were measured under."""
+    tables = map(markdown, results_layouts(results))
     facts = describe(results.conditions) | {"created": results.created}
-    return "\n".join([table, *(f"- {name}: {escaped(fact)}" for name, fact in facts.items())]) + "\n"
+    return "\n".join([*tables, *(f"- {name}: {escaped(fact)}" for name, fact in facts.items())]) + "\n"
 
 
 def describe(conditions: Conditions) -> dict[str, str]:
@@ -191,15 +191,16 @@ _LAYOUTS: dict[type[Results], Callable[[Any], Table]] = {
     KernelResults: kernels_layout,
     LatencyResults: latency_layout,
     LayerResults: layers_layout,
-    PrecisionResults: precision_layout,
     SoakResults: soak_layout,
 }
 
 
-def results_layout(results: Results) -> Table:
-    """A result file's table."""
+def results_layouts(results: Results) -> tuple[Table, ...]:
+    """A result file's tables."""
     if isinstance(results, DefenceResults):
-        return defence_layout(results.rows)
+        return (defence_layout(results.rows),)
     if isinstance(results, TechniqueResults):
-        return techniques_layout(results.rows)
-    return _LAYOUTS[type(results)](results)
+        return (techniques_layout(results.rows),)
+    if isinstance(results, PrecisionResults):
+        return precision_layouts(results)
+    return (_LAYOUTS[type(results)](results),)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from types import UnionType
 from typing import TYPE_CHECKING
 
 from pixelproof.benchmarks.conditions import now
@@ -30,7 +31,7 @@ from pixelproof.benchmarks.report.gallery import gallery
 from pixelproof.benchmarks.report.headline import headlines
 from pixelproof.benchmarks.report.heatmap import heat_maps
 from pixelproof.benchmarks.results_file import read_results
-from pixelproof.benchmarks.tables import defence_layout, describe, latency_layout, results_layout
+from pixelproof.benchmarks.tables import defence_layout, describe, latency_layout, results_layouts
 from pixelproof.errors import UsageError, missing_extra
 from pixelproof.files import write_text
 
@@ -94,13 +95,20 @@ def _tables(
     rows = [row for defence in defences for row in defence.rows]
     return {
         "defence": [defence_layout(rows)] if rows else [],
-        "techniques": [results_layout(one) for one in results if isinstance(one, TechniqueResults)],
-        "attack_speed": [results_layout(one) for one in results if isinstance(one, _ATTACKING)],
-        "latency": [
-            *(latency_layout(one) for one in latencies),
-            *(results_layout(one) for one in results if isinstance(one, SoakResults | PrecisionResults)),
-        ],
+        "techniques": _layouts(results, TechniqueResults),
+        "attack_speed": _layouts(results, _ATTACKING),
+        "latency": [*map(latency_layout, latencies), *_layouts(results, SoakResults | PrecisionResults)],
     }
+
+
+def _layouts(results: Sequence[Results | TrainingResults], kinds: type | UnionType) -> list[Table]:
+    """The tables of those results that are of these kinds."""
+    return [
+        table
+        for one in results
+        if isinstance(one, kinds) and not isinstance(one, TrainingResults)
+        for table in results_layouts(one)
+    ]
 
 
 def _facts(results: Results | TrainingResults) -> dict[str, str]:
@@ -118,7 +126,7 @@ def _facts(results: Results | TrainingResults) -> dict[str, str]:
     }
 
 
-_ATTACKING = (AttackSpeedResults, LayerResults, KernelResults)
+_ATTACKING = AttackSpeedResults | LayerResults | KernelResults
 _SUBJECTS = {
     TechniqueResults: "Techniques in front of",
     AttackSpeedResults: "Speed of attacks on",

@@ -6,7 +6,7 @@ import io
 import pytest
 from rich.console import Console
 
-from pixelproof.benchmarks.formats import Share
+from pixelproof.benchmarks.formats import EngineRow, PrecisionResults, PrecisionRow, Share
 from pixelproof.benchmarks.layout import print_table
 from pixelproof.benchmarks.tables import (
     defence_layout,
@@ -127,3 +127,35 @@ def test_a_narrow_terminal_gets_the_columns_that_fit(defence, capsys, monkeypatc
     assert "…" not in text
     assert "16,384" not in text
     assert "3 more columns need a wider terminal" in text
+
+
+def test_engines_have_a_table_of_their_own(latency):
+    full = PrecisionRow("lenet", "fp32", "both", 200, None, None, 0.75, 0.76, 0.99, 0.005, 2**18, 1.0)
+    lower = dataclasses.replace(full, precision="int8", target="tensorrt", agreement=0.98, pipeline_agreement=0.97)
+    engines = (
+        EngineRow("lenet", "fp32", "tensorrt-rtx", "portable", 2**20, 0.21, 1.0),
+        EngineRow("lenet", "fp32", "tensorrt-rtx", "8.9", 2**20, 0.31, 1.0),
+        EngineRow("lenet", "int8", "tensorrt-rtx", "8.9", 2**19, 0.4, 0.5),
+    )
+    results = PrecisionResults(latency.created, latency.conditions, "gated", 64, 30, (full, lower), engines, ())
+    precisions, built = results_markdown(results).split("\n\nEngines built")
+    assert [row["precision"] for row in columns(precisions)] == ["fp32", "int8"]
+    assert columns(precisions)[1]["purified decisions"] == "97.00 %"
+    assert columns(built) == [
+        {
+            "classifier": "lenet",
+            "precision": "fp32",
+            "convolutions in it": "–",
+            "portable": "1.00 (0.2 s)",
+            "8.9": "1.00 (0.3 s)",
+        },
+        {
+            "classifier": "lenet",
+            "precision": "int8",
+            "convolutions in it": "50.0 %",
+            "portable": "–",
+            "8.9": "0.50 (0.4 s)",
+        },
+    ]
+    assert "\n- command: " in built
+    assert "Engines built" not in results_markdown(dataclasses.replace(results, engines=()))

@@ -1,4 +1,4 @@
-"""What every measuring command ends with: its table or JSON on stdout, and its result files."""
+"""What every measuring command ends with: its tables or JSON on stdout, and its result files."""
 
 import json
 from pathlib import Path
@@ -14,12 +14,13 @@ def deliver(results: "Results", output: Path | None, *, as_json: bool) -> None:
     """Print `results`, and write them to `output` where one is given."""
     from pixelproof.benchmarks.layout import print_table
     from pixelproof.benchmarks.results_file import result_paths, to_json, write_results
-    from pixelproof.benchmarks.tables import results_layout
+    from pixelproof.benchmarks.tables import results_layouts
 
     if as_json:
         typer.echo(json.dumps(to_json(results), indent=2))
     else:
-        print_table(results_layout(results))
+        for table in results_layouts(results):
+            print_table(table)
     if output is not None:
         write_results(output, results)
         typer.echo(f"wrote {' and '.join(map(str, result_paths(output)))}", err=True)
