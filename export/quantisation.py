@@ -4,7 +4,10 @@ Each target wants another graph. ONNX Runtime's CPU kernels join 8-bit layers wh
 signed and biases quantised too, and where what lies between convolutions is 8-bit as well; the last layer, which costs
 nothing and whose outputs are compared with one another, stays in float (of LeNet's decisions 0.5 points more are kept).
 TensorRT wants symmetric signed values before convolutions alone, and biases left in float; what a convolution gives is
-rounded only where the next one takes it (of LeNet's decisions 0.7 points more are kept).
+rounded only where the next one takes it (of LeNet's decisions 0.7 points more are kept). Activations that are never
+negative have 7 bits there, so that their scales are narrower: the mean over runs of images of each run's extremes. The
+first convolution, of three channels and little arithmetic, stays in float. The two make the logits' error a fifth to a
+third smaller (1,000 training images; LeNet, PureCNN, NiN, ResNet-32).
 """
 
 import importlib
@@ -27,7 +30,7 @@ def quantised(model: onnx.ModelProto, pixels: NDArray[np.float32], *, target: st
 
     Args:
         model: one float32 `(batch, 3, H, W)` to one float32 `(batch, classes)`.
-        pixels: float32 `(n, 3, H, W)`, what the model is shown to learn the activations' ranges (smallest to largest).
+        pixels: float32 `(n, 3, H, W)`, what the model is shown to learn the activations' ranges.
         target: "cpu" or "tensorrt".
         what: names the model in errors.
 
@@ -41,7 +44,9 @@ def quantised(model: onnx.ModelProto, pixels: NDArray[np.float32], *, target: st
         "tensorrt": {
             "activation_type": kinds.QInt8,
             "op_types_to_quantize": ["Conv"],
+            "nodes_to_exclude": _first_convolution(model),
             "extra_options": {
+                "CalibMovingAverage": True,
                 "ActivationSymmetric": True,
                 "WeightSymmetric": True,
                 "QuantizeBias": False,
@@ -75,6 +80,12 @@ def _last_layer(model: onnx.ModelProto) -> list[str]:
     """The name of the last node that multiplies with weights; none where it has no name to leave it out by."""
     last = [node.name for node in model.graph.node if node.op_type in ("Conv", "Gemm", "MatMul")][-1:]
     return [name for name in last if name]
+
+
+def _first_convolution(model: onnx.ModelProto) -> list[str]:
+    """The name of the convolution that sees the image, where others follow it and it has a name to leave it out by."""
+    first, *others = [node.name for node in model.graph.node if node.op_type == "Conv"] or [""]
+    return [first] if first and others else []
 
 
 class _Reader:

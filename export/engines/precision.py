@@ -10,7 +10,10 @@ LEAST_SHARE = 0.9
 
 
 def lower_shares(trt: Any, network: Any) -> dict[str, float]:  # noqa: ANN401  (TensorRT's own types)
-    """The shares of the classifier's convolutions that are float16, and that are fed by dequantised values."""
+    """The shares of the classifier's convolutions that are float16, and that are fed by dequantised values.
+
+    The latter of all but one: a bundle for TensorRT leaves the first convolution in float.
+    """
     made_by = {}
     convolutions = []
     for index in range(network.num_layers):
@@ -24,7 +27,7 @@ def lower_shares(trt: Any, network: Any) -> dict[str, float]:  # noqa: ANN401  (
     half = sum(layer.get_output(0).dtype == trt.DataType.HALF for layer in convolutions)
     fed = [made_by.get(layer.get_input(0).name) for layer in convolutions]
     quantised = sum(layer is not None and layer.type == trt.LayerType.DEQUANTIZE for layer in fed)
-    return {"fp16": half / len(convolutions), "int8": quantised / len(convolutions)}
+    return _shares(half, quantised, len(convolutions))
 
 
 def inspected_shares(trt: Any, flavour_logger: Any, engine: bytes) -> dict[str, float] | None:  # noqa: ANN401
@@ -45,7 +48,11 @@ def shares_of_layers(layers: list[Any]) -> dict[str, float] | None:
     types = [layer["Weights"]["Type"] for layer in layers if _is_own_convolution(layer)]
     if not types:
         return None
-    return {name: types.count(kind) / len(types) for name, kind in (("fp16", "Half"), ("int8", "Int8"))}
+    return _shares(types.count("Half"), types.count("Int8"), len(types))
+
+
+def _shares(half: int, quantised: int, convolutions: int) -> dict[str, float]:
+    return {"fp16": half / convolutions, "int8": min(1.0, quantised / max(1, convolutions - 1))}
 
 
 def _is_own_convolution(layer: Any) -> bool:  # noqa: ANN401
