@@ -43,9 +43,13 @@ setup: .venv/installed
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$(EXTRAS)]'
 	touch $@
 
-# ONNX Runtime's wheels carry no C++ headers; this package has those of 1.17, which later libraries still serve.
+# ONNX Runtime's wheels carry no C++ headers; this package has those of 1.17, which later libraries still serve. It is
+# not for Python 3.14, which does not matter to its headers.
 .venv/headers: .venv/installed
-	$(BIN)/python -m pip install --quiet --no-compile --no-deps --only-binary :all: --python-version 3.12 --constraint constraints.txt --target $@ amd-quark
+	rm -rf $@ $@.part
+	$(BIN)/python -m pip install --quiet --no-compile --no-deps --only-binary :all: --python-version 3.12 \
+		--constraint constraints.txt --target $@.part amd-quark
+	mv $@.part $@
 	touch $@
 
 clean:

@@ -60,7 +60,10 @@ def _engines(engines: Sequence[EngineRow]) -> Table:
         figures = [_engine_cell(by_device.get(device)) for device in devices]
         rows.append(Row((Cell(classifier), Cell(precision), lower, *figures)))
     headings = ("classifier", "precision", "convolutions in it", *devices)
-    notes = ("MiB, beside or below it the seconds of the build; a column a compute capability, or portable.",)
+    notes = (
+        "MiB, beside or below it the seconds of the build; a column a compute capability, or portable. Convolutions in "
+        "it: of the classifier's; in int8 of all but the first, which stays in float.",
+    )
     return Table("Engines built by TensorRT for RTX without a GPU; none was run", headings, 2, 0, tuple(rows), notes)
 
 

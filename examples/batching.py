@@ -42,19 +42,27 @@ class Batcher:
         self._pipeline, self._largest, self._wait_s = pipeline, largest, wait_ms / 1000
         self._waiting: list[tuple[NDArray[np.uint8], asyncio.Future[Answer]]] = []
         self._arrived = asyncio.Event()
+        self._open = False
 
     async def __aenter__(self) -> "Batcher":
+        self._open = True
         self._worker = asyncio.create_task(self._work())
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._open = False
         self._worker.cancel()
         await asyncio.gather(self._worker, return_exceptions=True)
         for _, answer in self._waiting:
             answer.cancel()
 
     async def classify(self, image: NDArray[np.uint8]) -> Answer:
-        """The answer for one image, uint8 `(H, W, 3)`; raises what the pipeline raises for it."""
+        """The answer for one image, uint8 `(H, W, 3)`; a `ValueError`, before it joins a batch, for any other."""
+        expected = (*self._pipeline.image_size, 3)
+        if image.shape != expected or image.dtype != np.uint8:
+            raise ValueError(f"expected a uint8 image of shape {expected}, got {image.dtype} {image.shape}")
+        if not self._open:
+            raise RuntimeError("the service has ended, or has not begun: use it in an async with")
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((image, answer))
         self._arrived.set()
@@ -67,7 +75,8 @@ class Batcher:
             while len(self._waiting) < self._largest and (left := until - time.monotonic()) > 0:
                 self._arrived.clear()
                 try:
-                    await asyncio.wait_for(self._arrived.wait(), left)
+                    async with asyncio.timeout(left):
+                        await self._arrived.wait()
                 except TimeoutError:
                     break
             batch, self._waiting = self._waiting[: self._largest], self._waiting[self._largest :]
@@ -85,13 +94,10 @@ class Batcher:
             for _, answer in requests:
                 answer.cancel()
             raise
-        except Exception as error:  # one request's fault must end neither the service nor the others of its batch
-            if len(requests) == 1:
-                if not requests[0][1].done():
-                    requests[0][1].set_exception(error)
-                return
-            for request in requests:
-                await self._answer([request])
+        except Exception as error:  # the service goes on
+            for _, answer in requests:
+                if not answer.done():
+                    answer.set_exception(error)
             return
         suspicion = result.suspicion if result.suspicion is not None else np.zeros(len(requests))
         for row, (_, answer) in enumerate(requests):

@@ -39,7 +39,7 @@ class EngineRow:
     nbytes: int
     seconds: float
     lower_share: float
-    """Of the classifier's convolutions in the named precision, 0 to 1; 1 for float32."""
+    """Of the classifier's convolutions in the named precision, 0 to 1, in int8 of all but the first; 1 for float32."""
 
 
 @dataclass(frozen=True)

@@ -43,10 +43,9 @@ class TechniqueSettings:
 
 @dataclass(frozen=True)
 class _Technique:
-    """A name, what it makes of images, and how it is attacked."""
+    """A name, and how it is attacked."""
 
     name: str
-    clean: Transform
     victim: Victim
     whole: Pipeline | None
     """The purifier and the classifier as deployed; None for a transformation."""
@@ -58,12 +57,11 @@ class _Technique:
 
 @dataclass(frozen=True)
 class _Subject:
-    """One classifier with all that stands in front of it."""
+    """One classifier, and the bundles with a purifier before it."""
 
     bundle: Path
     bare: Pipeline
-    victim: Victim
-    techniques: Sequence[_Technique]
+    pipelines: Sequence[Pipeline]
 
 
 def bench_techniques(
@@ -93,7 +91,7 @@ def bench_techniques(
     with ExitStack() as opened:
         subjects = _open(bundles, choice, threads, opened)
         # All are timed first, in one go, so that the machine need be quiet no longer than that.
-        times = [_milliseconds(subject.techniques, choice.images.images, settings.rounds) for subject in subjects]
+        times = [_milliseconds(subject.pipelines, choice.images.images, settings.rounds) for subject in subjects]
         rows = [
             row
             for subject, each in zip(subjects, times, strict=True)
@@ -117,8 +115,8 @@ def _open(bundles: Sequence[Path], choice: DataChoice, threads: int | None, open
     for group in groups.values():
         bundle = group[0][0]
         bare = opened.enter_context(Pipeline(bundle, part="classifier", threads=threads))
-        victim = bare_classifier(bare)
-        subjects.append(_Subject(bundle, bare, victim, _techniques(bare, victim, [each for _, each in group])))
+        purifying = [pipeline for _, pipeline in group if pipeline.manifest["purifier"] is not None]
+        subjects.append(_Subject(bundle, bare, purifying))
     return subjects
 
 
@@ -141,11 +139,12 @@ def _compare(
         partial(Store, folder),
         lambda stage, progress: report(f"{name}: {stage}", progress),
     )
-    records = searches.transfer(subject.victim, chosen)
+    victim = bare_classifier(bare)
+    records = searches.transfer(victim, chosen)
     fell = np.array([record.success for record in records], np.bool_)
     attacked = changed_images(records, data)
     rows = []
-    for technique in subject.techniques:
+    for technique in _techniques(bare, victim, subject.pipelines):
         kept = technique.predict(data.images).argmax(1) == data.labels
         undone = fell & (technique.predict(attacked).argmax(1) == data.labels[chosen])
         adaptive = None
@@ -169,11 +168,7 @@ def _compare(
 
 
 def _techniques(bare: Pipeline, victim: Victim, pipelines: Sequence[Pipeline]) -> list[_Technique]:
-    purifiers = [
-        _Technique(pipeline.manifest["purifier"]["name"], pipeline.purify, purified_pipeline(pipeline, bare), pipeline)
-        for pipeline in pipelines
-        if pipeline.manifest["purifier"] is not None
-    ]
+    purifiers = [_Technique(_name(each), purified_pipeline(each, bare), each) for each in pipelines]
     return [*purifiers, *(_transform(name, transform, bare, victim) for name, transform in TRANSFORMS.items())]
 
 
@@ -183,11 +178,17 @@ def _transform(name: str, transform: Transform, bare: Pipeline, victim: Victim) 
     def predict(images: NDArray[np.uint8]) -> NDArray[np.float32]:
         return bare.predict(transform(images))
 
-    return _Technique(name, transform, Victim(predict, victim.order, None, f"{victim.identity} behind {name}"), None)
+    return _Technique(name, Victim(predict, victim.order, None, f"{victim.identity} behind {name}"), None)
 
 
-def _milliseconds(techniques: Sequence[_Technique], images: NDArray[np.uint8], rounds: int) -> dict[str, float]:
+def _name(pipeline: Pipeline) -> str:
+    name: str = pipeline.manifest["purifier"]["name"]
+    return name
+
+
+def _milliseconds(pipelines: Sequence[Pipeline], images: NDArray[np.uint8], rounds: int) -> dict[str, float]:
     """What each technique takes for one image, the median of interleaved rounds; the classifier not counted."""
-    contenders = [Contender(technique.name, "", technique.clean) for technique in techniques]
+    ways: dict[str, Transform] = {_name(each): each.purify for each in pipelines} | TRANSFORMS
+    contenders = [Contender(name, "", way) for name, way in ways.items()]
     rows = measure_latency(contenders, images[:1], batches=(1,), rounds=rounds)
     return {row.name: row.p50_ms for row in rows}

@@ -6,13 +6,13 @@ from typing import Any
 from pixelproof.errors import ExportError
 
 LEAST_SHARE = 0.9
-"""Of the classifier's convolutions that have to be in the named precision."""
+"""Of the classifier's convolutions that have to be in the named precision; in int8 of all but the first."""
 
 
 def lower_shares(trt: Any, network: Any) -> dict[str, float]:  # noqa: ANN401  (TensorRT's own types)
     """The shares of the classifier's convolutions that are float16, and that are fed by dequantised values.
 
-    The latter of all but one: a bundle for TensorRT leaves the first convolution in float.
+    The latter of all but the first: a bundle for TensorRT leaves that in float.
     """
     made_by = {}
     convolutions = []
@@ -25,9 +25,9 @@ def lower_shares(trt: Any, network: Any) -> dict[str, float]:  # noqa: ANN401  (
     if not convolutions:
         return {"fp16": 0.0, "int8": 0.0}
     half = sum(layer.get_output(0).dtype == trt.DataType.HALF for layer in convolutions)
-    fed = [made_by.get(layer.get_input(0).name) for layer in convolutions]
+    fed = [made_by.get(layer.get_input(0).name) for layer in convolutions[1:] or convolutions]
     quantised = sum(layer is not None and layer.type == trt.LayerType.DEQUANTIZE for layer in fed)
-    return _shares(half, quantised, len(convolutions))
+    return {"fp16": half / len(convolutions), "int8": quantised / len(fed)}
 
 
 def inspected_shares(trt: Any, flavour_logger: Any, engine: bytes) -> dict[str, float] | None:  # noqa: ANN401
@@ -48,11 +48,9 @@ def shares_of_layers(layers: list[Any]) -> dict[str, float] | None:
     types = [layer["Weights"]["Type"] for layer in layers if _is_own_convolution(layer)]
     if not types:
         return None
-    return _shares(types.count("Half"), types.count("Int8"), len(types))
-
-
-def _shares(half: int, quantised: int, convolutions: int) -> dict[str, float]:
-    return {"fp16": half / convolutions, "int8": min(1.0, quantised / max(1, convolutions - 1))}
+    # which of them is the first is not told: of all but one
+    int8 = min(1.0, types.count("Int8") / max(1, len(types) - 1))
+    return {"fp16": types.count("Half") / len(types), "int8": int8}
 
 
 def _is_own_convolution(layer: Any) -> bool:  # noqa: ANN401
@@ -67,7 +65,7 @@ def _is_own_convolution(layer: Any) -> bool:  # noqa: ANN401
 
 def check_shares(precision: str, shares: dict[str, float]) -> None:
     """`ExportError` where the shares contradict the name."""
-    told = ", ".join(f"{share:.0%} {name}" for name, share in shares.items())
+    told = f"{shares['fp16']:.0%} fp16, and of all but the first {shares['int8']:.0%} int8"
     wrong = [name for name, share in shares.items() if name != precision and share > 1 - LEAST_SHARE]
     if wrong or shares.get(precision, 1.0) < LEAST_SHARE:
         raise ExportError(

@@ -11,7 +11,6 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from pixelproof.errors import UsageError
 from pixelproof.models.data import sample
 from pixelproof.runtime import Pipeline
 
@@ -55,43 +54,77 @@ def test_a_lone_request_does_not_wait_for_a_full_batch(example, lenet_median_bun
         assert time.monotonic() - started < 5
 
 
+class StandIn:
+    """The pipeline, slow, and with a fault in its first call if asked for."""
+
+    def __init__(self, pipeline: Pipeline, *, seconds: float = 0, fault: Exception | None = None) -> None:
+        self.pipeline, self.seconds, self.fault, self.image_size = pipeline, seconds, fault, pipeline.image_size
+
+    def __call__(self, images: np.ndarray):
+        time.sleep(self.seconds)
+        fault, self.fault = self.fault, None
+        if fault is not None:
+            raise fault
+        return self.pipeline(images)
+
+
 def test_a_fault_reaches_those_who_asked_and_the_service_goes_on(example, lenet_median_bundle: Path):
     async def ask():
-        async with example.Batcher(pipeline, wait_ms=1) as batcher:
-            with pytest.raises(UsageError, match="float32"):
-                await batcher.classify(np.zeros((32, 32, 3), np.float32))
-            return await batcher.classify(sample().images[0])
+        async with example.Batcher(StandIn(pipeline, fault=OSError("out of memory")), wait_ms=200) as batcher:
+            for answer in await asyncio.gather(*map(batcher.classify, images), return_exceptions=True):
+                assert isinstance(answer, OSError)
+            return await asyncio.gather(*map(batcher.classify, images))
 
+    images = sample().images[:3]
     with Pipeline(lenet_median_bundle) as pipeline:
-        assert asyncio.run(ask()).batch == 1
+        assert [answer.label for answer in asyncio.run(ask())] == pipeline(images).labels.tolist()
 
 
-def test_a_faulty_image_spoils_no_other_of_its_batch(example, lenet_median_bundle: Path):
+@pytest.mark.parametrize("faulty", [np.zeros((8, 8, 3), np.uint8), np.zeros((32, 32, 3), np.float32)])
+def test_a_faulty_image_spoils_no_other_of_its_batch(example, lenet_median_bundle: Path, faulty: np.ndarray):
     async def ask():
         async with example.Batcher(pipeline, wait_ms=200) as batcher:
-            sent = [sample().images[0], np.zeros((8, 8, 3), np.uint8), sample().images[1]]
-            return await asyncio.gather(*(batcher.classify(image) for image in sent), return_exceptions=True)
+            sent = [sample().images[0], faulty, sample().images[1]]
+            return await asyncio.gather(*map(batcher.classify, sent), return_exceptions=True)
 
     with Pipeline(lenet_median_bundle) as pipeline:
-        first, faulty, second = asyncio.run(ask())
+        first, refused, second = asyncio.run(ask())
         assert [first.label, second.label] == pipeline(sample().images[:2]).labels.tolist()
-    assert isinstance(faulty, UsageError)
+    assert isinstance(refused, ValueError)
+    assert f"{faulty.dtype} {faulty.shape}" in str(refused)
+    assert [first.batch, second.batch] == [2, 2]
 
 
 def test_requests_under_way_end_with_the_service(example, lenet_median_bundle: Path):
     async def ask():
-        async with example.Batcher(slow, wait_ms=0) as batcher:
+        async with example.Batcher(StandIn(pipeline, seconds=0.5), wait_ms=0) as batcher:
             asked = [asyncio.create_task(batcher.classify(image)) for image in sample().images[:128]]
             await asyncio.sleep(0.1)  # the first batch is being classified, the second waits
-        return await asyncio.wait_for(asyncio.gather(*asked, return_exceptions=True), 5)
-
-    def slow(images: np.ndarray):
-        time.sleep(0.5)
-        return pipeline(images)
+        ended = await asyncio.wait_for(asyncio.gather(*asked, return_exceptions=True), 5)
+        with pytest.raises(RuntimeError, match="has ended"):
+            await batcher.classify(sample().images[0])
+        return ended
 
     with Pipeline(lenet_median_bundle) as pipeline:
         answers = asyncio.run(ask())
     assert all(isinstance(answer, asyncio.CancelledError) for answer in answers)
+
+
+@pytest.mark.parametrize("turns", range(5))
+def test_the_service_ends_while_it_waits_for_others(example, lenet_median_bundle: Path, turns: int):
+    async def ask() -> None:
+        async with example.Batcher(pipeline, wait_ms=60_000) as batcher:
+            asked = asyncio.create_task(batcher.classify(sample().images[0]))
+            for _ in range(turns):  # of the event loop: the end falls on each step of taking a request in
+                await asyncio.sleep(0)
+        with pytest.raises((asyncio.CancelledError, RuntimeError)):
+            await asked
+
+    async def within() -> None:
+        await asyncio.wait_for(ask(), 20)
+
+    with Pipeline(lenet_median_bundle) as pipeline:
+        asyncio.run(within())
 
 
 def test_it_runs_as_it_is_shown(lenet_median_bundle: Path):

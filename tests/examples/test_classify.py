@@ -66,8 +66,8 @@ def test_it_says_what_the_runtime_says(classify: Run, lenet_median_bundle: Path,
         names = [pipeline.class_names[label] for label in expected.labels]
     assert [Path(str(path)).stem for path, *_ in told] == [str(number) for number in range(20)]
     assert [name for _, name, *_ in told] == names
-    np.testing.assert_allclose([float(str(told[2])) for told in told], expected.probabilities.max(1), atol=1e-5)
-    np.testing.assert_allclose([float(str(told[3])) for told in told], expected.suspicion, atol=1e-5)
+    np.testing.assert_allclose([float(str(answer[2])) for answer in told], expected.probabilities.max(1), atol=1e-5)
+    np.testing.assert_allclose([float(str(answer[3])) for answer in told], expected.suspicion, atol=1e-5)
     places = [[-1 if place is None else int(place) for place in answer[4:]] for answer in told]
     assert places == expected.suspect.tolist()
     assert [5, 7] in places
@@ -118,10 +118,22 @@ def test_a_bad_image_is_refused(classify: Run, lenet_median_bundle: Path, tmp_pa
     assert str(path) in done.stderr
 
 
-def test_a_missing_bundle_and_no_arguments_are_refused(classify: Run, tmp_path: Path):
+def test_a_bundle_without_its_pipeline_is_not_run_bare(classify: Run, lenet_median_bundle: Path, tmp_path: Path):
+    shutil.copytree(lenet_median_bundle, tmp_path / "damaged")
+    (tmp_path / "damaged" / "pipeline.onnx").unlink()
+    done = classify(tmp_path / "damaged", *written(tmp_path, sample().images[:1]))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "pipeline.onnx" in done.stderr
+
+
+def test_what_is_not_there_is_named(classify: Run, lenet_median_bundle: Path, tmp_path: Path):
     done = classify(tmp_path / "nowhere", *written(tmp_path, sample().images[:1]))
-    assert done.returncode == 1
-    assert "nowhere" in done.stderr
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"'{tmp_path / 'nowhere'}' is no bundle" in done.stderr
+    assert "Next: pixelproof export" in done.stderr
+    done = classify(lenet_median_bundle, tmp_path / "missing.ppm")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"cannot open '{tmp_path / 'missing.ppm'}'" in done.stderr
     done = classify()
     assert done.returncode == 2
     assert done.stderr.startswith("usage: ")

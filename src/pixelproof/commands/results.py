@@ -19,7 +19,9 @@ def deliver(results: "Results", output: Path | None, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(to_json(results), indent=2))
     else:
-        for table in results_layouts(results):
+        for number, table in enumerate(results_layouts(results)):
+            if number:
+                typer.echo()
             print_table(table)
     if output is not None:
         write_results(output, results)

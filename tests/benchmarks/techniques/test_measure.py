@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from pixelproof.benchmarks.defence import DataChoice, Settings, measure_bundle
 from pixelproof.benchmarks.formats import Share, TechniqueResults
@@ -12,6 +13,7 @@ from pixelproof.benchmarks.report.page import render_report
 from pixelproof.benchmarks.results_file import read_results, write_results
 from pixelproof.benchmarks.techniques import TRANSFORMS, TechniqueSettings, bench_techniques
 from pixelproof.errors import UsageError
+from pixelproof.export import export_bundle
 from pixelproof.models.data import sample
 from pixelproof.runtime import Pipeline
 
@@ -96,3 +98,20 @@ def test_data_that_do_not_fit_are_refused(make_bundle, some: DataChoice, tmp_pat
     with pytest.raises(UsageError, match="takes 4x6 images"):
         bench_techniques([make_bundle()], some, SETTINGS, folder=tmp_path / "r", command="")
     assert not (tmp_path / "r").exists()
+
+
+def test_each_classifier_has_its_own_rows(lenet_median_bundle: Path, some: DataChoice, tmp_path: Path):
+    first = int(some.images.labels[0])
+    constant = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3072, 10))  # one class, whatever it sees
+    with torch.no_grad():
+        constant[1].weight.zero_()
+        constant[1].bias.copy_(5 * torch.eye(10)[first])
+    names = [f"class {number}" for number in range(10)]
+    export_bundle(constant, tmp_path / "constant", purifier="median", size=(32, 32), class_names=names)
+    bundles = [lenet_median_bundle, tmp_path / "constant"]
+    settings = TechniqueSettings(images=1, rounds=1)
+    rows = bench_techniques(bundles, some, settings, folder=tmp_path / "records", command="").rows
+    assert [row.classifier for row in rows] == ["lenet"] * 6 + ["Sequential"] * 6
+    assert [row.technique for row in rows] == ["median", *TRANSFORMS] * 2
+    assert {row.attack_success.count for row in rows[6:]} == {0}
+    assert len({row.milliseconds for row in rows}) > 6  # timed classifier by classifier

@@ -19,7 +19,8 @@ def test_weights_of_convolutions_are_counted():
         convolution("Float", "purifier.a"),
     ]
     assert shares_of_layers([*layers, *others]) == {"fp16": 0.5, "int8": 1 / 3}  # in int8 of all but the first
-    assert shares_of_layers([convolution("Int8")]) == {"fp16": 0.0, "int8": 1.0}
+    for count in (1, 3):
+        assert shares_of_layers([convolution("Int8")] * count) == {"fp16": 0.0, "int8": 1.0}
 
 
 @pytest.mark.parametrize("layers", [[], ["first", "second"], [{"ParameterType": "Convolution"}]])
