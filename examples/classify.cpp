@@ -25,12 +25,6 @@
 
 namespace {
 
-// A PPM file's pixels, as the graph takes them: rows of RGB, a byte a channel.
-struct Picture {
-    std::int64_t height = 0, width = 0;
-    std::vector<std::uint8_t> pixels;
-};
-
 std::int64_t header_number(std::istream& file) {
     for (file >> std::ws; file.peek() == '#'; file >> std::ws) {
         file.ignore(std::numeric_limits<std::streamsize>::max(), '\n');
@@ -44,32 +38,32 @@ std::string size(std::int64_t height, std::int64_t width) {
     return std::to_string(height) + "x" + std::to_string(width);
 }
 
-Picture read_ppm(const std::string& path, std::int64_t height, std::int64_t width) {
+// A PPM file's pixels, as the graph takes them: rows of RGB, a byte a channel.
+std::vector<std::uint8_t> read_ppm(const std::string& path, std::int64_t height, std::int64_t width) {
     std::ifstream file(path, std::ios::binary);
     if (!file.is_open()) {
         throw std::runtime_error("cannot open '" + path + "'");
     }
     std::array<char, 2> kind{};
     file.read(kind.data(), kind.size());
-    Picture picture;
-    picture.width = header_number(file);
-    picture.height = header_number(file);
+    const std::int64_t own_width = header_number(file);
+    const std::int64_t own_height = header_number(file);
     const std::int64_t white = header_number(file);
     file.get();  // the one space before the pixels
-    if (!file || kind != std::array{'P', '6'} || white != 255 || picture.width < 1 || picture.height < 1) {
+    if (!file || kind != std::array{'P', '6'} || white != 255 || own_width < 1 || own_height < 1) {
         throw std::runtime_error("'" + path + "' is no binary PPM file (P6) of 8 bits a channel. Next: convert it, "
                                  "such as by ImageMagick's convert IMAGE -depth 8 IMAGE.ppm");
     }
-    if (picture.height != height || picture.width != width) {
-        throw std::runtime_error("'" + path + "' is " + size(picture.height, picture.width) + "; the bundle takes " +
+    if (own_height != height || own_width != width) {
+        throw std::runtime_error("'" + path + "' is " + size(own_height, own_width) + "; the bundle takes " +
                                  size(height, width));
     }
-    picture.pixels.resize(static_cast<std::size_t>(height * width * 3));
-    file.read(reinterpret_cast<char*>(picture.pixels.data()), static_cast<std::streamsize>(picture.pixels.size()));
+    std::vector<std::uint8_t> pixels(static_cast<std::size_t>(height * width * 3));
+    file.read(reinterpret_cast<char*>(pixels.data()), static_cast<std::streamsize>(pixels.size()));
     if (!file) {
         throw std::runtime_error("'" + path + "' ends before its last pixel");
     }
-    return picture;
+    return pixels;
 }
 
 // The strings in a JSON list of strings, which is how the graph's metadata names the classes: UTF-8, in which only
@@ -119,8 +113,8 @@ class Pipeline {
     void classify(const std::vector<std::string>& paths) {
         std::vector<std::uint8_t> images;
         for (const auto& path : paths) {
-            const auto picture = read_ppm(path, height_, width_);
-            images.insert(images.end(), picture.pixels.begin(), picture.pixels.end());
+            const auto pixels = read_ppm(path, height_, width_);
+            images.insert(images.end(), pixels.begin(), pixels.end());
         }
         const std::array<std::int64_t, 4> shape{static_cast<std::int64_t>(paths.size()), height_, width_, 3};
         const auto memory = Ort::MemoryInfo::CreateCpu(OrtArenaAllocator, OrtMemTypeDefault);
