@@ -105,7 +105,7 @@ def bench_techniques(
 
 
 def _open(bundles: Sequence[Path], choice: DataChoice, threads: int | None, opened: ExitStack) -> list[_Subject]:
-    """The classifiers of the bundles, in their order, each with its purifiers and the transformations."""
+    """The classifiers of the bundles, in their order, each with the bundles that purify before it."""
     groups: dict[str, list[tuple[Path, Pipeline]]] = {}
     for bundle in bundles:
         pipeline = opened.enter_context(Pipeline(bundle, threads=threads))
