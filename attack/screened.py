@@ -4,6 +4,8 @@ A network in lower precision is wrong by little, and most candidates of a search
 it leaves with a wide margin are discarded on its word alone; every success is still the real network's own.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,7 +27,8 @@ class Screened:
 
     Args:
         predict: the real network: uint8 `(n, H, W, 3)` to probabilities `(n, classes)`.
-        cheap: the same in lower precision; it always gets `batch_size` rows.
+        cheap: the same in lower precision; it always gets `batch_size` rows, or is told what changed where it has an
+            `of_changes`.
         margin: in nats, above 0. Too small a one loses successes: it has to exceed what the cheap network is wrong by
             where it matters, which true successes tell.
         batch_size: rows of every batch that `cheap` is given.
@@ -65,15 +68,15 @@ class Screened:
         colours: NDArray[np.uint8],
     ) -> NDArray[np.float32]:
         """See `OfChanges`; of discarded candidates, what the cheap network gave."""
-        drawn = Canvas(images, len(image_of_row)).draw(image_of_row, positions, colours)
+        candidates = image_of_row, positions, colours
         if positions.shape[1] == 0:  # the images as they are
-            return self._really(drawn)
+            return self._really(_drawn(images, *candidates))
         known, which = np.unique(image_of_row, return_inverse=True)
         classes = np.array([self._class(images[index]) for index in known.tolist()])[which]
-        answer = np.asarray(in_batches(self._told, drawn, self.batch_size), np.float32)
+        answer = self._cheaply(images, *candidates)
         doubtful = np.flatnonzero(~(margins(answer, classes) >= self._margin))  # NaN is a doubt
         if doubtful.size:
-            answer[doubtful] = self._really(drawn[doubtful])
+            answer[doubtful] = self._really(_drawn(images, *(part[doubtful] for part in candidates)))
         self.asked += len(answer)
         self.discarded += len(answer) - doubtful.size
         return answer
@@ -86,6 +89,12 @@ class Screened:
                 del self._class_of[old]
         return self._class_of[key]
 
+    def _cheaply(self, images: NDArray[np.uint8], *candidates: NDArray[Any]) -> NDArray[np.float32]:
+        of_changes = getattr(self._cheap, "of_changes", None)
+        if of_changes is not None:
+            return np.array(checked_probabilities(of_changes(images, *candidates), len(candidates[0])), np.float32)
+        return np.asarray(in_batches(self._told, _drawn(images, *candidates), self.batch_size), np.float32)
+
     def _told(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         return checked_probabilities(self._cheap(batch), len(batch))
 
@@ -93,6 +102,10 @@ class Screened:
         return in_batches(
             lambda batch: checked_probabilities(self._predict(batch), len(batch)), images, self._doubtful_size
         )
+
+
+def _drawn(images: NDArray[np.uint8], *candidates: NDArray[Any]) -> NDArray[np.uint8]:
+    return Canvas(images, len(candidates[0])).draw(*candidates)
 
 
 def margins(probabilities: NDArray[np.float32], classes: NDArray[np.int64]) -> NDArray[np.float32]:

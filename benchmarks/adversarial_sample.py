@@ -3,7 +3,7 @@
 A search that was stopped goes on from its records, on the device that it was on; a classifier whose weights were
 attacked already is left.
 
-    python -m pixelproof.benchmarks.adversarial_sample [NAME...] [--attack-backend cuda]
+    python -m pixelproof.benchmarks.adversarial_sample [NAME...] [--attack-backend cuda | --screen bf16]
 """
 
 import argparse
@@ -26,7 +26,13 @@ _COMMAND = "python -m pixelproof.benchmarks.adversarial_sample"
 
 
 def find(
-    classifier: str, choice: DataChoice, records: Path, backend: str = "auto", folder: Path = SAMPLE_FOLDER
+    classifier: str,
+    choice: DataChoice,
+    records: Path,
+    backend: str = "auto",
+    folder: Path = SAMPLE_FOLDER,
+    *,
+    screen: str | None = None,
 ) -> int:
     """Attack a shipped classifier, and keep what fooled it; how many images that is.
 
@@ -36,11 +42,12 @@ def find(
         records: SQLite file of each image's outcome.
         backend: see `open_attack_device`.
         folder: of the sample, where it is kept.
+        screen: see `attack_bundle`.
     """
     with TemporaryDirectory(prefix="pixelproof-") as temporary:
         bundle = Path(temporary) / classifier
         export_bundle(classifier, bundle, purifier="none")
-        with open_attack_device(backend, "corners", [bundle]) as device:
+        with open_attack_device(backend, "corners", [bundle], screen=screen) as device:
             run = attack_bundle(
                 bundle,
                 choice,
@@ -53,8 +60,10 @@ def find(
                 records=records,
                 report=lambda _, progress: _tell(classifier, progress),
                 device=device,
+                screen=screen,
             )
-            method = "corners, one pixel" if device is None else f"corners, one pixel, screened on {device.name}"
+            screened = f"on {device.name}" if device is not None else screen and f"in {screen}"
+            method = f"corners, one pixel, screened {screened}" if screened else "corners, one pixel"
     changes = [(each["image"], *each["pixels"][0], *each["colours"][0]) for each in run.images if each["success"]]
     digest = provenance(classifier)["weights_sha256"]
     write_adversarial_sample(classifier, digest, method, changes, folder)
@@ -65,13 +74,14 @@ def _tell(classifier: str, progress: Progress) -> None:
     print(f"\r{classifier}: {progress.finished} of {progress.images}", end="", file=sys.stderr)
 
 
-def attack_all(names: Sequence[str], backend: str, records: Path) -> None:
+def attack_all(names: Sequence[str], backend: str, records: Path, screen: str | None = None) -> None:
     """Find those of the named classifiers, where there are none of their present weights.
 
     Args:
         names: of shipped classifiers.
         backend: see `open_attack_device`.
         records: folder of the outcomes.
+        screen: see `attack_bundle`.
 
     Raises:
         UsageError: an unknown name or backend.
@@ -83,7 +93,7 @@ def attack_all(names: Sequence[str], backend: str, records: Path) -> None:
     for name in names:
         digest = provenance(name)["weights_sha256"]
         if adversarial_sample(name, digest) is None:
-            found = find(name, DataChoice.sample(), records / f"{name}-{digest[:12]}.sqlite", backend)
+            found = find(name, DataChoice.sample(), records / f"{name}-{digest[:12]}.sqlite", backend, screen=screen)
             print(f"\r{name}: {found} adversarial images", file=sys.stderr)
 
 
@@ -92,10 +102,11 @@ def main() -> None:
     line = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     line.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(CLASSIFIERS)}; all where none is named")
     line.add_argument("--attack-backend", default="auto", help="auto or cpu, or cuda, which screens the candidates")
+    line.add_argument("--screen", help="int8 or bf16: leave out what the classifier in it is sure of")
     line.add_argument("--records", type=Path, default=Path("runs/adversarial"), help="folder of each image's outcome")
     asked = line.parse_args()
     try:
-        attack_all(asked.names or CLASSIFIERS, asked.attack_backend, asked.records)
+        attack_all(asked.names or CLASSIFIERS, asked.attack_backend, asked.records, asked.screen)
     except PixelproofError as error:
         sys.exit(f"error: {error}")
 

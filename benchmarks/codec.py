@@ -28,8 +28,8 @@ def encode(value: Any) -> Any:  # noqa: ANN401  (whatever the dataclass holds)
 def decode(kind: type[T], value: object, where: str) -> T:
     """`value`, as `json` read it, as a `kind`: a dataclass of scalars, bytes, tuples, dicts and dataclasses.
 
-    Fields that `kind` lacks are passed over. Raises `ValueError` naming the place from `where` on, what is expected
-    there and what was got.
+    Fields that `kind` lacks are passed over, and those that it has a default for may be missing. Raises `ValueError`
+    naming the place from `where` on, what is expected there and what was got.
     """
     return cast(T, _decode(kind, value, where))
 
@@ -78,10 +78,10 @@ def _tuple(kinds: tuple[Any, ...], value: object, where: str) -> tuple[Any, ...]
 
 def _dataclass(kind: Any, value: dict[str, Any], where: str) -> Any:  # noqa: ANN401  (an instance of `kind`)
     hints = get_type_hints(kind)
-    names = [field.name for field in dataclasses.fields(kind)]
-    if missing := [name for name in names if name not in value]:
+    fields = [(field.name, field.default is dataclasses.MISSING) for field in dataclasses.fields(kind)]
+    if missing := [name for name, required in fields if required and name not in value]:
         raise ValueError(f"{where} has no '{missing[0]}'")
-    held = {name: _decode(hints[name], value[name], f"{where}.{name}") for name in names}
+    held = {name: _decode(hints[name], value[name], f"{where}.{name}") for name, _ in fields if name in value}
     try:
         return kind(**held)
     except ValueError as error:

@@ -133,7 +133,7 @@ def _defence_row(row: DefenceRow) -> Row:
         (
             Cell(row.classifier),
             Cell(row.purifier),
-            Cell(row.method if row.pixels == 1 else f"{row.method}, k={row.pixels}"),
+            Cell(_method(row)),
             share_cell(row.clean_accuracy),
             *(share_cell(share) for share in shares),
             Cell(queries or NOTHING, adaptive_queries),
@@ -141,6 +141,11 @@ def _defence_row(row: DefenceRow) -> Row:
             Cell(f"{row.n:,}"),
         )
     )
+
+
+def _method(row: DefenceRow) -> str:
+    screened = "" if row.screen is None else f", screened in {row.screen}"
+    return row.method + screened + ("" if row.pixels == 1 else f", k={row.pixels}")
 
 
 def _paper_row(row: DefenceRow) -> Row:

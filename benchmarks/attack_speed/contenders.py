@@ -68,9 +68,14 @@ def corners(target: Target, budget: Budget) -> Contender:
     return _as_searched("corners", target, target.searched, budget)
 
 
-def corners_screened(target: Target, budget: Budget) -> Contender:
+def corners_screened(target: Target, budget: Budget, screen: str = "int8") -> Contender:
     """The same, candidates that the network in int8 is sure of left out; what is left after them is not exhausted."""
-    return _as_searched("corners, screened in int8", target, target.screened, budget)
+    return _as_searched(f"corners, screened in {screen}", target, target.screened(screen), budget)
+
+
+def corners_screened_in_bf16(target: Target, budget: Budget) -> Contender:
+    """The same by the network in bfloat16."""
+    return corners_screened(target, budget, "bf16")
 
 
 def corners_in_pytorch(target: Target, budget: Budget) -> Contender:
@@ -103,6 +108,7 @@ Make = Callable[[Target, Budget], Contender]
 CONTENDERS: tuple[Make, ...] = (
     corners,
     corners_screened,
+    corners_screened_in_bf16,
     corners_in_pytorch,
     de,
     de_in_pytorch,

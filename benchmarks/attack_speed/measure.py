@@ -13,7 +13,7 @@ from pixelproof.benchmarks.attack_speed import memory
 from pixelproof.benchmarks.attack_speed.contenders import CONTENDERS, Contender, Make
 from pixelproof.benchmarks.attack_speed.peers import ART_POPULATION, Budget, peer_versions
 from pixelproof.benchmarks.attack_speed.rows import speed_rows
-from pixelproof.benchmarks.attack_speed.target import Target, pytorch_threads
+from pixelproof.benchmarks.attack_speed.target import Target
 from pixelproof.benchmarks.attack_speed.turns import attack_in_turns
 from pixelproof.benchmarks.conditions import describe_conditions, now
 from pixelproof.benchmarks.defence.measure import check_fit, check_some
@@ -22,6 +22,7 @@ from pixelproof.benchmarks.defence.store import Store
 from pixelproof.benchmarks.formats import AttackSpeedResults, AttackSpeedRow, Conditions
 from pixelproof.benchmarks.latency import Progress
 from pixelproof.benchmarks.latency_ways import Absent, idle_threads_spin
+from pixelproof.benchmarks.pytorch_threads import pytorch_threads
 from pixelproof.errors import UsageError
 
 
@@ -77,7 +78,7 @@ def bench_attack(
         for target in targets:  # what is unfit is told before the long work
             check_fit(target.bundle, target.deployed, choice.images)
         conditions = _conditions(targets, settings.budget, choice, command, threads)
-        stack.enter_context(pytorch_threads(threads))
+        stack.enter_context(pytorch_threads(threads, purpose="comparing attacks"))
         for target, count in zip(targets, counts, strict=True):
             comparison = _Comparison(target, choice, settings, conditions, folder, progress)
             rows += comparison.run(contenders, count)

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from pixelproof.benchmarks.attack_speed.contenders import CONTENDERS, Make
 from pixelproof.benchmarks.attack_speed.peers import Budget
-from pixelproof.benchmarks.attack_speed.target import Target, pytorch_threads
+from pixelproof.benchmarks.attack_speed.target import Target
 from pixelproof.benchmarks.latency_memory import STATUS, high_water_mib
+from pixelproof.benchmarks.pytorch_threads import pytorch_threads
 
 
 def peak_memory(make: Make, target: Target, budget: Budget, image: NDArray[np.uint8], label: int) -> float | None:
@@ -34,7 +35,11 @@ def main() -> None:
     index, bundle, threads, budget, image, label = json.load(sys.stdin)
     target = Target(Path(bundle), threads)
     contender = CONTENDERS[index](target, Budget(**budget))
-    with pytorch_threads(threads) if "torch" in sys.modules else nullcontext():  # not loaded for this alone
+    if "torch" in sys.modules:  # it is not loaded for this alone
+        limit: AbstractContextManager[None] = pytorch_threads(threads, purpose="comparing attacks")
+    else:
+        limit = nullcontext()
+    with limit:
         contender.attack(np.array(image, np.uint8), label)
     target.close()
     print(high_water_mib())

@@ -1,7 +1,6 @@
 """The classifier under attack, as the bundle deploys it and as the PyTorch network that the bundle was made of."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,8 +11,8 @@ from numpy.typing import NDArray
 from pixelproof.attack import gradient_order
 from pixelproof.attack.orders import Order
 from pixelproof.benchmarks.defence.victims import Victim, bare_classifier
-from pixelproof.benchmarks.screening import screened
-from pixelproof.errors import UsageError, missing_extra
+from pixelproof.benchmarks.screening import open_screen
+from pixelproof.errors import UsageError
 from pixelproof.models import CLASSIFIERS, build_classifier, is_shipped
 from pixelproof.runtime import Pipeline, read_bundle
 
@@ -38,6 +37,7 @@ class Target:
         self.manifest: dict[str, Any] = read_bundle(bundle).manifest
         self.name: str = self.manifest["classifier"]["name"]
         self._opened = ExitStack()
+        self._screened: dict[str, Victim] = {}
         _check_shipped(bundle, self.manifest["classifier"])
 
     @property
@@ -66,10 +66,12 @@ class Target:
         """The deployed classifier as `pixelproof attack` searches it: by windows where that is faster."""
         return bare_classifier(self.deployed)
 
-    @cached_property
-    def screened(self) -> Victim:
-        """The same, asked of what the network in int8 is not sure of; open until `close`."""
-        return self._opened.enter_context(screened(self.searched, self.deployed))
+    def screened(self, screen: str) -> Victim:
+        """The same, asked of what the screen of that name is not sure of; open until `close`."""
+        if screen not in self._screened:
+            behind = self._opened.enter_context(open_screen(screen, self.deployed))
+            self._screened[screen] = behind(self.searched, self.deployed.predict)
+        return self._screened[screen]
 
     def close(self) -> None:
         """Close what was opened."""
@@ -83,21 +85,6 @@ class Target:
             levels = torch.from_numpy(images).permute(0, 3, 1, 2).float()
             probabilities: NDArray[np.float32] = self.network(levels / 255).softmax(1).numpy()
         return probabilities
-
-
-@contextmanager
-def pytorch_threads(threads: int | None) -> Iterator[None]:
-    """Meanwhile PyTorch uses so many CPU threads; None: as many as it would. `PixelproofError` where it is missing."""
-    try:
-        import torch
-    except ModuleNotFoundError:
-        raise missing_extra("PyTorch", "export", "comparing attacks") from None
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _check_shipped(bundle: Path, classifier: dict[str, Any]) -> None:

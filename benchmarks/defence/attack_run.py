@@ -1,6 +1,5 @@
 """One attack on one bundle, as `pixelproof attack` runs it."""
 
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -13,6 +12,7 @@ from pixelproof.attack.cuda.device import Device
 from pixelproof.benchmarks.codec import encode
 from pixelproof.benchmarks.defence.measure import check_fit, check_some
 from pixelproof.benchmarks.defence.run_file import RunFile
+from pixelproof.benchmarks.defence.screen import opened_screen
 from pixelproof.benchmarks.defence.search import Report, changed_images
 from pixelproof.benchmarks.defence.searches import Searches
 from pixelproof.benchmarks.defence.settings import DataChoice, Settings
@@ -55,7 +55,7 @@ def attack_bundle(
     threads: int | None = None,
     report: Report = lambda *_: None,
     device: Device | None = None,
-    screen: bool = False,
+    screen: str | None = None,
 ) -> AttackRun:
     """Attack the first `images` images that the victim gets right (and that are not of the `target` class).
 
@@ -72,26 +72,20 @@ def attack_bundle(
         threads: CPU threads a call may use.
         report: told how far it has come.
         device: the GPU that `de` runs on; None for the CPU.
-        screen: leave out what the classifier in int8 is sure of; a search then exhausts nothing.
+        screen: leave out what this cheaper network is sure of (one of `SCREENS`); a search then exhausts nothing.
 
     Raises:
         UsageError: data that do not fit the bundle, nothing to attack in them, an adaptive attack on a bundle without a
             purifier, or a screen that the attack has no use for.
     """
-    if screen:
-        _check_screen(protocol, method, pixels)
     with (
         Pipeline(bundle, threads=threads) as pipeline,
         Pipeline(bundle, part="classifier", threads=threads) as bare,
-        ExitStack() as opened,
+        opened_screen(screen, bare) as behind_screen,
     ):
         check_fit(bundle, pipeline, choice.images)
-        victim = _victim(bundle, protocol, pipeline, bare)
-        if screen:
-            from pixelproof.benchmarks.screening import screened
-
-            victim = opened.enter_context(screened(victim, bare))
         deployed = bare if protocol == "transfer" else pipeline
+        victim = behind_screen(_victim(bundle, protocol, pipeline, bare), deployed.predict)
         data = choice.images
         said = deployed.predict(data.images)
         eligible = said.argmax(1) == data.labels
@@ -107,7 +101,7 @@ def attack_bundle(
         described = _described(outcomes, data, said, deployed)
         asked = {"bundle": str(bundle), "protocol": protocol, **_asked(settings, choice)}
         asked |= {"provider": deployed.provider, "data": choice.name}
-        asked["screened"] = screen
+        asked["screen"] = screen
         asked["attack_backend"] = "cpu" if device is None else f"cuda ({device.name})"
     names = {f"{r.image:05d}-{data.class_names[data.labels[r.image]]}.png": r for r in outcomes if r.success}
     return AttackRun(
@@ -116,14 +110,6 @@ def attack_bundle(
         names=tuple(names),
         adversarial=changed_images(list(names.values()), data),
     )
-
-
-def _check_screen(protocol: str, method: str, pixels: int) -> None:
-    if (protocol, pixels) != ("transfer", 1) or method not in ("corners", "levels"):
-        raise UsageError(
-            f"{protocol} {method} of {pixels} pixels is not screened: only sweeps of the bare classifier are, one "
-            "pixel at a time. Next: leave out --screen, or --protocol transfer --method corners"
-        )
 
 
 def _victim(bundle: Path, protocol: str, pipeline: Pipeline, bare: Pipeline) -> Victim:

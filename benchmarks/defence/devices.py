@@ -19,7 +19,7 @@ _AUTOMATIC = ("de", STRONGEST)
 
 
 def open_attack_device(
-    asked: str, method: str, bundles: Sequence[Path] = (), *, pixels: int = 1
+    asked: str, method: str, bundles: Sequence[Path] = (), *, pixels: int = 1, screen: str | None = None
 ) -> "AbstractContextManager[Device | None]":
     """The GPU that an attack by `method` runs on, to be closed; None for the CPU.
 
@@ -30,13 +30,18 @@ def open_attack_device(
             CPU, unless they are part of `strongest`.
         bundles: to be attacked; "auto" leaves to the CPU those that nothing here runs on the GPU.
         pixels: changed at most.
+        screen: the network that screens the candidates on the CPU, if any.
 
     Raises:
-        UsageError: an unknown backend, or CUDA for a sweep that is not screened there.
+        UsageError: an unknown backend, CUDA for a sweep that is not screened there, or a screen beside CUDA or for more
+            than one pixel.
         PixelproofError: CUDA was asked for by name and does not work here; the message says why.
     """
     if asked not in ATTACK_BACKENDS:
         raise unknown_name("attack backend", asked, ATTACK_BACKENDS, "choose one with --attack-backend NAME")
+    if screen is not None:
+        _check_screen(screen, asked, pixels)
+        return nullcontext()
     if asked == "cuda" and method not in _AUTOMATIC and pixels > 1:
         raise UsageError(
             f"{method} of {pixels} pixels does not run on CUDA: of one pixel it is screened there, and de runs there "
@@ -52,6 +57,18 @@ def open_attack_device(
         if asked == "cuda":
             raise
         return nullcontext()
+
+
+def _check_screen(screen: str, asked: str, pixels: int) -> None:
+    if asked == "cuda":
+        raise UsageError(
+            f"--screen {screen} runs on the CPU, and a GPU screens by itself. "
+            "Next: leave out --screen, or --attack-backend cpu"
+        )
+    if pixels > 1:
+        raise UsageError(
+            f"{pixels} pixels are not screened: a screen is proved for one. Next: leave out --screen, or --pixels 1"
+        )
 
 
 def ran_on(method: str, device: "Device | None") -> str:

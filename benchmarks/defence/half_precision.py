@@ -1,42 +1,57 @@
-"""A shipped network as a GPU runs it fastest: its classifier in half precision, compiled where that can be."""
+"""A shipped network as a device runs it fastest: its classifier in half precision, compiled where that can be."""
 
 import copy
 import importlib.util
 import shutil
+import sysconfig
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.fx.experimental.optimization import fuse
 
 
-def half_precision(classifier: nn.Module, purifier: nn.Module | None, device: str) -> Callable[[Tensor], Tensor]:
+def half_precision(
+    classifier: nn.Module,
+    purifier: nn.Module | None,
+    device: str,
+    *,
+    dtype: torch.dtype = torch.float16,
+    compiled: bool = False,
+) -> Callable[[Tensor], Tensor]:
     """Uint8 `(n, H, W, 3)` to float32 probabilities `(n, classes)`, both on `device`.
 
-    Probabilities are off by some thousandths (at most 0.006 on the 200 shipped images, ResNet-32), so that a success
-    found by them has to hold in float32 too. The purifier keeps float32: its decisions are comparisons.
+    In float16 probabilities are off by some thousandths (at most 0.006 on the 200 shipped images, ResNet-32), so that
+    a success found by them has to hold in float32 too. The purifier keeps float32: its decisions are comparisons.
 
     Args:
         classifier: `(n, 3, H, W)` in 0..1 to logits; stays as it is.
         purifier: `(n, 3, H, W)` on the 0..255 scale to the same, likewise; None for none.
         device: "cuda" or "cpu".
+        dtype: of the classifier: torch.float16 or torch.bfloat16, which CPUs with AMX are fast at.
+        compiled: by `torch.compile`, at the first call for each shape; see `can_compile`.
     """
-    fast = fuse(classifier.eval()).to(device, torch.float16).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    fast = fuse(classifier.eval()).to(device, dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     before = None if purifier is None else copy.deepcopy(purifier).eval().to(device)
 
     def classify(images: Tensor) -> Tensor:
         levels = images.permute(0, 3, 1, 2).float().contiguous()  # cuDNN's float32 convolutions are slow channels-last
         purified = levels if before is None else before(levels).clamp(0, 255)
-        shown = (purified / 255).half().contiguous(memory_format=torch.channels_last)
+        shown = (purified / 255).to(dtype).contiguous(memory_format=torch.channels_last)
         probabilities: Tensor = fast(shown).float().softmax(1)
         return probabilities
 
-    if device != "cuda" or not can_compile():
+    if not compiled:
         return classify
     torch.compiler.reset()  # it keeps few versions of one function, and a run over many bundles asks for more
     return torch.compile(classify, dynamic=False)
 
 
-def can_compile() -> bool:
-    """Whether `torch.compile` has what it asks for on a GPU: Triton, and a C compiler for its launchers."""
-    return importlib.util.find_spec("triton") is not None and any(map(shutil.which, ("cc", "gcc", "clang")))
+def can_compile(device: str) -> bool:
+    """Whether `torch.compile` has what it asks for: Triton and a C compiler for a GPU; for a CPU, one of C++ and
+    Python's headers."""
+    if device == "cuda":
+        return importlib.util.find_spec("triton") is not None and any(map(shutil.which, ("cc", "gcc", "clang")))
+    headers = Path(sysconfig.get_path("include")) / "Python.h"
+    return headers.exists() and any(map(shutil.which, ("c++", "g++", "clang++")))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pixelproof.attack.cuda.device import Device
 from pixelproof.attack.results import Progress
 from pixelproof.benchmarks.conditions import describe_conditions, now
+from pixelproof.benchmarks.defence.screen import opened_screen
 from pixelproof.benchmarks.defence.search import Report, changed_images
 from pixelproof.benchmarks.defence.searches import Searches
 from pixelproof.benchmarks.defence.settings import DataChoice, Settings
@@ -58,7 +59,11 @@ def measure_bundle(
     Raises:
         UsageError: a bundle without a purifier, data of another size, or none that the classifier gets right.
     """
-    with Pipeline(bundle, threads=threads) as pipeline, Pipeline(bundle, part="classifier", threads=threads) as bare:
+    with (
+        Pipeline(bundle, threads=threads) as pipeline,
+        Pipeline(bundle, part="classifier", threads=threads) as bare,
+        opened_screen(settings.screen, bare) as behind_screen,
+    ):
         data = choice.images
         _check_purifies(bundle, pipeline)
         check_fit(bundle, pipeline, data)
@@ -67,10 +72,11 @@ def measure_bundle(
         chosen = np.flatnonzero(right)[: settings.images]
         check_some(bundle, chosen, data)
         searches = Searches(choice, settings, partial(Store, folder), report, device)
-        transferred = searches.transfer(bare_classifier(bare), chosen)
+        transferred = searches.transfer(behind_screen(bare_classifier(bare), bare.predict), chosen)
         adaptive = None
         if settings.adaptive:
-            adaptive = searches.adaptive(purified_pipeline(pipeline, bare), pipeline.predict, chosen, kept)
+            whole = behind_screen(purified_pipeline(pipeline, bare), pipeline.predict)
+            adaptive = searches.adaptive(whole, pipeline.predict, chosen, kept)
         attacked = changed_images(transferred, data)
         survived = pipeline.predict(attacked).argmax(1) != data.labels[chosen]
         measured = Measured(settings, pipeline.manifest, data, right, kept, chosen, transferred, survived, adaptive)

@@ -40,6 +40,7 @@ class Settings:
         seed: of the attacks' randomness.
         adaptive: attack the whole pipeline too.
         target: index of the class to reach; None where any wrong one will do.
+        screen: leave out what this cheaper network is sure of (one of `SCREENS`), so that nothing is exhausted.
     """
 
     method: str = "corners"
@@ -48,3 +49,4 @@ class Settings:
     seed: int = 0
     adaptive: bool = True
     target: int | None = None
+    screen: str | None = None

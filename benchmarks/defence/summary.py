@@ -85,6 +85,7 @@ def row(measured: Measured) -> DefenceRow:
         adaptive_queries_p90=adaptive_queries[1],
         adaptive_seconds_per_image=_mean_seconds(adaptive or []),
         paper=PAPER.get(classifier),
+        screen=measured.settings.screen,
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,6 +31,10 @@ def _no_network() -> DeviceNetwork:
     raise UsageError("this victim does not run on the GPU. Next: --attack-backend cpu")
 
 
+def _itself(classify: Predict) -> Predict:
+    return classify
+
+
 @dataclass(frozen=True)
 class Victim:
     """A network under attack.
@@ -41,6 +46,8 @@ class Victim:
             `(n, H, W, 8, 3)`; None where no purifier tells.
         identity: SHA-256 of the graph that runs, for the record of what was attacked.
         on_device: makes the same network for a search on a GPU.
+        around: what the victim would be with another bare classifier, `predict` from `predict`; a purified image
+            reaches that in whole levels.
     """
 
     predict: Predict
@@ -48,6 +55,7 @@ class Victim:
     passes: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] | None
     identity: str
     on_device: Callable[[], DeviceNetwork] = _no_network
+    around: Callable[[Predict], Predict] = _itself
 
 
 def bare_classifier(classifier: Pipeline) -> Victim:
@@ -70,17 +78,26 @@ def purified_pipeline(pipeline: Pipeline, classifier: Pipeline) -> Victim:
     purifier, module = _purifier_module(pipeline), _classifier_module(pipeline)
     passes = None if purifier is None or not hasattr(purifier, "passes") else _passes(purifier)
     predict: Predict = pipeline.predict
+    around = _purified_by(pipeline.purify)
     if passes is not None:
         by_window, near = None, None
         if purifier is not None and pipeline.image_size == SAMPLE_SIZE and pipeline.backend == "cpu":
             by_window = windowed(purifier, pipeline.purify, threads=pipeline.threads, batch_size=BATCH_SIZE)
         if by_window is not None and (parts := _by_windows(classifier)) is not None:
             near = parts.near
+        around = partial(Distinct, pipeline.purify, purify_changes=by_window)
         predict = Distinct(pipeline.purify, classifier.predict, purify_changes=by_window, classify_near=near)
     if purifier is None or module is None:
-        return Victim(predict, sweep_order(predict), passes, identity, lambda: device_network(pipeline, None, None))
-    order = gradient_order(_Logits(purifier, module))
-    return Victim(predict, order, passes, identity, lambda: device_network(pipeline, purifier, module))
+        known: tuple[nn.Module | None, nn.Module | None] = None, None
+        order: Order = sweep_order(predict)
+    else:
+        known = purifier, module
+        order = gradient_order(_Logits(purifier, module))
+    return Victim(predict, order, passes, identity, lambda: device_network(pipeline, *known), around)
+
+
+def _purified_by(purify: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]) -> Callable[[Predict], Predict]:
+    return lambda classify: lambda images: classify(purify(images))
 
 
 def _by_windows(classifier: Pipeline) -> Incremental | None:

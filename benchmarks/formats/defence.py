@@ -19,7 +19,10 @@ class PaperFigures:
 
 @dataclass(frozen=True)
 class DefenceRow:
-    """One classifier, purifier and search method; `queries` count evaluations an image, of all images attacked."""
+    """One classifier, purifier and search method; `queries` count evaluations an image, of all images attacked.
+
+    `screen` names the cheaper network that the searches' candidates were screened by, None where all were tried.
+    """
 
     classifier: str
     purifier: str
@@ -39,6 +42,7 @@ class DefenceRow:
     adaptive_queries_p90: float | None
     adaptive_seconds_per_image: float | None
     paper: PaperFigures | None
+    screen: str | None = None
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from pixelproof.benchmarks.conditions import describe_conditions, now
 from pixelproof.benchmarks.defence.measure import check_fit, check_some
+from pixelproof.benchmarks.defence.screen import BehindScreen, opened_screen
 from pixelproof.benchmarks.defence.search import Report, changed_images
 from pixelproof.benchmarks.defence.searches import Searches
 from pixelproof.benchmarks.defence.settings import DataChoice, Settings
 from pixelproof.benchmarks.defence.store import Store
-from pixelproof.benchmarks.defence.victims import Victim, bare_classifier, purified_pipeline
+from pixelproof.benchmarks.defence.victims import Predict, Victim, bare_classifier, purified_pipeline
 from pixelproof.benchmarks.formats import Share, TechniqueResults, TechniqueRow
 from pixelproof.benchmarks.latency import Contender, measure_latency
 from pixelproof.benchmarks.techniques.transforms import TRANSFORMS, Transform
@@ -32,6 +33,7 @@ class TechniqueSettings:
         slowest_query_ms: techniques that take longer an image are not attacked.
         rounds: how often each is timed.
         seed: of the attack's randomness.
+        screen: see `defence.settings.Settings`.
     """
 
     images: int = 200
@@ -39,6 +41,7 @@ class TechniqueSettings:
     slowest_query_ms: float = 2.0
     rounds: int = 100
     seed: int = 0
+    screen: str | None = None
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,7 @@ def bench_techniques(
         rows = [
             row
             for subject, each in zip(subjects, times, strict=True)
-            for row in _compare(subject, each, choice, settings, folder, report)
+            for row in _compared(subject, each, choice, settings, folder, report)
         ]
         provider = subjects[-1].bare.provider
     conditions = describe_conditions(
@@ -120,8 +123,21 @@ def _open(bundles: Sequence[Path], choice: DataChoice, threads: int | None, open
     return subjects
 
 
+def _compared(
+    subject: _Subject,
+    times: dict[str, float],
+    choice: DataChoice,
+    settings: TechniqueSettings,
+    folder: Path,
+    report: Report,
+) -> list[TechniqueRow]:
+    with opened_screen(settings.screen, subject.bare) as behind_screen:
+        return _compare(subject, behind_screen, times, choice, settings, folder, report)
+
+
 def _compare(
     subject: _Subject,
+    behind_screen: BehindScreen,
     times: dict[str, float],
     choice: DataChoice,
     settings: TechniqueSettings,
@@ -140,7 +156,7 @@ def _compare(
         lambda stage, progress: report(f"{name}: {stage}", progress),
     )
     victim = bare_classifier(bare)
-    records = searches.transfer(victim, chosen)
+    records = searches.transfer(behind_screen(victim, bare.predict), chosen)
     fell = np.array([record.success for record in records], np.bool_)
     attacked = changed_images(records, data)
     rows = []
@@ -150,7 +166,7 @@ def _compare(
         adaptive = None
         if settings.adaptive_images and times[technique.name] < settings.slowest_query_ms:
             some = chosen[: settings.adaptive_images]
-            found = searches.adaptive(technique.victim, technique.predict, some, kept)
+            found = searches.adaptive(behind_screen(technique.victim, technique.predict), technique.predict, some, kept)
             adaptive = Share(sum(record.success for record in found.values()), len(found))
         rows.append(
             TechniqueRow(
@@ -178,7 +194,11 @@ def _transform(name: str, transform: Transform, bare: Pipeline, victim: Victim) 
     def predict(images: NDArray[np.uint8]) -> NDArray[np.float32]:
         return bare.predict(transform(images))
 
-    return _Technique(name, Victim(predict, victim.order, None, f"{victim.identity} behind {name}"), None)
+    def around(classify: Predict) -> Predict:
+        return lambda images: classify(transform(images))
+
+    identity = f"{victim.identity} behind {name}"
+    return _Technique(name, Victim(predict, victim.order, None, identity, around=around), None)
 
 
 def _name(pipeline: Pipeline) -> str:

@@ -23,14 +23,14 @@ def test_it_prints_and_writes_the_comparison_and_goes_on_from_its_records(lenet_
     assert "wrote speed.json and speed.md" in err
     written = json.loads(Path("speed.json").read_text())
     assert written["kind"] == "attack-speed"
-    own = ["corners", "corners, screened in int8", "corners, PyTorch", "de", "de, PyTorch"]
-    assert [row["attack"] for row in written["rows"]][:5] == own
+    own = ["corners", "corners, screened in int8", "corners, screened in bf16", "corners, PyTorch", "de", "de, PyTorch"]
+    assert [row["attack"] for row in written["rows"]][:6] == own
     assert {row["n"] for row in written["rows"]} == {1}
     assert {row["peak_memory_mib"] for row in written["rows"]} == {123.0}
     assert (written["generations"], written["population"], written["conditions"]["threads"]) == (1, 25, 1)
     assert len(list(Path("runs/attack-speed").iterdir())) == len(written["rows"])
     left_out = [note for note in written["notes"] if "pip install 'pixelproof[peers]'" in note]
-    assert len(written["rows"]) + len(left_out) == 7
+    assert len(written["rows"]) + len(left_out) == 8
     printed = json.loads(run_cli("bench", "attack", lenet_median_bundle, *BRIEF, "--json").out)
     assert printed["rows"] == written["rows"]
     assert any("of an earlier run" in note for note in printed["notes"])

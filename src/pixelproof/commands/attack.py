@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pixelproof.commands.options import AsJson, AttackBackend, Data, Sample, Threads
+from pixelproof.commands.options import AsJson, AttackBackend, Data, Sample, Screen, Threads
 from pixelproof.commands.tables import print_table
 from pixelproof.errors import Interrupted, UsageError, unknown_name
 
@@ -30,9 +30,7 @@ def attack(
         str | None, typer.Option(metavar="CLASS", help="Reach this class.", show_default="any wrong class")
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the attack's randomness.")] = 0,
-    screen: Annotated[
-        bool, typer.Option("--screen", help="Leave out what the classifier in int8 is sure of: faster, no proof.")
-    ] = False,
+    screen: Screen = None,
     attack_backend: AttackBackend = "auto",
     threads: Threads = None,
     records: Annotated[
@@ -61,7 +59,7 @@ def attack(
     choice = DataChoice.sample() if sample else DataChoice.test_set(data)
     try:
         with (
-            open_attack_device(attack_backend, method, [bundle], pixels=pixels) as device,
+            open_attack_device(attack_backend, method, [bundle], pixels=pixels, screen=screen) as device,
             attack_progress() as progress,
         ):
             run = attack_bundle(

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pixelproof.commands.options import AsJson, AttackBackend, Data, Results, Sample, Threads, typed
+from pixelproof.commands.options import AsJson, AttackBackend, Data, Results, Sample, Screen, Threads, typed
 from pixelproof.errors import Interrupted, unknown_name
 
 PROTOCOLS = ("both", "transfer")
@@ -20,6 +20,7 @@ def defense(
     protocol: Annotated[str, typer.Option(help="both, or transfer alone.")] = "both",
     pixels: Annotated[int, typer.Option(min=1, help="Pixels that may change.")] = 1,
     seed: Annotated[int, typer.Option(help="Of the attack's randomness.")] = 0,
+    screen: Screen = None,
     attack_backend: AttackBackend = "auto",
     threads: Threads = None,
     records: Annotated[
@@ -43,11 +44,16 @@ def defense(
 
     if output is not None:
         result_paths(output)
-    settings = Settings(method=method, images=images, pixels=pixels, seed=seed, adaptive=protocol == "both")
+    settings = Settings(
+        method=method, images=images, pixels=pixels, seed=seed, adaptive=protocol == "both", screen=screen
+    )
     chosen = DataChoice.sample() if sample else DataChoice.test_set(data)
     command = typed()
     try:
-        with open_attack_device(attack_backend, method, bundles, pixels=pixels) as device, stages() as progress:
+        with (
+            open_attack_device(attack_backend, method, bundles, pixels=pixels, screen=screen) as device,
+            stages() as progress,
+        ):
             place = ran_on(method, device)
             results = bench_defence(
                 bundles,

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pixelproof.commands.options import AsJson, Data, Results, Sample, Threads, typed
+from pixelproof.commands.options import AsJson, Data, Results, Sample, Screen, Threads, typed
 from pixelproof.errors import Interrupted
 
 
@@ -21,6 +21,7 @@ def techniques(
         int, typer.Option(min=0, help="Attack the first so many of them behind each technique that takes under 2 ms.")
     ] = 0,
     seed: Annotated[int, typer.Option(help="Of the attack's randomness.")] = 0,
+    screen: Screen = None,
     threads: Threads = None,
     records: Annotated[
         Path, typer.Option(help="Folder of each image's outcome; the same command resumes from there.")
@@ -42,7 +43,7 @@ def techniques(
             results = bench_techniques(
                 bundles,
                 DataChoice.sample() if sample else DataChoice.test_set(data),
-                TechniqueSettings(images=images, adaptive_images=adaptive_images, seed=seed),
+                TechniqueSettings(images=images, adaptive_images=adaptive_images, seed=seed, screen=screen),
                 folder=records,
                 command=typed(),
                 threads=threads,

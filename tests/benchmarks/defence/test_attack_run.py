@@ -125,26 +125,3 @@ def test_adaptive_corners_try_what_the_purifier_lets_pass(lenet_median_bundle, s
     seen: list[str] = []
     run_attack(lenet_median_bundle, some_real, protocol="adaptive", images=2, report=lambda name, _: seen.append(name))
     assert list(dict.fromkeys(seen)) == ["adaptive, colours let pass", "adaptive"]
-
-
-def test_a_screened_attack_fells_the_same_images_and_is_kept_apart(lenet_median_bundle, some_real, run_attack):
-    full, screened, again = (
-        run_attack(lenet_median_bundle, some_real, images=3, screen=screen) for screen in (False, True, True)
-    )
-    assert [image["success"] for image in screened.images] == [image["success"] for image in full.images]
-    assert [image["pixels"] for image in screened.images] == [image["pixels"] for image in full.images]
-    assert any(image["exhausted"] for image in full.images)
-    assert not any(image["exhausted"] for image in screened.images)
-    assert screened.summary["screened"] is True
-    assert again.images == screened.images  # seconds and all: nothing was attacked again
-
-
-@pytest.mark.parametrize("given", [{"protocol": "adaptive"}, {"method": "de"}, {"pixels": 2}])
-def test_what_is_no_sweep_of_the_classifier_is_not_screened(given: dict, run_attack):
-    with pytest.raises(UsageError, match=r"is not screened: .*Next: leave out --screen"):
-        run_attack(screen=True, **given)
-
-
-def test_only_shipped_weights_are_screened(run_attack):
-    with pytest.raises(UsageError, match="has not the shipped weights, and only those are screened"):
-        run_attack(screen=True)

@@ -1,0 +1,31 @@
+"""A screen discards no candidate that changes LeNet's label; the thousands of other networks are benchmarks."""
+
+from pathlib import Path
+
+import pytest
+
+from pixelproof.benchmarks.screening.proof import prove
+from pixelproof.errors import UsageError
+
+
+@pytest.mark.parametrize("screen", ["int8", "bf16"])
+def test_no_success_is_lost(screen: str, lenet_median_bundle: Path):
+    found = prove(lenet_median_bundle, screen=screen, successes=200, threads=1)
+    assert found["screen"] == screen
+    assert found["successes"] >= 200
+    assert found["lost"] == 0
+    assert found["largest_lead_at_a_success"] < found["margin"] / 2
+    assert found["candidates"] == 8192 * found["images"]
+    assert 0.2 < found["discarded"] < 1
+
+
+def test_a_margin_of_nothing_would_lose_some(lenet_median_bundle: Path):
+    found = prove(lenet_median_bundle, successes=200, margin=1e-6, threads=1)
+    assert found["lost"] > 0
+
+
+def test_a_screen_that_there_is_not_is_named(lenet_median_bundle: Path):
+    with pytest.raises(
+        UsageError, match=r"unknown screen 'fp8'; there are: bf16, int8\. Next: .*--screen"
+    ):
+        prove(lenet_median_bundle, screen="fp8")
