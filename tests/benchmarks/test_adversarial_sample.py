@@ -29,14 +29,16 @@ def test_what_is_found_is_kept_beside_the_others_and_fools_the_classifier(tmp_pa
     kept["lenet"] = {**kept["lenet"], "changes": []}
     (folder / "adversarial.json").write_text(json.dumps(kept))
     choice = DataChoice(sample().take(range(3)), "the first three")
-    found = command.find("lenet", choice, tmp_path / "records.sqlite", folder=folder)
+    found = command.find("lenet", choice, tmp_path / "records.sqlite", folder=folder, screen="int8")
     attacked = adversarial_sample("lenet", shipped_digest("lenet"), folder)
     assert attacked is not None
     assert 0 < found == len(attacked)
     with torch.no_grad():
         seen = build_classifier("lenet")(torch.from_numpy(attacked.images).permute(0, 3, 1, 2) / 255).argmax(1)
     assert (seen.numpy() != attacked.labels).all()
-    assert json.loads((folder / "adversarial.json").read_text())["nin"] == kept["nin"]
+    written = json.loads((folder / "adversarial.json").read_text())
+    assert written["nin"] == kept["nin"]
+    assert written["lenet"]["method"] == "corners, one pixel, screened in int8"
 
 
 def test_those_of_the_present_weights_are_left_alone(monkeypatch, tmp_path: Path):
@@ -48,15 +50,20 @@ def test_those_of_the_present_weights_are_left_alone(monkeypatch, tmp_path: Path
 def test_the_others_are_attacked_on_the_device_asked_for_each_with_its_own_records(monkeypatch, capsys, tmp_path: Path):
     asked = []
     monkeypatch.setattr(command, "adversarial_sample", lambda name, digest: None)
-    monkeypatch.setattr(command, "find", lambda *given: asked.append((given[0], *given[2:])) or 7)
+
+    def find(name, choice, records, backend, *, screen):
+        asked.append((name, records, backend, screen))
+        return 7
+
+    monkeypatch.setattr(command, "find", find)
     monkeypatch.setattr(sys, "argv", f"x resnet nin --attack-backend cuda --records {tmp_path}".split())
     command.main()
     files = {name: tmp_path / f"{name}-{shipped_digest(name)[:12]}.sqlite" for name in CLASSIFIERS}
-    assert asked == [("resnet", files["resnet"], "cuda"), ("nin", files["nin"], "cuda")]
+    assert asked == [("resnet", files["resnet"], "cuda", None), ("nin", files["nin"], "cuda", None)]
     assert "nin: 7 adversarial images" in capsys.readouterr().err
-    monkeypatch.setattr(sys, "argv", ["x"])
+    monkeypatch.setattr(sys, "argv", ["x", "--screen", "bf16"])
     command.main()
-    assert [name for name, *_ in asked[2:]] == list(CLASSIFIERS)
+    assert [(name, how) for name, _, _, how in asked[2:]] == [(name, "bf16") for name in CLASSIFIERS]
 
 
 @pytest.mark.parametrize(

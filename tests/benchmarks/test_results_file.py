@@ -77,6 +77,14 @@ def test_a_missing_field_is_named(latency, tmp_path):
         read_results(tmp_path / "results.json")
 
 
+def test_results_from_before_there_were_screens_are_read(defence, tmp_path):
+    content = to_json(defence)
+    for row in content["rows"]:
+        del row["screen"]
+    (tmp_path / "results.json").write_text(json.dumps(content))
+    assert read_results(tmp_path / "results.json") == defence
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[1]", b"7", b"[" * 100_000])
 def test_what_is_no_result_file_is_refused(content, tmp_path):
     (tmp_path / "results.json").write_bytes(content)

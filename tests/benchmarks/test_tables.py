@@ -68,6 +68,11 @@ def test_several_pixels_are_told_with_the_method(defence):
     assert columns(defence_markdown([dataclasses.replace(defence.rows[1], pixels=3)]))[0]["method"] == "de, k=3"
 
 
+def test_a_screen_is_told_with_the_method(defence):
+    row = dataclasses.replace(defence.rows[0], screen="bf16")
+    assert columns(defence_markdown([row]))[0]["method"] == "corners, screened in bf16"
+
+
 def test_latency_figures_and_the_mark_of_unsteady_times(latency):
     fused, bare = columns(latency_markdown(latency))
     assert fused == {

@@ -54,11 +54,26 @@ def test_transfer_alone_leaves_the_adaptive_figures_out(lenet_median_bundle: Pat
     assert len(all_records()) == 1
 
 
+def test_a_screened_table_says_so_and_has_records_of_its_own(lenet_median_bundle: Path, run_cli):
+    arguments = ["bench", "defense", lenet_median_bundle, "--sample", "--images", "2"]
+    full = json.loads(run_cli(*arguments, "--json").out)["rows"][0]
+    kept = set(all_records())
+    code, out, _ = run_cli(*arguments, "--screen", "int8", "-o", "results.json")
+    assert code == 0
+    assert "screened in int8" in " ".join(out.split())
+    (row,) = read_results(Path("results.json")).rows
+    assert row.screen == "int8"
+    for name in ("attack_success", "defence_rate", "adaptive_success"):
+        assert getattr(row, name).count == full[name]["count"]
+    assert kept < set(all_records())
+
+
 REFUSED = {
     "method": (["--method", "cornerz"], 2, "unknown method 'cornerz'; did you mean 'corners'?"),
     "protocol": (["--protocol", "adaptive"], 2, "unknown protocol 'adaptive'; there are: both, transfer."),
     "output": (["-o", "results.txt"], 2, "results are written as .json and .md, got 'results.txt'"),
     "folder": (["-o", "folder"], 2, "'folder.json' is a folder, not a result file"),
+    "screen": (["--screen", "fp8"], 2, "unknown screen 'fp8'; there are: bf16, int8. Next: "),
     "pixels": (["--pixels", "1025"], 2, "pixels is 1025, expected 1 to 1024"),
     "data": (["--data", "folder.json"], 1, "no CIFAR-10 in 'folder.json'"),
     "second bundle": (["none"], 1, "there is no bundle 'none'"),

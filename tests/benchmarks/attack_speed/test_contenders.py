@@ -14,6 +14,7 @@ from pixelproof.benchmarks.attack_speed.contenders import (
     corners,
     corners_in_pytorch,
     corners_screened,
+    corners_screened_in_bf16,
     de,
     de_in_pytorch,
 )
@@ -21,7 +22,7 @@ from pixelproof.benchmarks.attack_speed.target import Target
 from pixelproof.benchmarks.defence.victims import bare_classifier
 from pixelproof.errors import BundleError, UsageError
 
-OWN = (corners, corners_screened, corners_in_pytorch, de, de_in_pytorch)
+OWN = (corners, corners_screened, corners_screened_in_bf16, corners_in_pytorch, de, de_in_pytorch)
 
 
 @pytest.fixture
@@ -65,7 +66,7 @@ def test_both_forms_of_the_classifier_say_the_same(lenet: Target, some):
     np.testing.assert_allclose(lenet.predict_in_pytorch(images), lenet.deployed.predict(images), atol=1e-5)
 
 
-@pytest.mark.parametrize("other", [corners_in_pytorch, corners_screened])
+@pytest.mark.parametrize("other", [corners_in_pytorch, corners_screened, corners_screened_in_bf16])
 def test_other_forms_of_corners_fell_the_same_images(other, lenet: Target, some, budget):
     for image, label in zip(some.images.images[1:], some.images.labels[1:].tolist(), strict=True):
         found = [make(lenet, budget).attack(image, label) for make in (corners, other)]
@@ -73,17 +74,18 @@ def test_other_forms_of_corners_fell_the_same_images(other, lenet: Target, some,
         assert lenet.deployed.predict(found[0].image[None]).argmax() != label
 
 
-def test_a_screened_search_exhausts_nothing(lenet: Target, some, budget):
+@pytest.mark.parametrize(("make", "name"), [(corners_screened, "int8"), (corners_screened_in_bf16, "bf16")])
+def test_a_screened_search_exhausts_nothing(make, name: str, lenet: Target, some, budget):
     withstanding, label = some.images.images[0], int(some.images.labels[0])
     assert corners(lenet, budget).attack(withstanding, label).exhausted
-    assert not corners_screened(lenet, budget).attack(withstanding, label).exhausted
-    screen = lenet.screened.predict
+    assert not make(lenet, budget).attack(withstanding, label).exhausted
+    screen = lenet.screened(name).predict
     assert screen.discarded > 0.5 * screen.asked
 
 
 def test_the_list_begins_with_this_projects():
-    assert CONTENDERS[:5] == OWN
-    assert len(CONTENDERS) == 7
+    assert CONTENDERS[:6] == OWN
+    assert len(CONTENDERS) == 8
 
 
 def test_only_shipped_networks_are_taken(make_bundle, lenet_median_bundle: Path, tmp_path: Path):

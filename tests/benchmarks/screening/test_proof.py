@@ -25,7 +25,5 @@ def test_a_margin_of_nothing_would_lose_some(lenet_median_bundle: Path):
 
 
 def test_a_screen_that_there_is_not_is_named(lenet_median_bundle: Path):
-    with pytest.raises(
-        UsageError, match=r"unknown screen 'fp8'; there are: bf16, int8\. Next: .*--screen"
-    ):
+    with pytest.raises(UsageError, match=r"unknown screen 'fp8'; there are: bf16, int8\. Next: .*--screen"):
         prove(lenet_median_bundle, screen="fp8")
