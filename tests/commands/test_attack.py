@@ -88,11 +88,25 @@ def test_a_target_is_a_class_by_name(lenet_median_bundle: Path, run_cli):
     assert (summary["target"], summary["method"], summary["attack_success"]["n"]) == ("automobile", "levels", 1)
 
 
+@pytest.mark.parametrize("protocol", ["transfer", "adaptive"])
+def test_a_screened_attack_finds_the_same_and_exhausts_nothing(protocol: str, lenet_median_bundle: Path, run_cli):
+    arguments = ["attack", lenet_median_bundle, "--sample", "--images", "3", "--protocol", protocol]
+    assert run_cli(*arguments, "-o", "full").code == 0
+    assert run_cli(*arguments, "--screen", "int8", "-o", "screened").code == 0
+    full, screened = (json.loads(Path(folder, "results.json").read_text()) for folder in ("full", "screened"))
+    for name in ("image", "success", "pixels"):
+        assert [image[name] for image in screened["images"]] == [image[name] for image in full["images"]]
+    assert any(image["exhausted"] for image in full["images"])
+    assert not any(image["exhausted"] for image in screened["images"])
+    assert (full["screen"], screened["screen"]) == (None, "int8")
+
+
 REFUSED = {
     "method": (["--method", "cornerz"], 2, "unknown method 'cornerz'; did you mean 'corners'? there are: corners, de"),
     "protocol": (["--protocol", "adaptiv"], 2, "unknown protocol 'adaptiv'; did you mean 'adaptive'?"),
     "class": (["--target", "shipp"], 2, "unknown class 'shipp'; did you mean 'ship'? there are: airplane, automobile"),
     "existing output": (["-o", "mine"], 2, "'mine' exists already. Next: choose another --output"),
+    "screen": (["--screen", "fp8"], 2, "unknown screen 'fp8'; there are: bf16, int8. Next: "),
     "pixels": (["--pixels", "1025"], 2, "pixels is 1025, expected 1 to 1024"),
     "seed": (["--seed", "-1"], 2, "seed is -1, expected 0 to"),
     "records in a file of another kind": (["--records", "mine"], 1, "the records in 'mine' are damaged: file is not a"),
