@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pixelproof.attack.cuda.device import Device
 from pixelproof.attack.results import Progress
 from pixelproof.benchmarks.conditions import describe_conditions, now
+from pixelproof.benchmarks.defence.clean import gets_right
 from pixelproof.benchmarks.defence.screen import opened_screen
 from pixelproof.benchmarks.defence.search import Report, changed_images
 from pixelproof.benchmarks.defence.searches import Searches
@@ -51,7 +52,7 @@ def measure_bundle(
         bundle: with a purifier.
         choice: images of the bundle's size and classes.
         settings: how.
-        folder: of the records, from which a measurement that was stopped goes on.
+        folder: of the records, and of what the bundle says of clean images; a measurement that was stopped goes on.
         threads: CPU threads a call may use.
         report: told what is under way.
         device: the GPU that `de` runs on; None for the CPU.
@@ -67,8 +68,8 @@ def measure_bundle(
         data = choice.images
         _check_purifies(bundle, pipeline)
         check_fit(bundle, pipeline, data)
-        right = bare.predict(data.images).argmax(1) == data.labels
-        kept = pipeline.predict(data.images).argmax(1) == data.labels
+        right = gets_right(bare, "classifier", data, folder)
+        kept = gets_right(pipeline, "pipeline", data, folder)
         chosen = np.flatnonzero(right)[: settings.images]
         check_some(bundle, chosen, data)
         searches = Searches(choice, settings, partial(Store, folder), report, device)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelproof.benchmarks.conditions import describe_conditions, now
+from pixelproof.benchmarks.defence.clean import gets_right
 from pixelproof.benchmarks.defence.measure import check_fit, check_some
 from pixelproof.benchmarks.defence.screen import BehindScreen, opened_screen
 from pixelproof.benchmarks.defence.search import Report, changed_images
@@ -20,6 +21,7 @@ from pixelproof.benchmarks.defence.victims import Predict, Victim, bare_classifi
 from pixelproof.benchmarks.formats import Share, TechniqueResults, TechniqueRow
 from pixelproof.benchmarks.latency import Contender, measure_latency
 from pixelproof.benchmarks.techniques.transforms import TRANSFORMS, Transform
+from pixelproof.models.data import ImageSet
 from pixelproof.runtime import Pipeline
 
 
@@ -56,6 +58,13 @@ class _Technique:
     def predict(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """What the classifier says behind it."""
         return self.victim.predict(images) if self.whole is None else self.whole.predict(images)
+
+    def keeps(self, data: ImageSet, folder: Path) -> NDArray[np.bool_]:
+        """Which of the clean images are right behind it, bool `(len(data),)`."""
+        if self.whole is not None:
+            return gets_right(self.whole, "pipeline", data, folder)
+        right: NDArray[np.bool_] = self.predict(data.images).argmax(1) == data.labels
+        return right
 
 
 @dataclass(frozen=True)
@@ -146,7 +155,7 @@ def _compare(
 ) -> list[TechniqueRow]:
     """The rows of one classifier."""
     data, bare, name = choice.images, subject.bare, subject.bare.manifest["classifier"]["name"]
-    right = bare.predict(data.images).argmax(1) == data.labels
+    right = gets_right(bare, "classifier", data, folder)
     chosen = np.flatnonzero(right)[: settings.images]
     check_some(subject.bundle, chosen, data)
     searches = Searches(
@@ -161,7 +170,7 @@ def _compare(
     attacked = changed_images(records, data)
     rows = []
     for technique in _techniques(bare, victim, subject.pipelines):
-        kept = technique.predict(data.images).argmax(1) == data.labels
+        kept = technique.keeps(data, folder)
         undone = fell & (technique.predict(attacked).argmax(1) == data.labels[chosen])
         adaptive = None
         if settings.adaptive_images and times[technique.name] < settings.slowest_query_ms:

@@ -1,0 +1,55 @@
+"""What a bundle gets right is asked once, and kept apart for other graphs and other images."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pixelproof.benchmarks.defence.clean import gets_right
+from pixelproof.errors import DataError
+from pixelproof.models.data import ImageSet, sample
+from pixelproof.runtime import Pipeline
+
+
+@pytest.fixture
+def some() -> ImageSet:
+    return sample().take(np.arange(24))
+
+
+def test_it_is_what_the_network_says_and_is_asked_once(lenet_median_bundle: Path, some, tmp_path, monkeypatch):
+    with Pipeline(lenet_median_bundle) as whole, Pipeline(lenet_median_bundle, part="classifier") as bare:
+        expected = {name: each.predict(some.images).argmax(1) == some.labels for name, each in named(whole, bare)}
+        found = {name: gets_right(each, name, some, tmp_path / "new") for name, each in named(whole, bare)}
+        monkeypatch.setattr(Pipeline, "predict", lambda *_: pytest.fail("asked again"))
+        again = {name: gets_right(each, name, some, tmp_path / "new") for name, each in named(whole, bare)}
+    for name, right in expected.items():
+        np.testing.assert_array_equal(found[name], right)
+        np.testing.assert_array_equal(again[name], right)
+        assert 0 < right.sum() < len(right)
+    assert len(list((tmp_path / "new").iterdir())) == 2
+
+
+def test_other_images_or_labels_are_asked_of(lenet_median_bundle: Path, some, tmp_path):
+    relabelled = ImageSet(some.images, (some.labels + 1) % 10, some.class_names)
+    with Pipeline(lenet_median_bundle, part="classifier") as bare:
+        for data in (some, relabelled, some.take(np.arange(23))):
+            expected = bare.predict(data.images).argmax(1) == data.labels
+            np.testing.assert_array_equal(gets_right(bare, "classifier", data, tmp_path), expected)
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda kept: "{", lambda kept: "[]", lambda kept: json.dumps(kept | {"wrong": [24]}), lambda kept: "{}"]
+)
+def test_a_damaged_file_is_named(damage, lenet_median_bundle: Path, some, tmp_path):
+    with Pipeline(lenet_median_bundle, part="classifier") as bare:
+        gets_right(bare, "classifier", some, tmp_path)
+        (file,) = tmp_path.iterdir()
+        file.write_text(damage(json.loads(file.read_text())))
+        with pytest.raises(DataError, match=f"'{file}' is damaged. Next: delete the file"):
+            gets_right(bare, "classifier", some, tmp_path)
+
+
+def named(whole: Pipeline, bare: Pipeline) -> list[tuple[str, Pipeline]]:
+    return [("pipeline", whole), ("classifier", bare)]
