@@ -3,6 +3,7 @@
 python -m pixelproof.benchmarks.screening BUNDLE --screen bf16 -o RESULTS.json
 """
 
+import math
 import sys
 
 from pixelproof.benchmarks.screening.proof import SUCCESSES, prove
@@ -16,6 +17,7 @@ def main() -> int:
     line.add_argument("--screen", choices=tuple(SCREENS), default="int8")
     line.add_argument("--successes", type=int, default=SUCCESSES)
     line.add_argument("--margin", type=float)
+    line.add_argument("--within", type=float, default=math.inf, help="nats; see `prove`")
     line.add_argument("--threads", type=int)
     asked = vars(line.parse_args())
     bundle, output = asked.pop("bundle"), asked.pop("output")

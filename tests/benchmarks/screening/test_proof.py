@@ -19,6 +19,15 @@ def test_no_success_is_lost(screen: str, lenet_median_bundle: Path):
     assert 0.2 < found["discarded"] < 1
 
 
+def test_float32_may_be_asked_only_of_what_is_within_some_nats(lenet_median_bundle: Path):
+    full, some = (prove(lenet_median_bundle, successes=100, threads=1, **more) for more in ({}, {"within": 4.0}))
+    assert full["asked_in_float32"] == full["candidates"]
+    assert 0 < some["asked_in_float32"] < some["candidates"]
+    for name in ("images", "candidates", "successes", "lost", "discarded", "largest_lead_at_a_success"):
+        assert some[name] == pytest.approx(full[name], abs=1e-6)
+    assert (full["within"], some["within"]) == (None, 4.0)
+
+
 def test_a_margin_of_nothing_would_lose_some(lenet_median_bundle: Path):
     found = prove(lenet_median_bundle, successes=200, margin=1e-6, threads=1)
     assert found["lost"] > 0
