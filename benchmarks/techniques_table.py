@@ -33,4 +33,6 @@ def techniques_layout(rows: Sequence[TechniqueRow]) -> Table:
         )
         for row in rows
     )
-    return Table("Purifiers and the usual input transformations", _HEADINGS, 2, 0, lines, _NOTES)
+    screens = sorted({row.screen for row in rows if row.screen is not None})
+    screened = (f"Candidates of the attacks were screened in {' or '.join(screens)}.",) if screens else ()
+    return Table("Purifiers and the usual input transformations", _HEADINGS, 2, 0, lines, (*_NOTES, *screened))

@@ -4,7 +4,7 @@ Such a function makes a contender for a target and a budget, or raises `Absent` 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -68,14 +68,15 @@ def corners(target: Target, budget: Budget) -> Contender:
     return _as_searched("corners", target, target.searched, budget)
 
 
-def corners_screened(target: Target, budget: Budget, screen: str = "int8") -> Contender:
+def corners_screened(target: Target, budget: Budget) -> Contender:
     """The same, candidates that the network in int8 is sure of left out; what is left after them is not exhausted."""
-    return _as_searched(f"corners, screened in {screen}", target, target.screened(screen), budget)
+    return _as_searched("corners, screened in int8", target, target.screened("int8"), budget)
 
 
 def corners_screened_in_bf16(target: Target, budget: Budget) -> Contender:
     """The same by the network in bfloat16."""
-    return corners_screened(target, budget, "bf16")
+    own = _as_searched("corners, screened in bf16", target, target.screened("bf16"), budget)
+    return replace(own, provider=f"PyTorch, CPU, and {own.provider}")
 
 
 def corners_in_pytorch(target: Target, budget: Budget) -> Contender:
@@ -95,7 +96,7 @@ def de_in_pytorch(target: Target, budget: Budget) -> Contender:
     return Own("de, PyTorch", "PyTorch, CPU", predict, "de", budget.seed, _evolution(budget))
 
 
-def _as_searched(name: str, target: Target, victim: Victim, budget: Budget) -> Contender:
+def _as_searched(name: str, target: Target, victim: Victim, budget: Budget) -> Own:
     parameters = {"order": victim.order, "batch_size": BATCH_SIZE}
     return Own(name, target.deployed.provider, victim.predict, "corners", budget.seed, parameters)
 

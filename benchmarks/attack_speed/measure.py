@@ -74,11 +74,12 @@ def bench_attack(
     rows: list[AttackSpeedRow] = []
     notes: list[str] = []
     with ExitStack() as stack:
+        # First, since a target's screen sets it too, and sets back what it found.
+        stack.enter_context(pytorch_threads(threads, purpose="comparing attacks"))
         targets = [stack.enter_context(closing(Target(bundle, threads))) for bundle in bundles]
         for target in targets:  # what is unfit is told before the long work
             check_fit(target.bundle, target.deployed, choice.images)
         conditions = _conditions(targets, settings.budget, choice, command, threads)
-        stack.enter_context(pytorch_threads(threads, purpose="comparing attacks"))
         for target, count in zip(targets, counts, strict=True):
             comparison = _Comparison(target, choice, settings, conditions, folder, progress)
             rows += comparison.run(contenders, count)

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
@@ -35,11 +34,7 @@ def main() -> None:
     index, bundle, threads, budget, image, label = json.load(sys.stdin)
     target = Target(Path(bundle), threads)
     contender = CONTENDERS[index](target, Budget(**budget))
-    if "torch" in sys.modules:  # it is not loaded for this alone
-        limit: AbstractContextManager[None] = pytorch_threads(threads, purpose="comparing attacks")
-    else:
-        limit = nullcontext()
-    with limit:
+    with pytorch_threads(threads, purpose="comparing attacks"):
         contender.attack(np.array(image, np.uint8), label)
     target.close()
     print(high_water_mib())

@@ -1,5 +1,6 @@
 """One attack on one bundle, as `pixelproof attack` runs it."""
 
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,7 @@ from pixelproof.attack.cuda.device import Device
 from pixelproof.benchmarks.codec import encode
 from pixelproof.benchmarks.defence.measure import check_fit, check_some
 from pixelproof.benchmarks.defence.run_file import RunFile
-from pixelproof.benchmarks.defence.screen import opened_screen
+from pixelproof.benchmarks.defence.screen import check_screen_or_none, screen_or_none
 from pixelproof.benchmarks.defence.search import Report, changed_images
 from pixelproof.benchmarks.defence.searches import Searches
 from pixelproof.benchmarks.defence.settings import DataChoice, Settings
@@ -81,11 +82,13 @@ def attack_bundle(
     with (
         Pipeline(bundle, threads=threads) as pipeline,
         Pipeline(bundle, part="classifier", threads=threads) as bare,
-        opened_screen(screen, bare) as behind_screen,
+        ExitStack() as opened,
     ):
         check_fit(bundle, pipeline, choice.images)
+        check_screen_or_none(screen, bare, pixels)
         deployed = bare if protocol == "transfer" else pipeline
-        victim = behind_screen(_victim(bundle, protocol, pipeline, bare), deployed.predict)
+        unscreened = _victim(bundle, protocol, pipeline, bare, windows=screen is None)  # a screen does without
+        victim = opened.enter_context(screen_or_none(screen, bare))(unscreened, deployed.predict)
         data = choice.images
         said = deployed.predict(data.images)
         eligible = said.argmax(1) == data.labels
@@ -112,12 +115,12 @@ def attack_bundle(
     )
 
 
-def _victim(bundle: Path, protocol: str, pipeline: Pipeline, bare: Pipeline) -> Victim:
+def _victim(bundle: Path, protocol: str, pipeline: Pipeline, bare: Pipeline, *, windows: bool) -> Victim:
     if protocol == "transfer":
-        return bare_classifier(bare)
+        return bare_classifier(bare, windows=windows)
     if pipeline.manifest["purifier"] is None:
         raise UsageError(f"bundle '{bundle}' has no purifier to adapt to. Next: --protocol transfer")
-    return purified_pipeline(pipeline, bare)
+    return purified_pipeline(pipeline, bare, windows=windows)
 
 
 def _described(

@@ -13,14 +13,13 @@ from pixelproof.models.data import ImageSet
 from pixelproof.runtime import Pipeline
 
 
-def gets_right(pipeline: Pipeline, part: str, data: ImageSet, folder: Path) -> NDArray[np.bool_]:
+def gets_right(network: Pipeline, data: ImageSet, folder: Path) -> NDArray[np.bool_]:
     """Whether the network's most probable class is the label, bool `(len(data),)`; kept in `folder`.
 
     What is kept is of this graph, these images and labels, and this execution provider.
 
     Args:
-        pipeline: the bundle, or its bare classifier.
-        part: which it is, "pipeline" or "classifier".
+        network: a bundle, or its bare classifier.
         data: the images.
         folder: beside the records of attacks.
 
@@ -28,13 +27,12 @@ def gets_right(pipeline: Pipeline, part: str, data: ImageSet, folder: Path) -> N
         DataError: what was kept is damaged.
     """
     digest = hashlib.sha256(data.images.tobytes() + data.labels.tobytes()).hexdigest()
-    graph = pipeline.manifest["files"][f"{part}.onnx"]["sha256"]
-    of = {"graph": graph, "data": digest, "provider": pipeline.provider}
+    of = {"graph": hashlib.sha256(network.graph).hexdigest(), "data": digest, "provider": network.provider}
     name = hashlib.sha256(json.dumps(of, sort_keys=True).encode()).hexdigest()[:16]
     path = folder / f"clean-{name}.json"
     if path.exists():
         return ~_mask(path, of, len(data))
-    right: NDArray[np.bool_] = pipeline.predict(data.images).argmax(1) == data.labels
+    right: NDArray[np.bool_] = network.predict(data.images).argmax(1) == data.labels
     write_text(path, json.dumps(of | {"wrong": np.flatnonzero(~right).tolist()}) + "\n")
     return right
 

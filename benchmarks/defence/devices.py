@@ -33,14 +33,13 @@ def open_attack_device(
         screen: the network that screens the candidates on the CPU, if any.
 
     Raises:
-        UsageError: an unknown backend, CUDA for a sweep that is not screened there, or a screen beside CUDA or for more
-            than one pixel.
+        UsageError: an unknown backend, CUDA for a sweep that is not screened there, or a screen beside CUDA.
         PixelproofError: CUDA was asked for by name and does not work here; the message says why.
     """
     if asked not in ATTACK_BACKENDS:
         raise unknown_name("attack backend", asked, ATTACK_BACKENDS, "choose one with --attack-backend NAME")
     if screen is not None:
-        _check_screen(screen, asked, pixels)
+        _check_alone(screen, asked)
         return nullcontext()
     if asked == "cuda" and method not in _AUTOMATIC and pixels > 1:
         raise UsageError(
@@ -59,15 +58,11 @@ def open_attack_device(
         return nullcontext()
 
 
-def _check_screen(screen: str, asked: str, pixels: int) -> None:
+def _check_alone(screen: str, asked: str) -> None:
     if asked == "cuda":
         raise UsageError(
             f"--screen {screen} runs on the CPU, and a GPU screens by itself. "
             "Next: leave out --screen, or --attack-backend cpu"
-        )
-    if pixels > 1:
-        raise UsageError(
-            f"{pixels} pixels are not screened: a screen is proved for one. Next: leave out --screen, or --pixels 1"
         )
 
 

@@ -3,9 +3,7 @@
 import copy
 import importlib.util
 import shutil
-import sysconfig
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -30,7 +28,7 @@ def half_precision(
         purifier: `(n, 3, H, W)` on the 0..255 scale to the same, likewise; None for none.
         device: "cuda" or "cpu".
         dtype: of the classifier: torch.float16 or torch.bfloat16, which CPUs with AMX are fast at.
-        compiled: by `torch.compile`, at the first call for each shape; see `can_compile`.
+        compiled: by `torch.compile`, at the first call for each shape.
     """
     fast = fuse(classifier.eval()).to(device, dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     before = None if purifier is None else copy.deepcopy(purifier).eval().to(device)
@@ -48,10 +46,6 @@ def half_precision(
     return torch.compile(classify, dynamic=False)
 
 
-def can_compile(device: str) -> bool:
-    """Whether `torch.compile` has what it asks for: Triton and a C compiler for a GPU; for a CPU, one of C++ and
-    Python's headers."""
-    if device == "cuda":
-        return importlib.util.find_spec("triton") is not None and any(map(shutil.which, ("cc", "gcc", "clang")))
-    headers = Path(sysconfig.get_path("include")) / "Python.h"
-    return headers.exists() and any(map(shutil.which, ("c++", "g++", "clang++")))
+def can_compile() -> bool:
+    """Whether `torch.compile` has what it asks for on a GPU: Triton, and a C compiler for its launchers."""
+    return importlib.util.find_spec("triton") is not None and any(map(shutil.which, ("cc", "gcc", "clang")))

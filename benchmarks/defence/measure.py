@@ -12,7 +12,7 @@ from pixelproof.attack.cuda.device import Device
 from pixelproof.attack.results import Progress
 from pixelproof.benchmarks.conditions import describe_conditions, now
 from pixelproof.benchmarks.defence.clean import gets_right
-from pixelproof.benchmarks.defence.screen import opened_screen
+from pixelproof.benchmarks.defence.screen import check_screen_or_none, screen_or_none
 from pixelproof.benchmarks.defence.search import Report, changed_images
 from pixelproof.benchmarks.defence.searches import Searches
 from pixelproof.benchmarks.defence.settings import DataChoice, Settings
@@ -63,20 +63,21 @@ def measure_bundle(
     with (
         Pipeline(bundle, threads=threads) as pipeline,
         Pipeline(bundle, part="classifier", threads=threads) as bare,
-        opened_screen(settings.screen, bare) as behind_screen,
+        screen_or_none(settings.screen, bare) as behind_screen,
     ):
         data = choice.images
         _check_purifies(bundle, pipeline)
         check_fit(bundle, pipeline, data)
-        right = gets_right(bare, "classifier", data, folder)
-        kept = gets_right(pipeline, "pipeline", data, folder)
+        right = gets_right(bare, data, folder)
+        kept = gets_right(pipeline, data, folder)
         chosen = np.flatnonzero(right)[: settings.images]
         check_some(bundle, chosen, data)
         searches = Searches(choice, settings, partial(Store, folder), report, device)
-        transferred = searches.transfer(behind_screen(bare_classifier(bare), bare.predict), chosen)
+        windows = settings.screen is None  # a screen does without
+        transferred = searches.transfer(behind_screen(bare_classifier(bare, windows=windows), bare.predict), chosen)
         adaptive = None
         if settings.adaptive:
-            whole = behind_screen(purified_pipeline(pipeline, bare), pipeline.predict)
+            whole = behind_screen(purified_pipeline(pipeline, bare, windows=windows), pipeline.predict)
             adaptive = searches.adaptive(whole, pipeline.predict, chosen, kept)
         attacked = changed_images(transferred, data)
         survived = pipeline.predict(attacked).argmax(1) != data.labels[chosen]
@@ -130,6 +131,7 @@ def bench_defence(
         with Pipeline(bundle, threads=threads) as pipeline:
             _check_purifies(bundle, pipeline)
             check_fit(bundle, pipeline, choice.images)
+            check_screen_or_none(settings.screen, pipeline, settings.pixels)
     parts = []
     for bundle in bundles:
 

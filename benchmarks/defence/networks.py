@@ -32,7 +32,7 @@ def device_network(deployed: Pipeline, purifier: "nn.Module | None", classifier:
     if classifier is not None and _pytorch_sees_a_gpu():
         from pixelproof.benchmarks.defence.half_precision import can_compile, half_precision
 
-        classify = half_precision(classifier, purifier, "cuda", compiled=can_compile("cuda"))
+        classify = half_precision(classifier, purifier, "cuda", compiled=can_compile())
         return TorchNetwork(classify, classes, description="PyTorch, classifier in float16")
     if (why := fault("cuda")) is None:
         return OnnxRuntimeNetwork(keep_outputs(deployed.graph, {"probabilities"}), classes)

@@ -58,17 +58,17 @@ class Victim:
     around: Callable[[Predict], Predict] = _itself
 
 
-def bare_classifier(classifier: Pipeline) -> Victim:
-    """The bundle's classifier without its purifier."""
+def bare_classifier(classifier: Pipeline, *, windows: bool = True) -> Victim:
+    """The bundle's classifier without its purifier; by `windows` where that pays."""
     module = _classifier_module(classifier)
     order = sweep_order(classifier.predict) if module is None else gradient_order(_Logits(None, module))
-    predict = _by_windows(classifier) or classifier.predict
+    predict = (_by_windows(classifier) if windows else None) or classifier.predict
     identity = classifier.manifest["files"]["classifier.onnx"]["sha256"]
     return Victim(predict, order, None, identity, lambda: device_network(classifier, None, module))
 
 
-def purified_pipeline(pipeline: Pipeline, classifier: Pipeline) -> Victim:
-    """The bundle's purifier and classifier as one.
+def purified_pipeline(pipeline: Pipeline, classifier: Pipeline, *, windows: bool = True) -> Victim:
+    """The bundle's purifier and classifier as one, the classifier by `windows` where that pays.
 
     Where the purifier yields whole levels, what the classifier says of an image depends on the purified image alone,
     and an image that was purified before is not classified again. A changed pixel is purified with what it can reach
@@ -83,7 +83,7 @@ def purified_pipeline(pipeline: Pipeline, classifier: Pipeline) -> Victim:
         by_window, near = None, None
         if purifier is not None and pipeline.image_size == SAMPLE_SIZE and pipeline.backend == "cpu":
             by_window = windowed(purifier, pipeline.purify, threads=pipeline.threads, batch_size=BATCH_SIZE)
-        if by_window is not None and (parts := _by_windows(classifier)) is not None:
+        if windows and by_window is not None and (parts := _by_windows(classifier)) is not None:
             near = parts.near
         around = partial(Distinct, pipeline.purify, purify_changes=by_window)
         predict = Distinct(pipeline.purify, classifier.predict, purify_changes=by_window, classify_near=near)

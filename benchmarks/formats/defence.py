@@ -132,6 +132,8 @@ class TechniqueRow:
     adaptive_success: Share | None
     milliseconds: float
     """The technique alone, one image a call."""
+    screen: str | None = None
+    """As of `DefenceRow`."""
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,5 @@
 """Cheaper networks that screen a search's candidates: the same classifier in lower precision."""
 
-from pixelproof.benchmarks.screening.screens import SCREENS, Screen, open_screen
+from pixelproof.benchmarks.screening.screens import SCREENS, Screen, check_screen, open_screen
 
-__all__ = ["SCREENS", "Screen", "open_screen"]
+__all__ = ["SCREENS", "Screen", "check_screen", "open_screen"]

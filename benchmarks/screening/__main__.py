@@ -15,6 +15,7 @@ def main() -> int:
     """The command line; 0 where no success was lost."""
     line = parser(__doc__)
     line.add_argument("--screen", choices=tuple(SCREENS), default="int8")
+    line.add_argument("--protocol", choices=("transfer", "adaptive"), default="transfer")
     line.add_argument("--successes", type=int, default=SUCCESSES)
     line.add_argument("--margin", type=float)
     line.add_argument("--within", type=float, default=math.inf, help="nats; see `prove`")

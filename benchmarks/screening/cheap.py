@@ -10,9 +10,9 @@ class Cheap:
     """A classifier in lower precision.
 
     Attributes:
-        name: what the records of a search depend on that it screens.
+        identity: what the records of a search depend on that it screens.
         predict: uint8 `(n, H, W, 3)` to probabilities `(n, classes)`.
     """
 
-    name: str
+    identity: str
     predict: Predict

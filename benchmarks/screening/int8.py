@@ -19,14 +19,13 @@ _CHANGED = 3  # times that each calibration image is shown with a changed pixel
 
 
 @contextmanager
-def open_int8(classifier: str, threads: int | None) -> Iterator[Cheap]:
-    """The shipped `classifier` in int8, made to judge candidates.
+def open_int8(classifier: Pipeline) -> Iterator[Cheap]:
+    """The shipped network that `classifier` runs, in int8, made to judge candidates.
 
     Its scales are taken from training images with and without a pixel at a corner of the colour cube: without these
     an activation that only an attack reaches is cut off, and such candidates are misjudged by several times as much.
 
     Raises:
-        UsageError: no such classifier.
         ExportError: int8 costs it more than five points of accuracy.
     """
     clean, shown = training_sample().images, "CIFAR-10, 200 training images (shipped), with and without a changed pixel"
@@ -34,7 +33,7 @@ def open_int8(classifier: str, threads: int | None) -> Iterator[Cheap]:
     with tempfile.TemporaryDirectory(prefix="pixelproof-") as made:
         folder = Path(made) / "int8"
         export_bundle(
-            classifier,
+            classifier.manifest["classifier"]["name"],
             folder,
             purifier="none",
             precision="int8",
@@ -42,7 +41,7 @@ def open_int8(classifier: str, threads: int | None) -> Iterator[Cheap]:
             calibration=Calibration(images, shown),
             max_accuracy_drop=5.0,
         )
-        with Pipeline(folder, backend="cpu", part="classifier", threads=threads) as cheap:
+        with Pipeline(folder, backend="cpu", part="classifier", threads=classifier.threads) as cheap:
             yield Cheap(cheap.manifest["files"]["classifier.onnx"]["sha256"], cheap.predict)
 
 

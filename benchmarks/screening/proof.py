@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,9 @@ from pixelproof.attack.canvas import Canvas
 from pixelproof.attack.colours import box_table, decode
 from pixelproof.attack.screened import margins
 from pixelproof.benchmarks.conditions import cpu_model, now, usable_cores
-from pixelproof.benchmarks.defence.victims import BATCH_SIZE
-from pixelproof.benchmarks.screening.cheap import Cheap
-from pixelproof.benchmarks.screening.screens import screen_named, screenable
+from pixelproof.benchmarks.defence.victims import BATCH_SIZE, Predict, purified_pipeline
+from pixelproof.benchmarks.screening.screens import SCREENS, check_screen
+from pixelproof.errors import UsageError
 from pixelproof.models.data import sample
 from pixelproof.runtime import Pipeline
 
@@ -25,6 +27,7 @@ def prove(
     bundle: Path,
     *,
     screen: str = "int8",
+    protocol: str = "transfer",
     successes: int = SUCCESSES,
     margin: float | None = None,
     within: float = np.inf,
@@ -33,69 +36,91 @@ def prove(
     """Sweep shipped images in float32, without stopping at a success, and see what a screen would have discarded.
 
     Args:
-        bundle: of a shipped classifier.
+        bundle: of a shipped classifier, in float32.
         screen: one of `SCREENS`.
+        protocol: "transfer" for the bare classifier, "adaptive" for the whole pipeline.
         successes: candidates that change the label, after which no further image is begun.
         margin: see `Screened`; the screen's own where None.
-        within: ask float32 only of candidates that the screen leaves a lead below so many nats: where all would take
-            too long, many times the margin is nearly as good.
+        within: ask float32 only of candidates that the screen leaves a lead below so many nats, above the margin:
+            where all would take too long, many times the margin is nearly as good.
         threads: CPU threads a call may use.
 
     Returns:
         How many successes there were and were lost, the largest lead that the screen left the true class at one, the
-        share of all candidates discarded, and milliseconds a candidate, in float32 and by the screen.
+        share of all candidates discarded, and milliseconds a candidate, by the screen and in float32 (None with
+        `within`: few at a time take longer).
 
     Raises:
-        UsageError: no bundle of a shipped classifier, or no such screen.
+        UsageError: no bundle of a shipped classifier or, to be adaptive to, without a purifier; no such screen; or a
+            margin or `within` that proves nothing.
     """
-    made = screen_named(screen)
-    limit = made.margin if margin is None else margin
-    with Pipeline(bundle, backend="cpu", part="classifier", threads=threads) as real:
-        name = screenable(real)
-        with made.open(name, threads) as cheap:
-            swept = _sweep(real, cheap, successes, within)
-    fell = swept["real"] <= 0
+    with Pipeline(bundle, backend="cpu", part="classifier", threads=threads) as bare, ExitStack() as opened:
+        check_screen(screen, bare)
+        limit = SCREENS[screen].margin if margin is None else margin
+        if not 0 < limit < within:
+            raise UsageError(
+                f"margin {limit} and within {within} prove nothing: what float32 is not asked of cannot be lost. "
+                "Next: a margin above 0, and --within above it"
+            )
+        cheap = opened.enter_context(SCREENS[screen].open(bare)).predict
+        real = bare.predict
+        if protocol == "adaptive":
+            whole = opened.enter_context(Pipeline(bundle, backend="cpu", threads=threads))
+            real, cheap = whole.predict, purified_pipeline(whole, bare, windows=False).around(cheap)
+        swept = _sweep(real, cheap, successes, within)
+    fell = swept.real <= 0
     return {
         "kind": "screening",
         "created": now(),
         "cpu": cpu_model(),
         "cores": usable_cores(),
         "threads": threads,
-        "classifier": name,
+        "classifier": bare.manifest["classifier"]["name"],
+        "protocol": protocol,
+        "purifier": None if protocol == "transfer" else bare.manifest["purifier"]["name"],
         "screen": screen,
         "margin": limit,
-        "images": swept["images"],
-        "candidates": len(fell),
         "within": None if np.isinf(within) else within,
-        "asked_in_float32": int(np.isfinite(swept["real"]).sum()),
+        "images": swept.images,
+        "candidates": len(fell),
+        "asked_in_float32": int(np.isfinite(swept.real).sum()),
         "successes": int(fell.sum()),
-        "lost": int((fell & (swept["cheap"] >= limit)).sum()),
-        "largest_lead_at_a_success": float(swept["cheap"][fell].max()),
-        "discarded": float((swept["cheap"] >= limit).mean()),
-        "fp32_ms": swept["fp32_ms"],
-        "screen_ms": swept["screen_ms"],
+        "lost": int((fell & (swept.cheap >= limit)).sum()),
+        "largest_lead_at_a_success": float(swept.cheap[fell].max()) if fell.any() else None,
+        "discarded": float((swept.cheap >= limit).mean()),
+        "fp32_ms": 1e3 * swept.real_s / len(fell) if np.isinf(within) else None,
+        "screen_ms": 1e3 * swept.cheap_s / len(fell),
     }
 
 
-def _sweep(real: Pipeline, cheap: Cheap, successes: int, within: float) -> dict[str, Any]:
-    """The leads of the true class at all corners of image after image, by each network, and each one's time.
+@dataclass(frozen=True)
+class _Swept:
+    """The leads of the true class at all corners of image after image, by each network, and each one's seconds.
 
-    The real network's is infinite where it was not asked.
+    The real network's lead is infinite where it was not asked.
     """
+
+    real: NDArray[np.float32]
+    cheap: NDArray[np.float32]
+    real_s: float
+    cheap_s: float
+    images: int
+
+
+def _sweep(real: Predict, cheap: Predict, successes: int, within: float) -> _Swept:
     leads: dict[str, list[NDArray[np.float32]]] = {"real": [], "cheap": []}
     seconds = {"real": 0.0, "cheap": 0.0}
     shown = sample()
     found = images = 0
-    cheap.predict(shown.images[:BATCH_SIZE])  # one in bfloat16 is compiled now
     for image, label in zip(shown.images, shown.labels.tolist(), strict=True):
         if found >= successes:
             break
-        if int(real.predict(image[None]).argmax()) != label:
+        if int(real(image[None]).argmax()) != label:
             continue
         images += 1
         for batch in _corner_batches(image):
             asked = np.ones(len(batch), np.bool_)
-            for name, predict in (("cheap", cheap.predict), ("real", real.predict)):
+            for name, predict in (("cheap", cheap), ("real", real)):
                 lead = np.full(len(batch), np.inf, np.float32)
                 if asked.any():
                     started = time.perf_counter()
@@ -105,9 +130,8 @@ def _sweep(real: Pipeline, cheap: Cheap, successes: int, within: float) -> dict[
                 leads[name].append(lead)
                 asked = ~(lead >= within)  # NaN is asked of
             found += int((leads["real"][-1] <= 0).sum())
-    joined: dict[str, Any] = {name: np.concatenate(parts) for name, parts in leads.items()}
-    a_candidate = {name: 1e3 * taken / np.isfinite(joined[name]).sum() for name, taken in seconds.items()}
-    return joined | {"images": images, "fp32_ms": a_candidate["real"], "screen_ms": a_candidate["cheap"]}
+    joined = {name: np.concatenate(parts) if parts else np.empty(0, np.float32) for name, parts in leads.items()}
+    return _Swept(**joined, real_s=seconds["real"], cheap_s=seconds["cheap"], images=images)
 
 
 def _corner_batches(image: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pixelproof.benchmarks.conditions import describe_conditions, now
 from pixelproof.benchmarks.defence.clean import gets_right
 from pixelproof.benchmarks.defence.measure import check_fit, check_some
-from pixelproof.benchmarks.defence.screen import BehindScreen, opened_screen
+from pixelproof.benchmarks.defence.screen import BehindScreen, check_screen_or_none, screen_or_none
 from pixelproof.benchmarks.defence.search import Report, changed_images
 from pixelproof.benchmarks.defence.searches import Searches
 from pixelproof.benchmarks.defence.settings import DataChoice, Settings
@@ -62,7 +62,7 @@ class _Technique:
     def keeps(self, data: ImageSet, folder: Path) -> NDArray[np.bool_]:
         """Which of the clean images are right behind it, bool `(len(data),)`."""
         if self.whole is not None:
-            return gets_right(self.whole, "pipeline", data, folder)
+            return gets_right(self.whole, data, folder)
         right: NDArray[np.bool_] = self.predict(data.images).argmax(1) == data.labels
         return right
 
@@ -92,16 +92,17 @@ def bench_techniques(
         bundles: of one classifier or several, each bundle with a purifier or none.
         choice: images of their size and classes.
         settings: how.
-        folder: of the records of attacks, from which a measurement that was stopped goes on.
+        folder: of the records of attacks, and of what bundles say of clean images, from which a measurement that was
+            stopped goes on.
         command: the command line, for the record.
         threads: CPU threads a call may use.
         report: told what is under way.
 
     Raises:
-        UsageError: data that do not fit a bundle, or none that its classifier gets right.
+        UsageError: data that do not fit a bundle, none that its classifier gets right, or a screen that is not for it.
     """
     with ExitStack() as opened:
-        subjects = _open(bundles, choice, threads, opened)
+        subjects = _open(bundles, choice, settings.screen, threads, opened)
         # All are timed first, in one go, so that the machine need be quiet no longer than that.
         times = [_milliseconds(subject.pipelines, choice.images.images, settings.rounds) for subject in subjects]
         rows = [
@@ -116,12 +117,15 @@ def bench_techniques(
     return TechniqueResults(created=now(), conditions=conditions, rows=tuple(rows))
 
 
-def _open(bundles: Sequence[Path], choice: DataChoice, threads: int | None, opened: ExitStack) -> list[_Subject]:
+def _open(
+    bundles: Sequence[Path], choice: DataChoice, screen: str | None, threads: int | None, opened: ExitStack
+) -> list[_Subject]:
     """The classifiers of the bundles, in their order, each with the bundles that purify before it."""
     groups: dict[str, list[tuple[Path, Pipeline]]] = {}
     for bundle in bundles:
         pipeline = opened.enter_context(Pipeline(bundle, threads=threads))
         check_fit(bundle, pipeline, choice.images)
+        check_screen_or_none(screen, pipeline)
         groups.setdefault(pipeline.manifest["files"]["classifier.onnx"]["sha256"], []).append((bundle, pipeline))
     subjects = []
     for group in groups.values():
@@ -140,7 +144,7 @@ def _compared(
     folder: Path,
     report: Report,
 ) -> list[TechniqueRow]:
-    with opened_screen(settings.screen, subject.bare) as behind_screen:
+    with screen_or_none(settings.screen, subject.bare) as behind_screen:
         return _compare(subject, behind_screen, times, choice, settings, folder, report)
 
 
@@ -155,7 +159,7 @@ def _compare(
 ) -> list[TechniqueRow]:
     """The rows of one classifier."""
     data, bare, name = choice.images, subject.bare, subject.bare.manifest["classifier"]["name"]
-    right = gets_right(bare, "classifier", data, folder)
+    right = gets_right(bare, data, folder)
     chosen = np.flatnonzero(right)[: settings.images]
     check_some(subject.bundle, chosen, data)
     searches = Searches(
@@ -164,12 +168,13 @@ def _compare(
         partial(Store, folder),
         lambda stage, progress: report(f"{name}: {stage}", progress),
     )
-    victim = bare_classifier(bare)
+    windows = settings.screen is None  # a screen does without
+    victim = bare_classifier(bare, windows=windows)
     records = searches.transfer(behind_screen(victim, bare.predict), chosen)
     fell = np.array([record.success for record in records], np.bool_)
     attacked = changed_images(records, data)
     rows = []
-    for technique in _techniques(bare, victim, subject.pipelines):
+    for technique in _techniques(bare, victim, subject.pipelines, windows=windows):
         kept = technique.keeps(data, folder)
         undone = fell & (technique.predict(attacked).argmax(1) == data.labels[chosen])
         adaptive = None
@@ -187,13 +192,14 @@ def _compare(
                 performance_loss=Share(int((right & ~kept).sum()), int(right.sum())),
                 adaptive_success=adaptive,
                 milliseconds=times[technique.name],
+                screen=settings.screen,
             )
         )
     return rows
 
 
-def _techniques(bare: Pipeline, victim: Victim, pipelines: Sequence[Pipeline]) -> list[_Technique]:
-    purifiers = [_Technique(_name(each), purified_pipeline(each, bare), each) for each in pipelines]
+def _techniques(bare: Pipeline, victim: Victim, pipelines: Sequence[Pipeline], *, windows: bool) -> list[_Technique]:
+    purifiers = [_Technique(_name(each), purified_pipeline(each, bare, windows=windows), each) for each in pipelines]
     return [*purifiers, *(_transform(name, transform, bare, victim) for name, transform in TRANSFORMS.items())]
 
 

@@ -24,7 +24,7 @@ def techniques(
     screen: Screen = None,
     threads: Threads = None,
     records: Annotated[
-        Path, typer.Option(help="Folder of each image's outcome; the same command resumes from there.")
+        Path, typer.Option(help="Folder of what came of each image; the same command resumes from there.")
     ] = Path("runs/defense"),
     output: Results = None,
     as_json: AsJson = False,

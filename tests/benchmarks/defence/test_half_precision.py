@@ -38,7 +38,7 @@ def test_a_search_in_half_precision_holds_in_float32():
     images, labels = sample().images[:40], sample().labels[:40]
     settings = {"population": 100, "generations": 10}
     with open_device() as device:
-        network = TorchNetwork(half_precision(classifier, None, "cuda", compiled=can_compile("cuda")), 10)
+        network = TorchNetwork(half_precision(classifier, None, "cuda", compiled=can_compile()), 10)
         found = attack_on_device(device, network, images, labels, exact=exact, rows=1000, **settings)
     right = exact(images).argmax(1) == labels
     assert found.attacked.tolist() == right.tolist()

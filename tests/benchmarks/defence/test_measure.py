@@ -101,7 +101,7 @@ def test_what_cannot_be_measured_is_named(fields, change, message, make_bundle, 
     unfit = DataChoice(change(choice.images), "unfit")
     with pytest.raises(UsageError, match=message + r".*Next: "):
         bench_defence([make_bundle(**fields)], unfit, Settings(), folder=tmp_path / "records", command="")
-    assert list(tmp_path.glob("records/*.jsonl")) == []
+    assert list(tmp_path.glob("records/*.jsonl")) == []  # but what it says of clean images
 
 
 @pytest.mark.parametrize("bad", ["missing", "bare"])

@@ -1,9 +1,12 @@
 """A screen discards no candidate that changes LeNet's label; the thousands of other networks are benchmarks."""
 
+import json
+import sys
 from pathlib import Path
 
 import pytest
 
+from pixelproof.benchmarks.screening.__main__ import main
 from pixelproof.benchmarks.screening.proof import prove
 from pixelproof.errors import UsageError
 
@@ -17,6 +20,30 @@ def test_no_success_is_lost(screen: str, lenet_median_bundle: Path):
     assert found["largest_lead_at_a_success"] < found["margin"] / 2
     assert found["candidates"] == 8192 * found["images"]
     assert 0.2 < found["discarded"] < 1
+
+
+def test_a_whole_pipeline_is_proved_likewise(lenet_median_bundle: Path):
+    found = prove(lenet_median_bundle, screen="bf16", protocol="adaptive", successes=50, threads=1)
+    assert (found["protocol"], found["purifier"]) == ("adaptive", "median")
+    assert found["successes"] >= 50
+    assert found["lost"] == 0
+    assert found["largest_lead_at_a_success"] < found["margin"] / 2
+
+
+@pytest.mark.parametrize("given", [{"margin": 0.0}, {"margin": -1.0}, {"within": 0.5}, {"margin": 2.0, "within": 1.0}])
+def test_what_proves_nothing_is_refused(given: dict, lenet_median_bundle: Path):
+    with pytest.raises(UsageError, match=r"prove nothing: .* Next: a margin above 0, and --within above it"):
+        prove(lenet_median_bundle, screen="bf16", **given)
+
+
+def test_the_commands_exit_code_tells_of_losses(lenet_median_bundle: Path, monkeypatch, tmp_path: Path, capsys):
+    line = ["x", str(lenet_median_bundle), "--successes", "20", "--threads", "1", "-o", str(tmp_path / "proof.json")]
+    monkeypatch.setattr(sys, "argv", line)
+    assert main() == 0
+    written = json.loads((tmp_path / "proof.json").read_text())
+    assert written == json.loads(capsys.readouterr().out)
+    monkeypatch.setattr(sys, "argv", [*line, "--margin", "1e-6"])
+    assert main() == 1
 
 
 def test_float32_may_be_asked_only_of_what_is_within_some_nats(lenet_median_bundle: Path):

@@ -1,5 +1,6 @@
 """Screened searches of real victims find what full ones find, and are kept apart."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +9,10 @@ import torch
 
 from pixelproof.benchmarks.defence import DataChoice
 from pixelproof.benchmarks.defence.attack_run import attack_bundle
-from pixelproof.benchmarks.defence.screen import opened_screen
+from pixelproof.benchmarks.defence.screen import screen_or_none
 from pixelproof.benchmarks.defence.victims import bare_classifier, purified_pipeline
-from pixelproof.benchmarks.screening import SCREENS, bfloat16
-from pixelproof.errors import UsageError
+from pixelproof.benchmarks.screening import SCREENS, bfloat16, check_screen
+from pixelproof.errors import PixelproofError, UsageError
 from pixelproof.export import export_bundle
 from pixelproof.models.data import sample
 from pixelproof.runtime import Pipeline
@@ -22,14 +23,17 @@ SETTINGS = {"images": 2, "pixels": 1, "target": None, "seed": 0}
 @pytest.fixture(autouse=True)
 def uncompiled(monkeypatch: pytest.MonkeyPatch):
     """The same arithmetic without the compiler's half minute; compiled it is in the proof's tests."""
-    monkeypatch.setattr(bfloat16, "can_compile", lambda device: False)
+    monkeypatch.setattr(bfloat16, "_compiled", lambda network, shape: None)
 
 
 @pytest.fixture(scope="module")
-def autoencoder_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    bundle = tmp_path_factory.mktemp("bundles") / "lenet-autoencoder"
-    export_bundle("lenet", bundle, purifier="autoencoder")
-    return bundle
+def bundles(lenet_median_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """LeNet behind each purifier."""
+    made = {"median": lenet_median_bundle}
+    for purifier in ("autoencoder", "gated"):
+        made[purifier] = tmp_path_factory.mktemp("bundles") / f"lenet-{purifier}"
+        export_bundle("lenet", made[purifier], purifier=purifier)
+    return made
 
 
 @pytest.fixture
@@ -39,12 +43,14 @@ def some() -> DataChoice:
 
 
 @pytest.mark.parametrize("screen", SCREENS)
-@pytest.mark.parametrize("protocol", ["transfer", "adaptive"])
-@pytest.mark.parametrize("purifier", ["median", "autoencoder"])
+@pytest.mark.parametrize(
+    ("protocol", "purifier"),
+    [("transfer", "median"), ("adaptive", "median"), ("adaptive", "autoencoder"), ("adaptive", "gated")],
+)
 def test_the_same_images_fall_by_the_same_pixels(
-    screen: str, protocol: str, purifier: str, lenet_median_bundle, autoencoder_bundle, some, tmp_path: Path
+    screen: str, protocol: str, purifier: str, bundles: dict[str, Path], some, tmp_path: Path
 ):
-    bundle = lenet_median_bundle if purifier == "median" else autoencoder_bundle
+    bundle = bundles[purifier]
     asked = {**SETTINGS, "protocol": protocol, "method": "corners", "records": tmp_path / "records"}
     full, screened, again = (attack_bundle(bundle, some, screen=name, **asked) for name in (None, screen, screen))
     for mine, right in zip(screened.images, full.images, strict=True):
@@ -57,13 +63,23 @@ def test_the_same_images_fall_by_the_same_pixels(
     assert again.images == screened.images  # seconds and all: nothing was attacked again
 
 
-@pytest.mark.parametrize("purifier", ["median", "autoencoder"])
-def test_most_candidates_are_left_to_the_cheap_network(purifier: str, lenet_median_bundle, autoencoder_bundle):
-    bundle = lenet_median_bundle if purifier == "median" else autoencoder_bundle
+@pytest.mark.parametrize("method", ["levels", "de"])
+def test_other_methods_and_targets_are_screened_too(method: str, bundles: dict[str, Path], some, tmp_path: Path):
+    target = None if method == "de" else int(sample().labels[8])
+    asked = {**SETTINGS, "protocol": "transfer", "method": method, "target": target, "records": tmp_path / "records"}
+    full, screened = (attack_bundle(bundles["median"], some, screen=name, **asked) for name in (None, "bf16"))
+    assert [each["success"] for each in screened.images] == [each["success"] for each in full.images]
+    if method == "levels":  # de goes by every fitness, and takes another way
+        assert [each["pixels"] for each in screened.images] == [each["pixels"] for each in full.images]
+
+
+@pytest.mark.parametrize("purifier", ["median", "autoencoder", "gated"])
+def test_most_candidates_are_left_to_the_cheap_network(purifier: str, bundles: dict[str, Path]):
+    bundle = bundles[purifier]
     images = np.repeat(sample().images[:4], 64, axis=0)
     rows, positions = np.repeat(np.arange(4), 64), np.arange(256)[:, None] * 4
     colours = np.full((256, 1, 3), 255, np.uint8)
-    with Pipeline(bundle) as whole, Pipeline(bundle, part="classifier") as bare, opened_screen("bf16", bare) as behind:
+    with Pipeline(bundle) as whole, Pipeline(bundle, part="classifier") as bare, screen_or_none("bf16", bare) as behind:
         for victim, deployed in ((bare_classifier(bare), bare), (purified_pipeline(whole, bare), whole)):
             screened = behind(victim, deployed.predict).predict
             drawn = images.copy()
@@ -77,7 +93,7 @@ def test_most_candidates_are_left_to_the_cheap_network(purifier: str, lenet_medi
 
 
 def test_without_a_screen_a_victim_stays_as_it_is(lenet_median_bundle):
-    with Pipeline(lenet_median_bundle, part="classifier") as bare, opened_screen(None, bare) as behind:
+    with Pipeline(lenet_median_bundle, part="classifier") as bare, screen_or_none(None, bare) as behind:
         victim = bare_classifier(bare)
         assert behind(victim, bare.predict) is victim
 
@@ -86,7 +102,7 @@ def test_pytorchs_threads_are_as_before_once_a_screen_is_closed(lenet_median_bun
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        with Pipeline(lenet_median_bundle, part="classifier", threads=1) as bare, opened_screen("bf16", bare):
+        with Pipeline(lenet_median_bundle, part="classifier", threads=1) as bare, screen_or_none("bf16", bare):
             assert torch.get_num_threads() == 1
         assert torch.get_num_threads() == 2
     finally:
@@ -96,7 +112,56 @@ def test_pytorchs_threads_are_as_before_once_a_screen_is_closed(lenet_median_bun
 def test_only_shipped_weights_are_screened(make_bundle):
     with (
         Pipeline(make_bundle(purifier="cap"), part="classifier") as bare,
-        pytest.raises(UsageError, match="has not the shipped weights, and only those are screened"),
-        opened_screen("bf16", bare),
+        pytest.raises(UsageError, match="classifier 'means' in fp32 is not screened: only shipped weights in fp32 are"),
+        screen_or_none("bf16", bare),
     ):
         pass
+
+
+@pytest.mark.parametrize("precision", ["int8", "fp16"])
+def test_only_float32_is_screened(precision: str, lenet_median_bundle):
+    """What a screen is proved for: int8 is off by more than bf16's margin."""
+    with Pipeline(lenet_median_bundle, part="classifier") as bare:
+        bare.manifest["precision"] = precision
+        with pytest.raises(UsageError, match=rf"'lenet' in {precision} is not screened: only shipped weights in fp32"):
+            check_screen("bf16", bare)
+
+
+def test_more_than_a_pixel_is_not_screened(lenet_median_bundle, some, tmp_path: Path):
+    asked = {**SETTINGS, "pixels": 2, "protocol": "transfer", "method": "corners", "records": tmp_path / "records"}
+    with pytest.raises(UsageError, match=r"2 pixels are not screened: .* Next: leave out --screen, or --pixels 1"):
+        attack_bundle(lenet_median_bundle, some, screen="bf16", **asked)
+
+
+def test_where_nothing_compiles_it_goes_without(lenet_median_bundle, monkeypatch, caplog):
+    monkeypatch.undo()
+
+    def fails(images: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError("no C++ compiler\nand more")
+
+    real = bfloat16.half_precision
+    monkeypatch.setattr(bfloat16, "half_precision", lambda *a, compiled, **k: fails if compiled else real(*a, **k))
+    images = sample().images[:70]
+    with Pipeline(lenet_median_bundle, part="classifier") as bare, bfloat16.open_bfloat16(bare) as cheap:
+        found, expected = cheap.predict(images), bare.predict(images)
+    np.testing.assert_allclose(found, expected, atol=0.03)
+    assert [each.getMessage() for each in caplog.records if each.name == "pixelproof"] == [
+        "PyTorch could not compile the screen, which is slower as it is: no C++ compiler"
+    ]
+
+
+@pytest.mark.parametrize("package", ["torch", "onnx"])
+def test_a_missing_package_is_named(package: str, lenet_median_bundle, monkeypatch):
+    for name in [
+        name for name in sys.modules if name.startswith(("pixelproof.benchmarks.screening", "pixelproof.export"))
+    ]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delattr("pixelproof.benchmarks.screening", raising=False)
+    monkeypatch.setitem(sys.modules, package, None)
+    with Pipeline(lenet_median_bundle, part="classifier") as bare:
+        with pytest.raises(
+            PixelproofError, match=rf"a screen needs {package}, .*Next: pip install 'pixelproof\[export\]'"
+        ):
+            screen_or_none("bf16", bare)
+        with screen_or_none(None, bare):
+            pass

@@ -1,6 +1,7 @@
 """Techniques on one classifier: the purifiers' figures are the defence table's, and counts are recounted by hand."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from pixelproof.benchmarks.formats import Share, TechniqueResults
 from pixelproof.benchmarks.report.page import render_report
 from pixelproof.benchmarks.results_file import read_results, write_results
 from pixelproof.benchmarks.techniques import TRANSFORMS, TechniqueSettings, bench_techniques
+from pixelproof.benchmarks.techniques_table import techniques_layout
 from pixelproof.errors import UsageError
 from pixelproof.export import export_bundle
 from pixelproof.models.data import sample
@@ -81,6 +83,24 @@ def test_slow_techniques_and_none_asked_for_are_not_attacked(lenet_median_bundle
     ):
         results = bench_techniques([lenet_median_bundle], some, settings, folder=compared[1], command="")
         assert {row.adaptive_success for row in results.rows} == {None}
+
+
+def test_a_screened_comparison_has_the_same_figures_and_says_so(lenet_median_bundle: Path, some: DataChoice, compared):
+    settings = replace(SETTINGS, screen="int8")
+    results = bench_techniques([lenet_median_bundle], some, settings, folder=compared[1], command="")
+    for mine, right in zip(results.rows, compared[0].rows, strict=True):
+        assert replace(mine, milliseconds=right.milliseconds, screen=None) == right
+        assert mine.screen == "int8"
+    assert "Candidates of the attacks were screened in int8." in techniques_layout(results.rows).notes
+    assert len(techniques_layout(compared[0].rows).notes) == len(techniques_layout(results.rows).notes) - 1
+
+
+def test_what_has_no_screen_is_refused_before_anything_is_timed(make_bundle, some: DataChoice, tmp_path: Path):
+    bundle = make_bundle(purifier="cap", size=(32, 32))
+    some = DataChoice(replace(some.images, labels=some.images.labels % 3, class_names=("a", "b", "c")), "some")
+    with pytest.raises(UsageError, match="is not screened: only shipped weights in fp32 are"):
+        bench_techniques([bundle], some, replace(SETTINGS, screen="int8"), folder=tmp_path / "r", command="")
+    assert not (tmp_path / "r").exists()
 
 
 def test_results_survive_their_file_and_stand_in_the_report(compared, tmp_path: Path):
