@@ -17,7 +17,7 @@ from pixelproof.benchmarks.conditions import cpu_model, now, usable_cores
 from pixelproof.benchmarks.defence.victims import BATCH_SIZE, Predict, purified_pipeline
 from pixelproof.benchmarks.screening.screens import SCREENS, check_screen
 from pixelproof.errors import UsageError
-from pixelproof.models.data import sample
+from pixelproof.models.data import ImageSet, sample
 from pixelproof.runtime import Pipeline
 
 SUCCESSES = 2_000
@@ -31,9 +31,10 @@ def prove(
     successes: int = SUCCESSES,
     margin: float | None = None,
     within: float = np.inf,
+    data: ImageSet | None = None,
     threads: int | None = None,
 ) -> dict[str, Any]:
-    """Sweep shipped images in float32, without stopping at a success, and see what a screen would have discarded.
+    """Sweep images in float32, without stopping at a success, and see what a screen would have discarded.
 
     Args:
         bundle: of a shipped classifier, in float32.
@@ -43,6 +44,7 @@ def prove(
         margin: see `Screened`; the screen's own where None.
         within: ask float32 only of candidates that the screen leaves a lead below so many nats, above the margin:
             where all would take too long, many times the margin is nearly as good.
+        data: the images, in their order; the shipped ones where None.
         threads: CPU threads a call may use.
 
     Returns:
@@ -67,7 +69,7 @@ def prove(
         if protocol == "adaptive":
             whole = opened.enter_context(Pipeline(bundle, backend="cpu", threads=threads))
             real, cheap = whole.predict, purified_pipeline(whole, bare, windows=False).around(cheap)
-        swept = _sweep(real, cheap, successes, within)
+        swept = _sweep(real, cheap, sample() if data is None else data, successes, within)
     fell = swept.real <= 0
     return {
         "kind": "screening",
@@ -107,10 +109,9 @@ class _Swept:
     images: int
 
 
-def _sweep(real: Predict, cheap: Predict, successes: int, within: float) -> _Swept:
+def _sweep(real: Predict, cheap: Predict, shown: ImageSet, successes: int, within: float) -> _Swept:
     leads: dict[str, list[NDArray[np.float32]]] = {"real": [], "cheap": []}
     seconds = {"real": 0.0, "cheap": 0.0}
-    shown = sample()
     found = images = 0
     for image, label in zip(shown.images, shown.labels.tolist(), strict=True):
         if found >= successes:

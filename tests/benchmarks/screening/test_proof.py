@@ -4,11 +4,13 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pixelproof.benchmarks.screening.__main__ import main
 from pixelproof.benchmarks.screening.proof import prove
 from pixelproof.errors import UsageError
+from pixelproof.models.data import sample
 
 
 @pytest.mark.parametrize("screen", ["int8", "bf16"])
@@ -22,12 +24,17 @@ def test_no_success_is_lost(screen: str, lenet_median_bundle: Path):
     assert 0.2 < found["discarded"] < 1
 
 
-def test_a_whole_pipeline_is_proved_likewise(lenet_median_bundle: Path):
-    found = prove(lenet_median_bundle, screen="bf16", protocol="adaptive", successes=50, threads=1)
-    assert (found["protocol"], found["purifier"]) == ("adaptive", "median")
-    assert found["successes"] >= 50
-    assert found["lost"] == 0
-    assert found["largest_lead_at_a_success"] < found["margin"] / 2
+def test_a_whole_pipeline_is_swept_likewise(lenet_median_bundle: Path):
+    """Two images that many corners fell bare, and few behind the purifier."""
+    data = sample().take(np.array([1, 2]))
+    bare, whole = (
+        prove(lenet_median_bundle, protocol=protocol, data=data, threads=1) for protocol in ("transfer", "adaptive")
+    )
+    assert (bare["protocol"], bare["purifier"], whole["purifier"]) == ("transfer", None, "median")
+    assert bare["candidates"] == whole["candidates"] == 2 * 8192
+    assert bare["successes"] > whole["successes"] > 0 == whole["lost"]
+    assert whole["largest_lead_at_a_success"] < whole["margin"] / 2
+    assert 0.9 < whole["discarded"] < 1
 
 
 @pytest.mark.parametrize("given", [{"margin": 0.0}, {"margin": -1.0}, {"within": 0.5}, {"margin": 2.0, "within": 1.0}])
