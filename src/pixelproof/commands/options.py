@@ -27,7 +27,7 @@ Screen = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="Leave out what the classifier in int8 or bf16 (fast on CPUs with AMX) is sure of: faster, no proof.",
+        help="On the CPU, leave out what the shipped classifier in int8, or in bf16 (with AMX), is sure of: no proof.",
         show_default="every candidate is tried",
     ),
 ]
