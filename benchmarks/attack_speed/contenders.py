@@ -14,6 +14,7 @@ from pixelproof.attack import attack
 from pixelproof.benchmarks.attack_speed.peers import Budget, Found, art_pixel_attack, torchattacks_one_pixel
 from pixelproof.benchmarks.attack_speed.target import Target
 from pixelproof.benchmarks.defence.victims import BATCH_SIZE, Predict, Victim
+from pixelproof.benchmarks.latency_ways import Absent
 
 _BATCH_SIZE = 200  # half a published generation: with one image at a time, more would be rows that fill a batch
 
@@ -70,12 +71,12 @@ def corners(target: Target, budget: Budget) -> Contender:
 
 def corners_screened(target: Target, budget: Budget) -> Contender:
     """The same, candidates that the network in int8 is sure of left out; what is left after them is not exhausted."""
-    return _as_searched("corners, screened in int8", target, target.screened("int8"), budget)
+    return _screened("int8", target, budget)
 
 
 def corners_screened_in_bf16(target: Target, budget: Budget) -> Contender:
     """The same by the network in bfloat16."""
-    own = _as_searched("corners, screened in bf16", target, target.screened("bf16"), budget)
+    own = _screened("bf16", target, budget)
     return replace(own, provider=f"PyTorch, CPU, and {own.provider}")
 
 
@@ -94,6 +95,13 @@ def de_in_pytorch(target: Target, budget: Budget) -> Contender:
     """The same on the network that the other projects attack."""
     predict = target.predict_in_pytorch
     return Own("de, PyTorch", "PyTorch, CPU", predict, "de", budget.seed, _evolution(budget))
+
+
+def _screened(screen: str, target: Target, budget: Budget) -> Own:
+    name = f"corners, screened in {screen}"
+    if (precision := target.manifest["precision"]) != "fp32":
+        raise Absent(f"{name}: left out, since a classifier in {precision} is not screened")
+    return _as_searched(name, target, target.screened(screen), budget)
 
 
 def _as_searched(name: str, target: Target, victim: Victim, budget: Budget) -> Own:

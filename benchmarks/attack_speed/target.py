@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from pixelproof.attack import gradient_order
 from pixelproof.attack.orders import Order
+from pixelproof.benchmarks.defence.screen import screen_or_none
 from pixelproof.benchmarks.defence.victims import Victim, bare_classifier
-from pixelproof.benchmarks.screening import open_screen
 from pixelproof.errors import UsageError
 from pixelproof.models import CLASSIFIERS, build_classifier, is_shipped
 from pixelproof.runtime import Pipeline, read_bundle
@@ -67,10 +67,10 @@ class Target:
         return bare_classifier(self.deployed)
 
     def screened(self, screen: str) -> Victim:
-        """The same, asked of what the screen of that name is not sure of; open until `close`."""
+        """The deployed classifier, asked of what the screen of that name is not sure of; open until `close`."""
         if screen not in self._screened:
-            behind = self._opened.enter_context(open_screen(screen, self.deployed))
-            self._screened[screen] = behind(self.searched, self.deployed.predict)
+            behind = self._opened.enter_context(screen_or_none(screen, self.deployed))
+            self._screened[screen] = behind(bare_classifier(self.deployed, windows=False), self.deployed.predict)
         return self._screened[screen]
 
     def close(self) -> None:

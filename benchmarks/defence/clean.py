@@ -31,22 +31,22 @@ def gets_right(network: Pipeline, data: ImageSet, folder: Path) -> NDArray[np.bo
     name = hashlib.sha256(json.dumps(of, sort_keys=True).encode()).hexdigest()[:16]
     path = folder / f"clean-{name}.json"
     if path.exists():
-        return ~_mask(path, of, len(data))
+        return _kept(path, of, len(data))
     right: NDArray[np.bool_] = network.predict(data.images).argmax(1) == data.labels
     write_text(path, json.dumps(of | {"wrong": np.flatnonzero(~right).tolist()}) + "\n")
     return right
 
 
-def _mask(path: Path, of: dict[str, str], n: int) -> NDArray[np.bool_]:
-    """The images that the file says were wrong."""
-    wrong = np.zeros(n, np.bool_)
+def _kept(path: Path, of: dict[str, str], n: int) -> NDArray[np.bool_]:
+    right = np.ones(n, np.bool_)
     try:
         kept = json.loads(path.read_bytes())
-        wrong[[int(index) for index in kept.pop("wrong")]] = True
-        if kept != of:
+        wrong = np.array(kept.pop("wrong"), np.int64)
+        if kept != of or (wrong < 0).any():
             raise ValueError
+        right[wrong] = False
     except (ValueError, TypeError, KeyError, IndexError, AttributeError):
         raise DataError(
             f"what was kept in '{path}' is damaged. Next: delete the file; the same command then asks the network again"
         ) from None
-    return wrong
+    return right

@@ -1,6 +1,7 @@
 """A bundle's rows of the defence table: transfer and adaptive attacks on the first N images that it gets right."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -63,16 +64,18 @@ def measure_bundle(
     with (
         Pipeline(bundle, threads=threads) as pipeline,
         Pipeline(bundle, part="classifier", threads=threads) as bare,
-        screen_or_none(settings.screen, bare) as behind_screen,
+        ExitStack() as opened,
     ):
         data = choice.images
         _check_purifies(bundle, pipeline)
         check_fit(bundle, pipeline, data)
+        check_screen_or_none(settings.screen, bare, settings.pixels)
         right = gets_right(bare, data, folder)
         kept = gets_right(pipeline, data, folder)
         chosen = np.flatnonzero(right)[: settings.images]
         check_some(bundle, chosen, data)
         searches = Searches(choice, settings, partial(Store, folder), report, device)
+        behind_screen = opened.enter_context(screen_or_none(settings.screen, bare))
         windows = settings.screen is None  # a screen does without
         transferred = searches.transfer(behind_screen(bare_classifier(bare, windows=windows), bare.predict), chosen)
         adaptive = None

@@ -40,7 +40,8 @@ class Settings:
         seed: of the attacks' randomness.
         adaptive: attack the whole pipeline too.
         target: index of the class to reach; None where any wrong one will do.
-        screen: leave out what this cheaper network is sure of (one of `SCREENS`), so that nothing is exhausted.
+        screen: leave out what this cheaper network is sure of (one of `SCREENS`), so that nothing is exhausted; `de`
+            goes by its probabilities then, and may take another way.
     """
 
     method: str = "corners"

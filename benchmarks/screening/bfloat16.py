@@ -51,8 +51,8 @@ def _plain(network: nn.Module, *, compiled: bool = False) -> Predict:
 
 def _compiled(network: nn.Module, shape: tuple[int, ...]) -> Predict | None:
     """The same compiled, for batches of that shape; None where this machine cannot."""
-    predict = _plain(network, compiled=True)
     try:
+        predict = _plain(network, compiled=True)
         predict(np.zeros(shape, np.uint8))  # now rather than on a search's clock
     except RuntimeError as error:
         first_line = str(error).partition("\n")[0]

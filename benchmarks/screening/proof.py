@@ -16,11 +16,12 @@ from pixelproof.attack.screened import margins
 from pixelproof.benchmarks.conditions import cpu_model, now, usable_cores
 from pixelproof.benchmarks.defence.victims import BATCH_SIZE, Predict, purified_pipeline
 from pixelproof.benchmarks.screening.screens import SCREENS, check_screen
-from pixelproof.errors import UsageError
+from pixelproof.errors import UsageError, unknown_name
 from pixelproof.models.data import ImageSet, sample
 from pixelproof.runtime import Pipeline
 
 SUCCESSES = 2_000
+PROTOCOLS = ("transfer", "adaptive")
 
 
 def prove(
@@ -53,11 +54,15 @@ def prove(
         `within`: few at a time take longer).
 
     Raises:
-        UsageError: no bundle of a shipped classifier or, to be adaptive to, without a purifier; no such screen; or a
-            margin or `within` that proves nothing.
+        UsageError: no bundle of a shipped classifier or, to be adaptive to, without a purifier; no such screen or
+            protocol; nothing to sweep; or a margin or `within` that proves nothing.
     """
+    if protocol not in PROTOCOLS:
+        raise unknown_name("protocol", protocol, PROTOCOLS, "choose one with --protocol NAME")
     with Pipeline(bundle, backend="cpu", part="classifier", threads=threads) as bare, ExitStack() as opened:
         check_screen(screen, bare)
+        if protocol == "adaptive" and bare.manifest["purifier"] is None:
+            raise UsageError(f"bundle '{bundle}' has no purifier to adapt to. Next: --protocol transfer")
         limit = SCREENS[screen].margin if margin is None else margin
         if not 0 < limit < within:
             raise UsageError(
@@ -70,6 +75,8 @@ def prove(
             whole = opened.enter_context(Pipeline(bundle, backend="cpu", threads=threads))
             real, cheap = whole.predict, purified_pipeline(whole, bare, windows=False).around(cheap)
         swept = _sweep(real, cheap, sample() if data is None else data, successes, within)
+    if not swept.images:
+        raise UsageError(f"bundle '{bundle}' gets none of the images right. Next: give others, or --successes above 0")
     fell = swept.real <= 0
     return {
         "kind": "screening",
@@ -131,7 +138,7 @@ def _sweep(real: Predict, cheap: Predict, shown: ImageSet, successes: int, withi
                 leads[name].append(lead)
                 asked = ~(lead >= within)  # NaN is asked of
             found += int((leads["real"][-1] <= 0).sum())
-    joined = {name: np.concatenate(parts) if parts else np.empty(0, np.float32) for name, parts in leads.items()}
+    joined = {name: np.concatenate(parts or [np.empty(0, np.float32)]) for name, parts in leads.items()}
     return _Swept(**joined, real_s=seconds["real"], cheap_s=seconds["cheap"], images=images)
 
 

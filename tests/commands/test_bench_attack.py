@@ -20,10 +20,12 @@ def in_a_folder_of_its_own(monkeypatch, tmp_path: Path):
 def test_it_prints_and_writes_the_comparison_and_goes_on_from_its_records(lenet_median_bundle: Path, run_cli):
     threads = torch.get_num_threads()
     torch.set_num_threads(2)
-    code, out, err = run_cli("bench", "attack", lenet_median_bundle, *BRIEF, "-o", "speed")
+    try:
+        code, out, err = run_cli("bench", "attack", lenet_median_bundle, *BRIEF, "-o", "speed")
+        assert torch.get_num_threads() == 2  # as it was, whatever --threads and the screens asked for
+    finally:
+        torch.set_num_threads(threads)
     assert code == 0
-    assert torch.get_num_threads() == 2  # as it was, whatever --threads and the screens asked for
-    torch.set_num_threads(threads)
     assert "Speed of one-pixel attacks" in out
     assert "wrote speed.json and speed.md" in err
     written = json.loads(Path("speed.json").read_text())

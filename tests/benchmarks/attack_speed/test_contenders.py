@@ -20,6 +20,7 @@ from pixelproof.benchmarks.attack_speed.contenders import (
 )
 from pixelproof.benchmarks.attack_speed.target import Target
 from pixelproof.benchmarks.defence.victims import bare_classifier
+from pixelproof.benchmarks.latency_ways import Absent
 from pixelproof.errors import BundleError, UsageError
 
 OWN = (corners, corners_screened, corners_screened_in_bf16, corners_in_pytorch, de, de_in_pytorch)
@@ -81,6 +82,15 @@ def test_a_screened_search_exhausts_nothing(make, name: str, lenet: Target, some
     assert not make(lenet, budget).attack(withstanding, label).exhausted
     screen = lenet.screened(name).predict
     assert screen.discarded > 0.5 * screen.asked
+
+
+def test_only_float32_is_screened(lenet_median_bundle: Path, budget, monkeypatch):
+    target = Target(lenet_median_bundle, threads=1)
+    monkeypatch.setitem(target.manifest, "precision", "int8")
+    for make in (corners_screened, corners_screened_in_bf16):
+        with pytest.raises(Absent, match="left out, since a classifier in int8 is not screened"):
+            make(target, budget)
+    target.close()
 
 
 def test_the_list_begins_with_this_projects():

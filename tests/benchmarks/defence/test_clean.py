@@ -39,7 +39,15 @@ def test_other_images_or_labels_are_asked_of(lenet_median_bundle: Path, some, tm
 
 
 @pytest.mark.parametrize(
-    "damage", [lambda kept: "{", lambda kept: "[]", lambda kept: json.dumps(kept | {"wrong": [24]}), lambda kept: "{}"]
+    "damage",
+    [
+        lambda kept: "{",
+        lambda kept: "[]",
+        lambda kept: json.dumps(kept | {"wrong": [24]}),
+        lambda kept: json.dumps(kept | {"wrong": [-1]}),
+        lambda kept: json.dumps(kept | {"provider": "another"}),
+        lambda kept: "{}",
+    ],
 )
 def test_a_damaged_file_is_named(damage, lenet_median_bundle: Path, some, tmp_path):
     with Pipeline(lenet_median_bundle, part="classifier") as bare:

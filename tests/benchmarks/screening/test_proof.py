@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from pixelproof.benchmarks.screening.__main__ import main
 from pixelproof.benchmarks.screening.proof import prove
 from pixelproof.errors import UsageError
+from pixelproof.export import export_bundle
 from pixelproof.models.data import sample
 
 
@@ -41,6 +43,20 @@ def test_a_whole_pipeline_is_swept_likewise(lenet_median_bundle: Path):
 def test_what_proves_nothing_is_refused(given: dict, lenet_median_bundle: Path):
     with pytest.raises(UsageError, match=r"prove nothing: .* Next: a margin above 0, and --within above it"):
         prove(lenet_median_bundle, screen="bf16", **given)
+
+
+def test_what_cannot_be_swept_is_one_line(lenet_median_bundle: Path, tmp_path: Path):
+    export_bundle("lenet", tmp_path / "bare", purifier="none")
+    wrong = sample().take(np.array([4]))
+    for message, given in (
+        ("unknown protocol 'both'", {"protocol": "both"}),
+        ("gets none of the images right", {"successes": 0}),
+        ("gets none of the images right", {"data": replace(wrong, labels=(wrong.labels + 1) % 10)}),
+    ):
+        with pytest.raises(UsageError, match=message):
+            prove(lenet_median_bundle, threads=1, **given)
+    with pytest.raises(UsageError, match="has no purifier to adapt to"):
+        prove(tmp_path / "bare", protocol="adaptive", threads=1)
 
 
 def test_the_commands_exit_code_tells_of_losses(lenet_median_bundle: Path, monkeypatch, tmp_path: Path, capsys):

@@ -133,14 +133,20 @@ def test_more_than_a_pixel_is_not_screened(lenet_median_bundle, some, tmp_path: 
         attack_bundle(lenet_median_bundle, some, screen="bf16", **asked)
 
 
-def test_where_nothing_compiles_it_goes_without(lenet_median_bundle, monkeypatch, caplog):
+@pytest.mark.parametrize("at_once", [False, True])
+def test_where_nothing_compiles_it_goes_without(at_once: bool, lenet_median_bundle, monkeypatch, caplog):
     monkeypatch.undo()
+    real = bfloat16.half_precision
 
-    def fails(images: torch.Tensor) -> torch.Tensor:
+    def fails(*_: object) -> torch.Tensor:
         raise RuntimeError("no C++ compiler\nand more")
 
-    real = bfloat16.half_precision
-    monkeypatch.setattr(bfloat16, "half_precision", lambda *a, compiled, **k: fails if compiled else real(*a, **k))
+    def instead(*given, compiled: bool, **more):
+        if not compiled:
+            return real(*given, **more)
+        return fails() if at_once else fails
+
+    monkeypatch.setattr(bfloat16, "half_precision", instead)
     images = sample().images[:70]
     with Pipeline(lenet_median_bundle, part="classifier") as bare, bfloat16.open_bfloat16(bare) as cheap:
         found, expected = cheap.predict(images), bare.predict(images)

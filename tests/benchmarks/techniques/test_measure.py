@@ -60,7 +60,7 @@ def test_counts_are_those_of_a_recount(name: str, compared, lenet_median_bundle:
     with Pipeline(lenet_median_bundle, part="classifier") as bare:
         seen = bare.predict(TRANSFORMS[name](some.images.images)).argmax(1)
         assert row.performance_loss == Share(int((seen != some.images.labels).sum()), 5)
-        files = [path.read_text().splitlines() for path in folder.iterdir()]
+        files = [path.read_text().splitlines() for path in folder.glob("*.jsonl")]
         transfer = next(lines for lines in files if json.loads(lines[0])["victim"] == bare_sha(lenet_median_bundle))
         records = [record for record in map(json.loads, transfer[1:]) if record["success"]]
         undone = 0
