@@ -156,18 +156,13 @@ def test_where_nothing_compiles_it_goes_without(at_once: bool, lenet_median_bund
     ]
 
 
-@pytest.mark.parametrize("package", ["torch", "onnx"])
-def test_a_missing_package_is_named(package: str, lenet_median_bundle, monkeypatch):
-    for name in [
-        name for name in sys.modules if name.startswith(("pixelproof.benchmarks.screening", "pixelproof.export"))
-    ]:
+def test_a_missing_package_is_named(lenet_median_bundle, monkeypatch):
+    for name in [name for name in sys.modules if name.startswith("pixelproof.benchmarks.screening")]:
         monkeypatch.delitem(sys.modules, name)
-    monkeypatch.delattr("pixelproof.benchmarks.screening", raising=False)
-    monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.delattr("pixelproof.benchmarks.screening")  # what is imported below goes when these come back
+    monkeypatch.setitem(sys.modules, "torch", None)
     with Pipeline(lenet_median_bundle, part="classifier") as bare:
-        with pytest.raises(
-            PixelproofError, match=rf"a screen needs {package}, .*Next: pip install 'pixelproof\[export\]'"
-        ):
+        with pytest.raises(PixelproofError, match=r"needs torch, .*Next: pip install 'pixelproof\[export\]'"):
             screen_or_none("bf16", bare)
         with screen_or_none(None, bare):
             pass
