@@ -105,11 +105,10 @@ def bench_techniques(
         subjects = _open(bundles, choice, settings.screen, threads, opened)
         # All are timed first, in one go, so that the machine need be quiet no longer than that.
         times = [_milliseconds(subject.pipelines, choice.images.images, settings.rounds) for subject in subjects]
-        rows = [
-            row
-            for subject, each in zip(subjects, times, strict=True)
-            for row in _compared(subject, each, choice, settings, folder, report)
-        ]
+        rows: list[TechniqueRow] = []
+        for subject, each in zip(subjects, times, strict=True):
+            with screen_or_none(settings.screen, subject.bare) as behind_screen:
+                rows += _compare(subject, behind_screen, each, choice, settings, folder, report)
         provider = subjects[-1].bare.provider
     conditions = describe_conditions(
         provider=provider, threads=threads, data=choice.name, command=command, seed=settings.seed
@@ -134,18 +133,6 @@ def _open(
         purifying = [pipeline for _, pipeline in group if pipeline.manifest["purifier"] is not None]
         subjects.append(_Subject(bundle, bare, purifying))
     return subjects
-
-
-def _compared(
-    subject: _Subject,
-    times: dict[str, float],
-    choice: DataChoice,
-    settings: TechniqueSettings,
-    folder: Path,
-    report: Report,
-) -> list[TechniqueRow]:
-    with screen_or_none(settings.screen, subject.bare) as behind_screen:
-        return _compare(subject, behind_screen, times, choice, settings, folder, report)
 
 
 def _compare(
