@@ -12,8 +12,9 @@ BIN := .venv/bin
 demo: setup
 	$(BIN)/pixelproof demo
 
+# a file's tests stay in one process, which makes what they share once; a process takes up to 3 GB
 test: lint .venv/headers
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 test-gpu: setup
 	$(BIN)/pytest -m gpu -rs

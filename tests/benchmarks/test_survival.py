@@ -11,8 +11,8 @@ from pixelproof.errors import PixelproofError
 
 
 def test_kills_change_nothing(lenet_median_bundle: Path):
-    found = survival.survive(lenet_median_bundle, kills=3, images=12, method="corners")
-    assert 1 <= found["kills"] == len(found["kill_moments_s"]) <= 3  # a machine that has sped up ends it before
+    found = survival.survive(lenet_median_bundle, kills=6, images=12, method="corners")
+    assert 1 <= found["kills"] == len(found["kill_moments_s"]) <= 6  # a machine that has sped up ends it before
     assert (found["same_outcomes"], found["of"]) == (12, 12)
 
 
