@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,27 +13,36 @@ from pixelproof.files import write_text
 from pixelproof.models.data import ImageSet
 from pixelproof.runtime import Pipeline
 
+Transform = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
+"""uint8 images `(n, H, W, 3)` to the same."""
 
-def gets_right(network: Pipeline, data: ImageSet, folder: Path) -> NDArray[np.bool_]:
+
+def gets_right(
+    network: Pipeline, data: ImageSet, folder: Path, behind: tuple[str, Transform] | None = None
+) -> NDArray[np.bool_]:
     """Whether the network's most probable class is the label, bool `(len(data),)`; kept in `folder`.
 
-    What is kept is of this graph, these images and labels, and this execution provider.
+    What is kept is of this graph, these images and labels, this execution provider, and what stands before the graph.
 
     Args:
         network: a bundle, or its bare classifier.
         data: the images.
         folder: beside the records of attacks.
+        behind: the name of a change that images go through first, settings included, and the change.
 
     Raises:
         DataError: what was kept is damaged.
     """
     digest = hashlib.sha256(data.images.tobytes() + data.labels.tobytes()).hexdigest()
     of = {"graph": hashlib.sha256(network.graph).hexdigest(), "data": digest, "provider": network.provider}
+    if behind is not None:
+        of["behind"] = behind[0]
     name = hashlib.sha256(json.dumps(of, sort_keys=True).encode()).hexdigest()[:16]
     path = folder / f"clean-{name}.json"
     if path.exists():
         return _kept(path, of, len(data))
-    right: NDArray[np.bool_] = network.predict(data.images).argmax(1) == data.labels
+    shown = data.images if behind is None else behind[1](data.images)
+    right: NDArray[np.bool_] = network.predict(shown).argmax(1) == data.labels
     write_text(path, json.dumps(of | {"wrong": np.flatnonzero(~right).tolist()}) + "\n")
     return right
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelproof.benchmarks.conditions import describe_conditions, now
-from pixelproof.benchmarks.defence.clean import gets_right
+from pixelproof.benchmarks.defence.clean import Transform, gets_right
 from pixelproof.benchmarks.defence.measure import check_fit, check_some
 from pixelproof.benchmarks.defence.screen import BehindScreen, check_screen_or_none, screen_or_none
 from pixelproof.benchmarks.defence.search import Report, changed_images
@@ -20,7 +20,7 @@ from pixelproof.benchmarks.defence.store import Store
 from pixelproof.benchmarks.defence.victims import Predict, Victim, bare_classifier, purified_pipeline
 from pixelproof.benchmarks.formats import Share, TechniqueResults, TechniqueRow
 from pixelproof.benchmarks.latency import Contender, measure_latency
-from pixelproof.benchmarks.techniques.transforms import TRANSFORMS, Transform
+from pixelproof.benchmarks.techniques.transforms import TRANSFORMS
 from pixelproof.models.data import ImageSet
 from pixelproof.runtime import Pipeline
 
@@ -48,23 +48,22 @@ class TechniqueSettings:
 
 @dataclass(frozen=True)
 class _Technique:
-    """A name, and how it is attacked."""
+    """A name, how it is attacked, and what stands behind it."""
 
     name: str
     victim: Victim
-    whole: Pipeline | None
-    """The purifier and the classifier as deployed; None for a transformation."""
+    network: Pipeline
+    """The purifier and the classifier as deployed, or the bare classifier behind a transformation."""
+    transform: Transform | None = None
 
     def predict(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """What the classifier says behind it."""
-        return self.victim.predict(images) if self.whole is None else self.whole.predict(images)
+        return self.network.predict(images if self.transform is None else self.transform(images))
 
     def keeps(self, data: ImageSet, folder: Path) -> NDArray[np.bool_]:
         """Which of the clean images are right behind it, bool `(len(data),)`."""
-        if self.whole is not None:
-            return gets_right(self.whole, data, folder)
-        right: NDArray[np.bool_] = self.predict(data.images).argmax(1) == data.labels
-        return right
+        behind = None if self.transform is None else (self.name, self.transform)
+        return gets_right(self.network, data, folder, behind)
 
 
 @dataclass(frozen=True)
@@ -193,14 +192,11 @@ def _techniques(bare: Pipeline, victim: Victim, pipelines: Sequence[Pipeline], *
 def _transform(name: str, transform: Transform, bare: Pipeline, victim: Victim) -> _Technique:
     """A transformation as a technique; the attacker ranks candidates by the gradient of the classifier alone."""
 
-    def predict(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return bare.predict(transform(images))
-
     def around(classify: Predict) -> Predict:
         return lambda images: classify(transform(images))
 
     identity = f"{victim.identity} behind {name}"
-    return _Technique(name, Victim(predict, victim.order, None, identity, around=around), None)
+    return _Technique(name, Victim(around(bare.predict), victim.order, None, identity, around=around), bare, transform)
 
 
 def _name(pipeline: Pipeline) -> str:

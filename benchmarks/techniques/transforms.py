@@ -13,10 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter, ImageOps
 
+from pixelproof.benchmarks.defence.clean import Transform
 from pixelproof.errors import missing_extra
-
-Transform = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
-"""uint8 images `(n, H, W, 3)` to the same."""
 
 
 def _each(change: Callable[[Image.Image], Image.Image]) -> Transform:

@@ -38,6 +38,20 @@ def test_other_images_or_labels_are_asked_of(lenet_median_bundle: Path, some, tm
     assert len(list(tmp_path.iterdir())) == 3
 
 
+def test_what_stands_before_the_network_is_asked_of_apart(lenet_median_bundle: Path, some, tmp_path, monkeypatch):
+    changes = {"upside down": lambda images: images[:, ::-1], "dark": lambda images: images // 4}
+    with Pipeline(lenet_median_bundle, part="classifier") as bare:
+        expected = [bare.predict(change(some.images)).argmax(1) == some.labels for change in changes.values()]
+        found = [gets_right(bare, some, tmp_path, behind) for behind in changes.items()]
+        plain = gets_right(bare, some, tmp_path)
+        monkeypatch.setattr(Pipeline, "predict", lambda *_: pytest.fail("asked again"))
+        again = [gets_right(bare, some, tmp_path, behind) for behind in changes.items()]
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(again, expected)
+    assert any((right != plain).any() for right in expected)
+    assert len(list(tmp_path.iterdir())) == 3
+
+
 @pytest.mark.parametrize(
     "damage",
     [
