@@ -43,7 +43,7 @@ def finish(command: list[str]) -> Usage:
     watched = [command[0], "-c", _WATCHED, *command[3:]] if _STATUS.exists() else command
     done = subprocess.run(watched, capture_output=True, text=True, check=False)
     if done.returncode:
-        told = done.stderr.splitlines() or [f"it ended with {done.returncode} and no word"]
+        told = done.stderr.strip().splitlines() or [f"it ended with {done.returncode} and no word"]
         raise PixelproofError(f"the attack failed: {told[-1]}. Next: {' '.join(command[1:])}")
     return Usage(time.perf_counter() - started, float(done.stdout.split()[-1]) / 1024 if _STATUS.exists() else None)
 
