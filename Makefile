@@ -12,7 +12,7 @@ BIN := .venv/bin
 demo: setup
 	$(BIN)/pixelproof demo
 
-# a file's tests stay in one process, which makes what they share once; a process takes up to 3 GB
+# a file's tests stay in one process, which makes what they share once; each process holds PyTorch, hence four at most
 test: lint .venv/headers
 	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 

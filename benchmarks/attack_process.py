@@ -44,7 +44,7 @@ def finish(command: list[str]) -> Usage:
     done = subprocess.run(watched, capture_output=True, text=True, check=False)
     if done.returncode:
         told = done.stderr.strip().splitlines() or [f"it ended with {done.returncode} and no word"]
-        raise PixelproofError(f"the attack failed: {told[-1]}. Next: {' '.join(command[1:])}")
+        raise PixelproofError(f"the attack failed: {told[-1]}. Next: {' '.join(command[2:])}")
     return Usage(time.perf_counter() - started, float(done.stdout.split()[-1]) / 1024 if _STATUS.exists() else None)
 
 
