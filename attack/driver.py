@@ -132,7 +132,7 @@ class _Run:
     ) -> Iterator[Outcome]:
         """The outcomes that a plan decides; where another follows, it decides no failure."""
         searches = zip(indices.tolist(), plan.searches(indices), strict=True)
-        for ended in self._engine.run(searches, plan.fitness):
+        for ended in self._engine.run(searches, plan.fitness, repeats=plan.repeats):
             for lane in ended:
                 queries, evaluated = self._spent.pop(lane.index, (0, 0))
                 spent = queries + lane.queries, evaluated + lane.evaluated

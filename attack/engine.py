@@ -6,6 +6,7 @@ that results depend neither on the batch size nor on the other images.
 """
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from pixelproof.attack.canvas import Canvas
 from pixelproof.attack.checks import checked_probabilities
 from pixelproof.attack.lane import Lane
+from pixelproof.attack.memory import Memory
 from pixelproof.attack.search import Fitness, OfChanges, Predict, Problem, Search
 
 LANES = 32  # searches at a time: enough that few candidates of a fallen image are in flight, few enough to be cheap
@@ -50,14 +52,17 @@ class Engine:
             parts.append(self._show(rows, *unchanged).copy())  # predict may reuse what it gave
         return np.concatenate(parts)
 
-    def run(self, searches: Iterable[tuple[int, Search]], fitness: Fitness) -> Iterator[list[Lane]]:
+    def run(
+        self, searches: Iterable[tuple[int, Search]], fitness: Fitness, *, repeats: bool = False
+    ) -> Iterator[list[Lane]]:
         """After each batch, the searches that it ended (mostly none).
 
         Args:
             searches: images' indices and their searches; each is taken when there is room for it.
             fitness: what they are sent of their candidates.
+            repeats: they may propose a candidate again, which is then not evaluated again.
         """
-        waiting = iter(searches)
+        waiting = (Lane(index, search, Memory() if repeats else None) for index, search in searches)
         self._fill(waiting)
         while self.lanes:
             self._evaluate(self._allot(), fitness)
@@ -66,12 +71,8 @@ class Engine:
             yield ended
             self._fill(waiting)
 
-    def _fill(self, waiting: Iterator[tuple[int, Search]]) -> None:
-        while len(self.lanes) < min(LANES, self._batch_size):
-            index, search = next(waiting, (-1, None))
-            if search is None:
-                return
-            self.lanes.append(Lane(index, search, next(search)))
+    def _fill(self, waiting: Iterator[Lane]) -> None:
+        self.lanes += islice(waiting, min(LANES, self._batch_size) - len(self.lanes))
 
     def _allot(self) -> list[int]:
         """How many rows each lane gets: equal shares, what one cannot use going to those that want more."""

@@ -27,9 +27,10 @@ class Outcome:
     probabilities_after: NDArray[np.float32]
     """`(classes,)`, those of `image`."""
     queries: int
-    """The rank of the winning candidate + 1, or all that were tried; of several searches the sum."""
+    """The rank of the winning candidate + 1, or all that were tried; of several searches the sum. A candidate that
+    `de` proposes again counts again."""
     evaluated: int
-    """Candidates evaluated, those in flight behind the winner included."""
+    """Candidates that the classifier was asked for: those in flight behind the winner too, those asked before not."""
     exhausted: bool
     """Every candidate of the method's set was evaluated, with no success; `de` and `strongest` have none."""
 

@@ -72,6 +72,8 @@ class Plan:
     """The most candidates that one image's search proposes."""
     exhaustive: bool
     """A search that ran out has tried every candidate of the method's set."""
+    repeats: bool = False
+    """A search may well propose a candidate again; it is then told what was found before."""
     searches: Callable[[NDArray[np.int64]], Iterator[Search]]
     """The searches of the images at these indices, in that order, each made when it is asked for."""
     then: "Plan | None" = None

@@ -36,14 +36,18 @@ def three_others(key, own, generation, population):
     raise AssertionError("unreachable")
 
 
+def drawn_numbers(numbers, height, width):
+    """Row, column and colour of one pixel, each number floored and then clipped."""
+    highest = (height - 1, width - 1, 255, 255, 255)
+    return [min(max(int(np.floor(number)), 0), most) for number, most in zip(numbers, highest, strict=True)]
+
+
 def seen(image, individual):
-    """The image with the individual's pixels set, each number floored and then clipped."""
-    height, width, _ = image.shape
+    """The image with the individual's pixels set."""
     changed = image.copy()
     for numbers in individual:
-        row, column, *colour = (int(np.floor(number)) for number in numbers)
-        row, column = min(max(row, 0), height - 1), min(max(column, 0), width - 1)
-        changed[row, column] = [min(max(level, 0), 255) for level in colour]
+        row, column, *colour = drawn_numbers(numbers, *image.shape[:2])
+        changed[row, column] = colour
     return changed
 
 
@@ -64,20 +68,28 @@ def evolve(key, population, generations, factor, pixels, height, width):
 
 
 def reference(predict, image, label, target, *, seed, pixels, population, generations, factor=0.5):
-    """Every image that the attack is to show, in order, and whether the last one is a success."""
+    """Every candidate's image in order, how many there were, and whether the last is a success.
+
+    Of one pixel, a candidate that came before is counted and not shown again.
+    """
     key = search_key(seed, "de", pixels, target, label, image)
     search = evolve(key, population, generations, factor, pixels, *image.shape[:2])
-    shown, individual = [], next(search)
-    while True:
-        shown.append(seen(image, individual))
-        probabilities = predict(shown[-1][None])[0]
+    shown, known, individual = [], set(), next(search)
+    for count in itertools.count(1):
+        candidate = seen(image, individual)
+        drawn = tuple(drawn_numbers(individual[0], *image.shape[:2]))
+        if pixels > 1 or drawn not in known:
+            shown.append(candidate)
+        known.add(drawn)
+        probabilities = predict(candidate[None])[0]
         answer = int(probabilities.argmax())
         if answer != label if target is None else answer == target:
-            return shown, True
+            return shown, count, True
         try:
             individual = search.send(probabilities[label] if target is None else -probabilities[target])
         except StopIteration:
-            return shown, False
+            return shown, count, False
+    raise AssertionError("unreachable")
 
 
 @pytest.mark.parametrize("targeted", [False, True])
@@ -90,11 +102,12 @@ def test_shows_the_references_candidates_one_by_one(make_classifier, make_crops,
     for image, label, runner_up in zip(images, labels.tolist(), runners_up, strict=True):
         target = runner_up if targeted else None
         settings = {**SIZE, "factor": factor, "pixels": pixels, "seed": 5}
-        expected, success = reference(classifier, image, label, target, **settings)
+        expected, count, success = reference(classifier, image, label, target, **settings)
         shown = record(classifier)
         found = attack(shown, image[None], [label], method="de", targets=target, batch_size=ONE_BY_ONE, **settings)
         assert found.success.tolist() == [success]
-        assert found.queries.tolist() == found.evaluated.tolist() == [len(expected)]
+        assert found.queries.tolist() == [count]
+        assert found.evaluated.tolist() == [len(expected)]
         second_look = expected[-1:] if success else []
         assert np.array_equal(shown.rows, np.stack([image, *expected, *second_look]))
         assert np.array_equal(found.images[0], expected[-1] if success else image)
@@ -104,7 +117,7 @@ def test_shows_the_references_candidates_one_by_one(make_classifier, make_crops,
 
 def test_a_child_as_good_as_its_parent_takes_its_place(make_crops, never, record):
     image = make_crops(1, 6, 9)[0]  # all are equally good: each generation descends from the one before alone
-    expected, _ = reference(never, image, 0, None, seed=0, pixels=2, **SIZE)
+    expected, *_ = reference(never, image, 0, None, seed=0, pixels=2, **SIZE)
     shown = record(never)
     attack(shown, image[None], [0], method="de", pixels=2, batch_size=ONE_BY_ONE, **SIZE)
     assert np.array_equal(shown.rows[1:], np.stack(expected))
@@ -113,7 +126,7 @@ def test_a_child_as_good_as_its_parent_takes_its_place(make_crops, never, record
 def test_more_generations_than_are_drawn_at_once_go_on_in_the_same_way(make_crops, never, record):
     image = make_crops(1, 6, 9)[0]
     settings = {"population": 4, "generations": 35}
-    expected, _ = reference(never, image, 0, None, seed=0, pixels=1, **settings)
+    expected, *_ = reference(never, image, 0, None, seed=0, pixels=1, **settings)
     shown = record(never)
     attack(shown, image[None], [0], method="de", batch_size=ONE_BY_ONE, **settings)
     assert np.array_equal(shown.rows[1:], np.stack(expected))
@@ -122,7 +135,8 @@ def test_more_generations_than_are_drawn_at_once_go_on_in_the_same_way(make_crop
 @pytest.mark.parametrize("generations", [0, 1, 3])
 def test_without_success_every_generation_is_counted(make_crops, never, generations):
     found = attack(never, make_crops(3, 4, 4), [0, 0, 0], method="de", population=6, generations=generations)
-    assert found.queries.tolist() == found.evaluated.tolist() == [6 * (generations + 1)] * 3
+    assert found.queries.tolist() == [6 * (generations + 1)] * 3
+    assert (found.evaluated <= found.queries).all()
     assert not found.exhausted.any()  # evolution has no set of candidates to exhaust
 
 

@@ -20,6 +20,12 @@ def shown_by_kernels(table, predict):
     return [np.stack(images[:count]) for images, count in zip(shown_of, queries, strict=True)], queries
 
 
+def each_once(images):
+    """The images in the order in which they come first."""
+    _, first = np.unique(images, axis=0, return_index=True)
+    return images[np.sort(first)]
+
+
 def queries_of(table, lane):
     size, generation, winner = table.sizes.size, ~int(table.generations[lane]), int(table.winners[lane])
     return generation * size + min(winner + 1, size)
@@ -60,7 +66,9 @@ def test_shows_what_the_attack_shows(
         success = bool(found.success[0])
         assert success == (table.winners[index] < size)
         assert found.queries.tolist() == [queries[index]]
-        assert np.array_equal(shown.rows[1 : len(shown.rows) - success], shown_of[index])  # less the second look
+        in_turn = shown.rows[1 : len(shown.rows) - success]  # less the second look
+        once = each_once if pixels == 1 else np.asarray  # of one pixel, `attack` shows no candidate again
+        assert np.array_equal(once(in_turn), once(shown_of[index]))
         outcomes.add(success)
     assert outcomes == {True, False}  # or half of the claim was not tried
 
