@@ -16,7 +16,9 @@ from pixelproof.benchmarks.attack_speed.target import Target
 from pixelproof.benchmarks.defence.victims import BATCH_SIZE, Predict, Victim
 from pixelproof.benchmarks.latency_ways import Absent
 
-_BATCH_SIZE = 200  # half a published generation: with one image at a time, more would be rows that fill a batch
+# with one image at a time, and few candidates of a late generation new, more would be rows that fill a batch
+_BATCH_SIZE = 64
+_OF_CHANGES = 200  # half a published generation: what is told of changes fills none
 
 
 class Contender(Protocol):
@@ -88,13 +90,14 @@ def corners_in_pytorch(target: Target, budget: Budget) -> Contender:
 
 def de(target: Target, budget: Budget) -> Contender:
     """Differential evolution as `pixelproof attack` runs it, within the budget."""
-    return Own("de", target.deployed.provider, target.searched.predict, "de", budget.seed, _evolution(budget))
+    predict = target.searched.predict
+    return Own("de", target.deployed.provider, predict, "de", budget.seed, _evolution(budget, predict))
 
 
 def de_in_pytorch(target: Target, budget: Budget) -> Contender:
     """The same on the network that the other projects attack."""
     predict = target.predict_in_pytorch
-    return Own("de, PyTorch", "PyTorch, CPU", predict, "de", budget.seed, _evolution(budget))
+    return Own("de, PyTorch", "PyTorch, CPU", predict, "de", budget.seed, _evolution(budget, predict))
 
 
 def _screened(screen: str, target: Target, budget: Budget) -> Own:
@@ -109,8 +112,9 @@ def _as_searched(name: str, target: Target, victim: Victim, budget: Budget) -> O
     return Own(name, target.deployed.provider, victim.predict, "corners", budget.seed, parameters)
 
 
-def _evolution(budget: Budget) -> dict[str, Any]:
-    return {"generations": budget.generations, "population": budget.population, "batch_size": _BATCH_SIZE}
+def _evolution(budget: Budget, predict: Predict) -> dict[str, Any]:
+    batch_size = _OF_CHANGES if getattr(predict, "of_changes", None) is not None else _BATCH_SIZE
+    return {"generations": budget.generations, "population": budget.population, "batch_size": batch_size}
 
 
 Make = Callable[[Target, Budget], Contender]

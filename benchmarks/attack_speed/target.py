@@ -81,9 +81,10 @@ class Target:
         """Images `(n, H, W, 3)` to probabilities `(n, classes)`, by the PyTorch network."""
         import torch
 
+        network = self.network  # made outside: what is made in inference mode never has a gradient
         with torch.inference_mode():
             levels = torch.from_numpy(images).permute(0, 3, 1, 2).float()
-            probabilities: NDArray[np.float32] = self.network(levels / 255).softmax(1).numpy()
+            probabilities: NDArray[np.float32] = network(levels / 255).softmax(1).numpy()
         return probabilities
 
 

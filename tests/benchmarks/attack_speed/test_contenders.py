@@ -62,6 +62,13 @@ def test_they_find_what_the_attack_finds(make, lenet: Target, some, budget):
     assert contender.provider == "CPUExecutionProvider"
 
 
+def test_a_network_that_was_asked_for_probabilities_first_still_has_gradients(lenet_median_bundle: Path, some, budget):
+    target, data = Target(lenet_median_bundle, threads=1), some.images
+    target.predict_in_pytorch(data.images[:1])
+    assert corners_in_pytorch(target, budget).attack(data.images[1], int(data.labels[1])).queries > 0
+    target.close()
+
+
 def test_both_forms_of_the_classifier_say_the_same(lenet: Target, some):
     images = some.images.images
     np.testing.assert_allclose(lenet.predict_in_pytorch(images), lenet.deployed.predict(images), atol=1e-5)
