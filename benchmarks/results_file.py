@@ -19,7 +19,7 @@ from pixelproof.benchmarks.formats import (
     TrainingResults,
 )
 from pixelproof.benchmarks.tables import results_markdown
-from pixelproof.errors import UsageError, unknown_name
+from pixelproof.errors import UsageError, in_clone, unknown_name
 from pixelproof.files import write_json, write_text
 
 FORMAT_VERSION = 1
@@ -77,7 +77,7 @@ def read_results(path: Path) -> Results | TrainingResults:
     if version != FORMAT_VERSION:
         raise UsageError(
             f"'{path}' has format version {version}; pixelproof {pixelproof.__version__} reads version "
-            f"{FORMAT_VERSION}. Next: pip install --upgrade pixelproof, or measure again with {_AGAIN}"
+            f"{FORMAT_VERSION}. Next: {in_clone('git pull && pip install .')}, or measure again with {_AGAIN}"
         )
     try:
         return decode(kinds[kind], content, "results")

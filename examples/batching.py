@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pixelproof.errors import PixelproofError, UsageError
 from pixelproof.runtime import Pipeline
 
 
@@ -129,5 +130,19 @@ async def main(bundle: Path, requests: int) -> None:
     print(f"{requests} requests: median {median:.1f} ms, p99 {p99:.1f} ms, mean batch {np.mean(batches):.1f}")
 
 
+def parsed(arguments: list[str]) -> tuple[Path, int]:
+    """The bundle and the number of requests that a command line asks for; `UsageError` for any other."""
+    match arguments:
+        case [bundle]:
+            return Path(bundle), 1000
+        case [bundle, requests] if requests.isdecimal() and int(requests) > 0:
+            return Path(bundle), int(requests)
+    raise UsageError("usage: python examples/batching.py BUNDLE [REQUESTS], a bundle's folder and a number above 0")
+
+
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 1000))
+    try:
+        asyncio.run(main(*parsed(sys.argv[1:])))
+    except PixelproofError as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.exit_code)

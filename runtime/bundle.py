@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pixelproof.errors import BundleError, UsageError
+from pixelproof.errors import BundleError, UsageError, quote
 from pixelproof.runtime.manifest import MANIFEST, damaged, parse_manifest
 from pixelproof.runtime.onnx_bytes import has_external_data
 
@@ -66,12 +66,12 @@ def read_bundle(path: Path, *, manifest_sha256: str | None = None) -> Bundle:
 def _read_manifest(path: Path) -> bytes:
     if not path.exists():
         raise BundleError(
-            f"there is no bundle '{path}'{_bundles_beside(path)}. Next: pixelproof export CLASSIFIER -o {path}"
+            f"there is no bundle '{path}'{_bundles_beside(path)}. Next: pixelproof export CLASSIFIER -o {quote(path)}"
         )
     if not path.is_dir():
         raise BundleError(
-            f"'{path}' is a file, and a bundle is a folder with a {MANIFEST}. "
-            f"Next: pixelproof export {path} -o BUNDLE (if it is an ONNX classifier)"
+            f"'{path}' is a file, and a bundle is a folder with a {MANIFEST}; an ONNX classifier is made into one. "
+            f"Next: pixelproof export {quote(path)} -o BUNDLE"
         )
     if not (path / MANIFEST).exists():
         raise BundleError(
@@ -91,9 +91,10 @@ def _bundles_beside(path: Path) -> str:
 
 
 def _compare_manifest(path: Path, digest: str, expected: str) -> None:
-    if len(expected) != 64 or not set(expected.lower()) <= set("0123456789abcdef"):
+    if not isinstance(expected, str) or len(expected) != 64 or not set(expected.lower()) <= set("0123456789abcdef"):
         raise UsageError(
-            f"a manifest's SHA-256 has 64 hex digits, got '{expected}'. Next: pixelproof inspect {path} prints it"
+            f"a manifest's SHA-256 has 64 hex digits, got '{expected}'; an inspection prints it. "
+            f"Next: pixelproof inspect {quote(path)}"
         )
     if digest != expected.lower():
         raise BundleError(
@@ -136,7 +137,7 @@ def inside(bundle: Path, name: str) -> Path:
 def _outside(bundle: Path, what: str) -> BundleError:
     return BundleError(
         f"bundle '{bundle}' reaches outside its folder: {what}; a bundle's files are plain files inside it. "
-        f"Next: do not run it; export it again with pixelproof export ... -o {bundle} --force"
+        f"Next: do not run it; export it again with pixelproof export ... -o {quote(bundle)} --force"
     )
 
 

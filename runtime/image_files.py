@@ -1,5 +1,7 @@
 """Image files as a batch of arrays, refusing whatever would have to be guessed at: grey, alpha, another size."""
 
+import json
+import shlex
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelproof.errors import UsageError
+from pixelproof.errors import UsageError, quote
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
@@ -46,9 +48,9 @@ def _read(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
 
 def _check_path(path: Path) -> None:
     if path.is_dir():
-        raise UsageError(f"'{path}' is a folder, not an image. Next: name the files in it, {path}/*.png")
+        raise UsageError(f"'{path}' is a folder, not an image. Next: name the files in it, {quote(path)}/*.png")
     if not path.exists():
-        raise UsageError(f"there is no image '{path}'. Next: check the name, ls {path.parent}")
+        raise UsageError(f"there is no image '{path}'. Next: check the name, ls {quote(path.parent)}")
     if not path.is_file():
         raise UsageError(f"'{path}' is not an image but a device or pipe. Next: name a file")
 
@@ -80,4 +82,10 @@ def _faults(image: "ImageFile", size: tuple[int, int]) -> list[tuple[bool, str, 
 def _convert(path: Path, call: str) -> str:
     """A command that makes a fit image, beside the old one."""
     fit = path.with_name(f"{path.stem}-fit.png")
-    return f'Next: python -c \'from PIL import Image; Image.open("{path}").{call}.save("{fit}")\''
+    program = f"from PIL import Image; Image.open({_literal(path)}).{call}.save({_literal(fit)})"
+    return f"Next: python -c {shlex.quote(program)}"
+
+
+def _literal(path: Path) -> str:
+    """The path as Python text in double quotes, which a shell's single quotes take as they are."""
+    return json.dumps(str(path), ensure_ascii=False)

@@ -21,11 +21,48 @@ def _fault(images: object, size: tuple[int, int]) -> str:
     got = f"{expected}, got {images.dtype} {images.shape}"
     if images.dtype != np.uint8:
         return f"{got}. Next: scale to 0..255 and pass images.round().astype(numpy.uint8)"
-    if images.ndim == 3:
-        return f"{got}, which is a single image. Next: pass images[None]"
-    if images.ndim != 4 or images.shape[3] != 3:
-        channels_first = images.ndim == 4 and images.shape[1] == 3
-        return f"{got}. Next: pass " + ("images.transpose(0, 2, 3, 1)" if channels_first else "RGB images")
-    if images.shape[0] == 0:
+    if images.shape == (0, *size, 3):
         return f"{got}, which is an empty batch. Next: pass one image or more"
-    return f"{got}. Next: resize the images to {size[0]}x{size[1]}, or export the bundle with --size"
+    if images.ndim == 4 and images.shape[3] == 3:
+        return f"{got}. Next: resize the images to {size[0]}x{size[1]}, or export the bundle with --size"
+    for shape, what, remedy in _arrangements(*size):
+        if _matches(images.shape, shape):
+            return f"{got}, which is {what}. Next: pass {remedy}"
+    return f"{got}. Next: pass RGB images"
+
+
+def _arrangements(height: int, width: int) -> list[tuple[tuple[int | None, ...], str, str]]:
+    """Other layouts of images: the shape (None: any length), its name, and what makes RGB of it; the first one holds.
+
+    A shape that can be two things is told as both: followed blindly, the remedy for one would turn three grey images
+    into one of three colours, which would be taken without a word.
+    """
+    grey, to_last = "numpy.repeat(images[..., None], 3, axis=3)", "images.transpose(1, 2, 0)"
+    return [
+        ((height, width, 3), "a single image", "images[None]"),
+        (
+            (3, height, width),
+            "a single image with its channels first, or three grey images",
+            f"{to_last}[None] for the single image, or {grey} for the grey ones",
+        ),
+        (
+            (4, height, width),
+            "four grey images, or a single image with alpha and its channels first",
+            f"{grey} for the grey ones, or {to_last}[None, ..., :3] for the single image",
+        ),
+        ((None, height, width), "grey images", grey),
+        ((height, width, 1), "a single grey image", "numpy.repeat(images[None], 3, axis=3)"),
+        ((height, width, 4), "a single image with alpha", "images[None, ..., :3]"),
+        ((None, None, 3), "a single image", "images[None]"),
+        ((height, width), "a single grey image", "numpy.repeat(images[None, ..., None], 3, axis=3)"),
+        ((None, None, None, 1), "grey images", "numpy.repeat(images, 3, axis=3)"),
+        ((None, None, None, 4), "images with alpha", "images[..., :3]"),
+        ((None, 1, height, width), "grey images", "numpy.repeat(images.transpose(0, 2, 3, 1), 3, axis=3)"),
+        ((None, 3, None, None), "images with their channels first", "images.transpose(0, 2, 3, 1)"),
+    ]
+
+
+def _matches(shape: tuple[int, ...], pattern: tuple[int | None, ...]) -> bool:
+    return len(shape) == len(pattern) and all(
+        wanted in (None, length) for length, wanted in zip(shape, pattern, strict=True)
+    )

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pixelproof
-from pixelproof.errors import BundleError
+from pixelproof.errors import BundleError, in_clone, quote
 
 MANIFEST = "bundle.json"
 FORMAT = "pixelproof-bundle"
@@ -16,7 +16,8 @@ FORMAT_VERSION = 1
 def damaged(bundle: Path, what: str) -> BundleError:
     """An error for a bundle that is not as it was exported."""
     return BundleError(
-        f"bundle '{bundle}' is damaged: {what}. Next: export it again with pixelproof export ... -o {bundle} --force"
+        f"bundle '{bundle}' is damaged: {what}. "
+        f"Next: export it again with pixelproof export ... -o {quote(bundle)} --force"
     )
 
 
@@ -45,7 +46,7 @@ def _check_version(version: object, bundle: Path) -> None:
     if version > FORMAT_VERSION:
         raise BundleError(
             f"bundle '{bundle}' has format version {version}; pixelproof {pixelproof.__version__} reads up to "
-            f"version {FORMAT_VERSION}. Next: pip install --upgrade pixelproof"
+            f"version {FORMAT_VERSION}. Next: {in_clone('git pull && pip install .')}"
         )
 
 
@@ -95,12 +96,20 @@ def _is_files(value: object) -> bool:
 
 
 def _is_engines(value: object) -> bool:
-    return value is None or (isinstance(value, dict) and all(is_sha256(digest) for digest in value.values()))
+    return isinstance(value, dict) and all(is_sha256(digest) for digest in value.values())
 
 
 def is_sha256(value: object) -> bool:
     """64 lower-case hex digits."""
     return isinstance(value, str) and len(value) == 64 and set(value) <= set("0123456789abcdef")
+
+
+def _absent_or(holds: Callable[[object], bool]) -> Callable[[object], bool]:
+    return lambda value: value is None or holds(value)
+
+
+def _is_object(value: object) -> bool:
+    return isinstance(value, dict)
 
 
 _FIELDS: dict[str, tuple[Callable[[object], bool], str]] = {
@@ -111,6 +120,13 @@ _FIELDS: dict[str, tuple[Callable[[object], bool], str]] = {
     "class_names": (_is_classes, "a list of one or more printable names"),
     "classifier": (_is_classifier, "an object with a name"),
     "purifier": (_is_purifier, "null, or an object with a name and a truth value 'suspicion_is_detector'"),
-    "engines": (_is_engines, "absent, or an object of engines, each with its sha256"),
+    "engines": (_absent_or(_is_engines), "absent, or an object of engines, each with its sha256"),
     "files": (_is_files, "an object of files, each with its sha256 and nbytes"),
+    "created": (_absent_or(is_text), "absent, or a text"),
+    "pixelproof": (_absent_or(is_text), "absent, or a text"),
+    "target": (_absent_or(is_text), "absent, or a text"),
+    "verification": (_absent_or(_is_object), "absent, or an object of figures"),
+    "versions": (_absent_or(_is_object), "absent, or an object of versions"),
+    "decisions": (_absent_or(_is_object), "absent, or an object of figures"),
+    "purification": (_absent_or(_is_object), "absent, or an object of figures"),
 }

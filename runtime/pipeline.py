@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, NoReturn, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,8 +39,8 @@ class Result:
 class Pipeline:
     """A bundle's purifier and classifier, ready to run on uint8 RGB images `(n, H, W, 3)`, n of any size.
 
-    Use it as a context manager or call `close()`. Calls from several threads at once are safe. It does not survive
-    a fork: open one in each process. Large batches are split; the results come in the images' order.
+    Use it as a context manager or call `close()`. Calls from several threads at once are safe. It survives no fork
+    and cannot be pickled: open one in each process. Large batches are split; the results come in the images' order.
     """
 
     def __init__(
@@ -63,10 +63,9 @@ class Pipeline:
         """
         if part not in ("pipeline", "classifier"):
             raise unknown_name("part", part, ["pipeline", "classifier"], 'Pipeline(bundle, part="pipeline")')
-        if threads is not None and threads < 1:
-            raise UsageError(f"expected 1 thread or more, got {threads}. Next: threads=None takes one a core")
+        threads = _checked_threads(threads)
         check_backend(backend)
-        opened = read_bundle(Path(bundle), manifest_sha256=manifest_sha256)
+        opened = read_bundle(_checked_path(bundle), manifest_sha256=manifest_sha256)
         self.manifest = opened.manifest
         """`bundle.json` as it was read."""
         self.manifest_sha256 = opened.manifest_sha256
@@ -145,6 +144,12 @@ class Pipeline:
     ) -> None:
         self.close()
 
+    def __reduce__(self) -> NoReturn:  # what sends it to another process would fail on a lock, without advice
+        raise BackendError(
+            f"this pipeline of '{self._path}' cannot be pickled, copied or sent to another process. "
+            f"Next: open it in the process that uses it, {self._opening}"
+        )
+
     def _open_purifier(self) -> Session:
         backend = BACKENDS[self.backend]
         if backend.runs_engines:  # an engine cannot be cut down: it runs whole, and one output is fetched
@@ -154,15 +159,17 @@ class Pipeline:
     def _usable(self) -> Session:
         session = self._session
         if session is None:
-            raise UsageError(
-                f"this pipeline of '{self._path}' is closed. Next: open it again, Pipeline('{self._path}')"
-            )
+            raise UsageError(f"this pipeline of '{self._path}' is closed. Next: open it again, {self._opening}")
         if os.getpid() != self._process:  # its threads stayed behind: a call would hang
             raise BackendError(
                 f"this pipeline of '{self._path}' was opened in process {self._process}, before the fork. "
-                f"Next: open it in the process that uses it, Pipeline('{self._path}')"
+                f"Next: open it in the process that uses it, {self._opening}"
             )
         return session
+
+    @property
+    def _opening(self) -> str:
+        return f"Pipeline({str(self._path)!r})"
 
     def _run(self, session: Session, images: NDArray[np.uint8], outputs: Sequence[str]) -> list[NDArray[Any]]:
         batch = check_images(images, self.image_size)
@@ -170,6 +177,23 @@ class Pipeline:
         starts = range(0, len(batch), rows)
         runs = [session.run(np.ascontiguousarray(batch[start : start + rows]), outputs) for start in starts]
         return runs[0] if len(runs) == 1 else [np.concatenate(arrays) for arrays in zip(*runs, strict=True)]
+
+
+def _checked_threads(threads: object) -> int | None:
+    """The number as Python's own; NumPy's are taken, and truth values, which Python counts as numbers, are not."""
+    if threads is None:
+        return None
+    if not isinstance(threads, int | np.integer) or isinstance(threads, bool) or threads < 1:
+        raise UsageError(
+            f"threads must be a whole number above 0, or None, got {threads!r}. Next: threads=None takes one a core"
+        )
+    return int(threads)
+
+
+def _checked_path(bundle: object) -> Path:
+    if not isinstance(bundle, str | os.PathLike):
+        raise UsageError(f"expected the path of a bundle's folder, got {bundle!r}. Next: Pipeline('BUNDLE')")
+    return Path(bundle)
 
 
 def _rows_a_run(images: int, limit: int) -> int:

@@ -1,6 +1,6 @@
 """The graphs' inputs and outputs as the format defines them, and the check that a graph has them."""
 
-from pixelproof.errors import BundleError
+from pixelproof.errors import BundleError, quote
 from pixelproof.runtime.backends import Session, TensorSpec
 from pixelproof.runtime.bundle import Bundle
 
@@ -45,5 +45,5 @@ def _shown(tensor: TensorSpec) -> str:
 def _unfit(bundle: Bundle, file: str, wanted: str, got: str) -> BundleError:
     return BundleError(
         f"bundle '{bundle.path}': {file} {wanted}, got {got}. "
-        f"Next: export it again with pixelproof export ... -o {bundle.path} --force"
+        f"Next: export it again with pixelproof export ... -o {quote(bundle.path)} --force"
     )

@@ -15,7 +15,7 @@ from pixelproof.attack.kernels.sources import (
     compile_one,
     compiled_name,
 )
-from pixelproof.errors import BackendError, PixelproofError
+from pixelproof.errors import BackendError, PixelproofError, install_command
 from pixelproof.files import user_cache, write_bytes
 
 SHIPPED = FOLDER / "compiled"
@@ -95,7 +95,7 @@ def nvrtc(source: str, architecture: str) -> bytes:
         program = call("CreateProgram", (FOLDER / source).read_bytes(), source.encode(), 0, [], [])
     except (ImportError, OSError, RuntimeError) as error:  # its library is loaded by the first call
         raise PixelproofError(
-            f"compiling kernel {source} needs NVRTC, which does not load: {error}. Next: pip install 'pixelproof[gpu]'"
+            f"compiling kernel {source} needs NVRTC, which does not load: {error}. Next: {install_command('gpu')}"
         ) from error
     options = [f"--gpu-architecture={architecture}", f"-I{FOLDER}", *SHARED_FLAGS]
     call("CompileProgram", program, len(options), [option.encode() for option in options])

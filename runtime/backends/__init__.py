@@ -56,9 +56,9 @@ BACKENDS: dict[str, Backend] = {
 }
 
 
-def check_backend(name: str) -> None:
+def check_backend(name: object) -> None:
     """`UsageError` unless `name` is "auto" or one of `BACKENDS`."""
-    if name != "auto" and name not in BACKENDS:
+    if name not in ("auto", *BACKENDS):  # a tuple, as a list has no hash
         raise unknown_name("backend", name, ["auto", *BACKENDS], "pixelproof doctor")
 
 

@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelproof.errors import BackendError, missing_extra
+from pixelproof.errors import ONNX_RUNTIME, BackendError, install_command, installed_wheels, missing_extra
 from pixelproof.runtime.backends.base import TensorSpec
 
 PROVIDER = "CPUExecutionProvider"
-WHEELS = ("onnxruntime", "onnxruntime-gpu")  # both install the module `onnxruntime`, the later over the earlier
 _SPIN_US = 10
 _BOUNDED_SPIN_SINCE = (1, 26)  # version of ONNX Runtime; earlier ones ignore the entry, and spin for milliseconds
 _DTYPES = {"tensor(float)": "float32"}  # the others are named as in NumPy: tensor(uint8), tensor(int64)
@@ -78,7 +77,7 @@ def import_onnxruntime() -> ModuleType:
     if len(wheels := installed_wheels()) > 1:
         raise BackendError(
             f"{' and '.join(wheels)} are both installed, and each overwrites the other's files. "
-            f"Next: pip uninstall -y {' '.join(wheels)} && pip install 'pixelproof[cpu]'"
+            f"Next: {install_command('cpu')}, or for an NVIDIA GPU: {install_command('gpu')}"
         )
     try:
         runtime = importlib.import_module("onnxruntime")
@@ -92,17 +91,11 @@ def import_onnxruntime() -> ModuleType:
     return runtime
 
 
-def installed_wheels() -> list[str]:
-    """Those of ONNX Runtime's wheels that are installed."""
-    import importlib.metadata  # slow to import, and needed here alone
-
-    return [name for name in WHEELS if any(importlib.metadata.distributions(name=name))]
-
-
 def _broken(error: Exception) -> BackendError:
+    wheel = next(iter(installed_wheels()), ONNX_RUNTIME["cpu"])
     return BackendError(
         f"ONNX Runtime is installed but does not load: {_first_line(error)}. "
-        f"Next: pip install --force-reinstall onnxruntime"
+        f"Next: pip install --force-reinstall {wheel}"
     )
 
 

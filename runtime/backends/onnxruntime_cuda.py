@@ -3,8 +3,8 @@
 from types import ModuleType
 from typing import Any
 
-from pixelproof.errors import BackendError, missing_extra
-from pixelproof.runtime.backends.onnxruntime_cpu import OnnxRuntimeCpu, installed_wheels
+from pixelproof.errors import BackendError, installed_wheels, missing_extra
+from pixelproof.runtime.backends.onnxruntime_cpu import OnnxRuntimeCpu
 
 CUDA_PROVIDER = "CUDAExecutionProvider"
 EXACT = {"use_tf32": "0"}

@@ -3,7 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 
-from pixelproof.errors import BackendError, PixelproofError
+from pixelproof.errors import BackendError, PixelproofError, quote
 from pixelproof.gpu import Gpu
 from pixelproof.runtime.bundle import Bundle
 from pixelproof.runtime.engines.flavour import PORTABLE, Flavour
@@ -73,7 +73,7 @@ def choose_engine(bundle: Bundle, part: str, machine: Machine) -> Engine:
         if not told:
             return engine
         refused.append(f"engine '{engine.name}' does not fit ({'; '.join(told)})")
-    command = f"pixelproof build-engine {bundle.path}"
+    command = f"pixelproof build-engine {quote(bundle.path)}"
     if refused:
         raise BackendError(f"{', '.join(refused)}. Next: {command} --rebuild")
     raise no_engine(bundle, part, machine.flavour)
@@ -84,7 +84,7 @@ def no_engine(bundle: Bundle, part: str, flavour: str) -> PixelproofError:
     part_option = "" if part == "pipeline" else f" --part {part}"
     return BackendError(
         f"bundle '{bundle.path}' has no {flavour} engine of its {part}. "
-        f"Next: pixelproof build-engine {bundle.path} --flavour {flavour}{part_option}"
+        f"Next: pixelproof build-engine {quote(bundle.path)} --flavour {flavour}{part_option}"
     )
 
 

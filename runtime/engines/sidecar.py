@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from pixelproof.errors import BundleError, UsageError
+from pixelproof.errors import BundleError, UsageError, quote
 from pixelproof.runtime.bundle import Bundle, inside
 from pixelproof.runtime.manifest import is_count, is_sha256, is_text
 
@@ -89,7 +89,7 @@ def _sidecar_name(name: str) -> str:
 def _unfit(bundle: Bundle, name: str, what: str) -> BundleError:
     return BundleError(
         f"engine '{name}' of bundle '{bundle.path}' is not the one that was built: {what}. "
-        f"Next: pixelproof build-engine {bundle.path} --rebuild"
+        f"Next: pixelproof build-engine {quote(bundle.path)} --rebuild"
     )
 
 

@@ -4,6 +4,8 @@ The command line prints them on one line and leaves with `exit_code`; a program 
 """
 
 import difflib
+import os
+import shlex
 from collections.abc import Iterable
 
 
@@ -42,17 +44,47 @@ class ExportError(PixelproofError):
 class Interrupted(PixelproofError):  # noqa: N818  (not a fault of anything)
     """The user stopped the work; the message says what is kept and how to go on."""
 
+    exit_code = 130  # as shells have it of Ctrl-C: a loop around the command stops, too
 
-def unknown_name(kind: str, asked: str, known: Iterable[str], next_command: str) -> UsageError:
-    """An error for a name that does not exist, with the nearest one that does."""
+
+def quote(path: str | os.PathLike[str]) -> str:
+    """The path as a command may hold it: quoted for a shell where that is needed."""
+    return shlex.quote(os.fspath(path))
+
+
+def unknown_name(kind: str, asked: object, known: Iterable[str], next_command: str) -> UsageError:
+    """An error for a name that does not exist, or is no text, with the nearest one that does."""
     names = sorted(known)
-    near = difflib.get_close_matches(asked, names, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(str(asked), names, n=1, cutoff=0.5)
     hint = f" did you mean '{near[0]}'?" if near else ""
     return UsageError(f"unknown {kind} '{asked}';{hint} there are: {', '.join(names)}. Next: {next_command}")
 
 
 def missing_extra(package: str, extra: str, purpose: str) -> PixelproofError:
     """An error for an optional package that is not installed."""
-    return PixelproofError(
-        f"{purpose} needs {package}, which is not installed. Next: pip install 'pixelproof[{extra}]'"
-    )
+    return PixelproofError(f"{purpose} needs {package}, which is not installed. Next: {install_command(extra)}")
+
+
+ONNX_RUNTIME = {"cpu": "onnxruntime", "gpu": "onnxruntime-gpu"}
+"""ONNX Runtime's wheel, by extra. Both install the module `onnxruntime`, the later over the earlier."""
+
+
+def installed_wheels() -> list[str]:
+    """Those of ONNX Runtime's wheels that are installed."""
+    import importlib.metadata  # slow to import, and needed here alone
+
+    return [name for name in ONNX_RUNTIME.values() if any(importlib.metadata.distributions(name=name))]
+
+
+def install_command(extra: str) -> str:
+    """The command that adds an extra to the pixelproof that is installed, which pip looks for nowhere else."""
+    install = f"pip install 'pixelproof[{extra}]'"
+    wheels = installed_wheels() if extra in ONNX_RUNTIME else []
+    if all(name == ONNX_RUNTIME[extra] for name in wheels):
+        return install
+    return f"pip uninstall -y {' '.join(wheels)} && {install}"  # all: whichever goes takes files of the other along
+
+
+def in_clone(command: str) -> str:
+    """The command, to be given in the clone that pixelproof is installed from: no package index has it."""
+    return f"in pixelproof's clone, {command}"

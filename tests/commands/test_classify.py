@@ -96,7 +96,12 @@ WRONG_COMMANDS = {
     "no such bundle": ((), {}, 1, "there is no bundle"),
     "backend": (("--backend", "npu"), {"size": (32, 32)}, 2, "unknown backend 'npu'"),
     "manifest's hash": (("--manifest-sha256", "0" * 64), {"size": (32, 32)}, 1, "is not the one asked for"),
-    "newer bundle": ((), {"size": (32, 32), "format_version": 2}, 1, "pip install --upgrade pixelproof"),
+    "newer bundle": (
+        (),
+        {"size": (32, 32), "format_version": 2},
+        1,
+        "in pixelproof's clone, git pull && pip install .",
+    ),
 }
 
 

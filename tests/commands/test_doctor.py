@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -43,7 +44,23 @@ def test_both_wheels_are_found(run_cli, monkeypatch, tmp_path: Path):
     assert code == 1
     clash = findings(out)["bundles on the CPU"]
     assert clash["state"] == "broken"
-    assert clash["remedy"].startswith("pip uninstall -y onnxruntime onnxruntime-gpu && pip install")
+    remove = "pip uninstall -y onnxruntime onnxruntime-gpu"
+    assert clash["remedy"].startswith(f"{remove} && pip install 'pixelproof[cpu]', or for an NVIDIA GPU: ")
+    assert clash["remedy"].endswith(f"{remove} && pip install 'pixelproof[gpu]'")
+
+
+def test_what_a_gpu_needs_is_the_same_command_in_every_line(run_cli, monkeypatch):
+    for module in ("errors", "runtime.backends.onnxruntime_cpu", "runtime.backends.onnxruntime_cuda"):
+        monkeypatch.setattr(f"pixelproof.{module}.installed_wheels", lambda: ["onnxruntime"])
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CPUExecutionProvider"])
+    monkeypatch.setattr(diagnosis, "_version", lambda package: None)
+    found = findings(run_cli("doctor", "--json").out)
+    remedies = {finding["remedy"] for finding in found.values() if "[gpu]" in finding["remedy"]}
+    assert remedies == {"pip uninstall -y onnxruntime && pip install 'pixelproof[gpu]'"}
+    assert all(
+        found[name]["remedy"] in remedies for name in ("backend 'cuda'", "backend 'ort-tensorrt'", "extra 'gpu'")
+    )
+    assert found["extra 'report'"]["remedy"] == "pip install 'pixelproof[report]'"  # --upgrade would ask the index
 
 
 def install(folder: Path, name: str, version: str) -> None:
@@ -78,6 +95,24 @@ def test_damaged_weights_are_found(monkeypatch, tmp_path: Path):
     states = {finding.subject: (finding.state, bool(finding.remedy)) for finding in diagnosis._weights()}
     assert states["weights of 'lenet'"] == ("broken", True)
     assert states["weights of 'resnet'"] == ("broken", True)
+
+
+def test_damaged_weights_come_back_by_the_command(monkeypatch, tmp_path: Path):
+    weights = tmp_path / "models" / "weights" / "lenet.safetensors"
+    weights.parent.mkdir(parents=True)
+    weights.write_bytes(b"whole")
+    identity = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    for arguments in (["init", "-q"], ["add", "."], [*identity, "commit", "-qm", "weights"]):
+        subprocess.run(["git", *arguments], cwd=tmp_path, check=True)
+    weights.unlink()
+    monkeypatch.setattr("pixelproof.models.weights_path", lambda name: weights if name == "lenet" else None)
+    monkeypatch.setattr("pixelproof.models.provenance", lambda name: {"weights_sha256": "0" * 64})
+    (finding,) = diagnosis._weights()
+    where, _, command = finding.remedy.partition(", ")
+    restore, _, install = command.partition(" && ")
+    assert (where, install) == ("in pixelproof's clone", "pip install --force-reinstall --no-deps .")
+    subprocess.run(["bash", "-c", restore], cwd=tmp_path, check=True)
+    assert weights.read_bytes() == b"whole"
 
 
 class Driver:

@@ -5,6 +5,8 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 MakeBundle = Callable[..., Path]
 
 
@@ -48,6 +50,11 @@ def test_an_autoencoder_and_no_purifier_are_said(make_bundle: MakeBundle, run_cl
     assert "no sign of an attack" in run_cli("inspect", make_bundle("a", purifier="autoencoder")).out
     out = run_cli("inspect", make_bundle("b", purifier=None)).out
     assert [line.split() for line in out.splitlines() if line.startswith("purifier")] == [["purifier", "none"]]
+
+
+@pytest.mark.parametrize("field", ["verification", "versions"])
+def test_figures_of_the_wrong_kind_are_one_line(make_bundle: MakeBundle, refused, field: str):
+    assert f"'{field}' in bundle.json must be absent, or an object" in refused(1, "inspect", make_bundle(**{field: 5}))
 
 
 def test_a_damaged_bundle_is_one_line(make_bundle: MakeBundle, run_cli):

@@ -133,3 +133,22 @@ def test_it_runs_as_it_is_shown(lenet_median_bundle: Path):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("50 requests: median ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        ([], 2, "usage: python examples/batching.py BUNDLE [REQUESTS]"),
+        (["bundle", "0"], 2, "usage: "),
+        (["bundle", "many"], 2, "usage: "),
+        (["bundle", "1", "2"], 2, "usage: "),
+        (["nowhere"], 1, "there is no bundle 'nowhere'"),
+    ],
+    ids=str,
+)
+def test_a_wrong_command_is_one_line(tmp_path: Path, arguments: list[str], code: int, message: str):
+    command = [sys.executable, str(PATH), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert done.stderr.startswith(message)
+    assert done.stderr.count("\n") == 1

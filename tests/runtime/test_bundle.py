@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -115,7 +116,10 @@ BROKEN = {
     "manifest in no encoding": (write_manifest(b"\xff\xfe\xfd"), "is not valid JSON"),
     "manifest of another kind": (write_manifest(b"[1]"), "is not a pixelproof bundle"),
     "another format": (set_field("format", "savedmodel"), "is not a pixelproof bundle"),
-    "newer format": (set_field("format_version", 2), "format version 2; .* up to version 1.*--upgrade pixelproof"),
+    "newer format": (
+        set_field("format_version", 2),
+        "format version 2; .* up to version 1.*clone, git pull && pip install .$",
+    ),
     "newer format, other fields": (
         lambda folder: edit(
             folder, lambda old: (old.clear(), old.update(format="pixelproof-bundle", format_version=9))
@@ -128,6 +132,14 @@ BROKEN = {
     "no classes": (set_field("class_names", []), "'class_names'"),
     "class with an escape sequence": (set_field("class_names", ["\x1b[2J"]), "'class_names'"),
     "purifier with no word on suspicion": (set_field("purifier", {"name": "gated"}), "'purifier'"),
+    "figures that are no object": (set_field("verification", 5), "'verification' .* an object of figures, got 5"),
+    "versions that are no object": (set_field("versions", ["1"]), r"'versions' .* an object of versions, got \["),
+    "decisions that are no object": (set_field("decisions", "all"), "'decisions' .* an object"),
+    "purification that is no object": (set_field("purification", True), "'purification' .* an object"),
+    "date that is no text": (set_field("created", 2026), "'created' .* a text, got 2026"),
+    "version with an escape sequence": (set_field("pixelproof", "\x1b[2J"), "'pixelproof' .* a text"),
+    "target that is no text": (set_field("target", {}), "'target' .* a text"),
+    "engines that are no object": (set_field("engines", []), "'engines'"),
     "hash cut short": (set_field("files", {"classifier.onnx": {"sha256": "12", "nbytes": 1}}), "'files'"),
     "no entry for a graph": (set_field("files", {}), "lists no classifier.onnx, pipeline.onnx"),
     "graph missing": (remove("pipeline.onnx"), "'pipeline.onnx' is missing"),
@@ -161,6 +173,49 @@ def test_names_what_is_wrong(make_bundle: MakeBundle, break_it: Callable[[Path],
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("field", ["created", "pixelproof", "target", "verification", "versions", "engines"])
+def test_what_only_describes_may_be_absent(make_bundle: MakeBundle, field: str):
+    folder = make_bundle()
+    edit(folder, lambda manifest: manifest.pop(field, None))
+    assert field not in read_bundle(folder).manifest
+
+
+PASTED = {
+    "not there": (lambda folder: folder.rename(folder.parent / "bundel"), ["export", "CLASSIFIER", "-o", "{}"]),
+    "a file": (
+        lambda folder: (folder.rename(folder.parent / "old"), folder.write_bytes(b"x")),
+        ["export", "{}", "-o", "BUNDLE"],
+    ),
+    "damaged": (cut("pipeline.onnx"), ["export", "...", "-o", "{}", "--force"]),
+    "outside": (link("pipeline.onnx"), ["export", "...", "-o", "{}", "--force"]),
+}
+
+
+@pytest.mark.parametrize(("break_it", "words"), PASTED.values(), ids=PASTED.keys())
+def test_the_command_can_be_pasted_whatever_the_path(
+    make_bundle: MakeBundle, break_it: Callable[[Path], object], words: list[str]
+):
+    folder = make_bundle("it's my bundle")
+    break_it(folder)
+    with pytest.raises(BundleError) as caught:
+        read_bundle(folder)
+    assert pasted(str(caught.value)) == [word.format(folder) for word in words]
+
+
+def test_a_wrong_hash_is_told_with_a_command_that_can_be_pasted(make_bundle: MakeBundle):
+    folder = make_bundle("it's my bundle")
+    with pytest.raises(UsageError, match="64 hex digits") as caught:
+        read_bundle(folder, manifest_sha256="abc")
+    assert pasted(str(caught.value)) == ["inspect", str(folder)]
+
+
+def pasted(message: str) -> list[str]:
+    """What bash gives to `pixelproof` of the command that ends an error."""
+    command = "pixelproof " + message.partition("Next: ")[2].partition("pixelproof ")[2]
+    script = f"pixelproof() {{ printf '%s\\n' \"$@\"; }}; {command}"
+    return subprocess.run(["bash", "-c", script], check=True, capture_output=True, text=True).stdout.splitlines()
+
+
 def test_a_forged_manifest_is_caught_by_its_own_hash(make_bundle: MakeBundle):
     folder = make_bundle()
     published = hashlib.sha256((folder / "bundle.json").read_bytes()).hexdigest()
@@ -170,6 +225,7 @@ def test_a_forged_manifest_is_caught_by_its_own_hash(make_bundle: MakeBundle):
         read_bundle(folder, manifest_sha256=published)
 
 
-def test_a_manifest_hash_of_another_length_is_a_wrong_request(make_bundle: MakeBundle):
+@pytest.mark.parametrize("digest", ["abc", "g" * 64, 5, b"0" * 64])
+def test_a_manifest_hash_of_another_form_is_a_wrong_request(make_bundle: MakeBundle, digest: object):
     with pytest.raises(UsageError, match="64 hex digits"):
-        read_bundle(make_bundle(), manifest_sha256="abc")
+        read_bundle(make_bundle(), manifest_sha256=digest)

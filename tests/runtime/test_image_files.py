@@ -89,6 +89,32 @@ def test_an_unfit_image_is_named_and_its_remedy_works(tmp_path: Path, name: str,
     assert read_images([tmp_path / "a-fit.png"], (HEIGHT, WIDTH)).shape == (1, HEIGHT, WIDTH, 3)
 
 
+@pytest.mark.parametrize("folder", ["holiday photos", "it's", 'the "best" ones', "$HOME `ls` 猫"])
+def test_the_remedy_can_be_pasted_whatever_the_path(tmp_path: Path, folder: str):
+    path = tmp_path / folder / "a b's.png"
+    path.parent.mkdir()
+    save(PIXELS, "L")(path)
+    run_in_bash(next_command(path))
+    assert read_images([path.with_name("a b's-fit.png")], (HEIGHT, WIDTH)).shape == (1, HEIGHT, WIDTH, 3)
+    command = next_command(path.with_name("missing.png")).removeprefix("check the name, ")
+    assert run_in_bash(command).splitlines() == ["a b's-fit.png", "a b's.png"]
+    pattern = next_command(path.parent).removeprefix("name the files in it, ")
+    assert run_in_bash(f"ls {pattern}").splitlines() == [f"{path.parent}/a b's-fit.png", f"{path.parent}/a b's.png"]
+
+
+def next_command(path: Path) -> str:
+    with pytest.raises(UsageError) as caught:
+        read_images([path], (HEIGHT, WIDTH))
+    return str(caught.value).partition(". Next: ")[2]
+
+
+def run_in_bash(command: str) -> str:
+    """What it prints, where `python` is the one that runs the tests."""
+    folders = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    environment = {**os.environ, "PATH": folders, "LC_ALL": "C.UTF-8"}
+    return subprocess.run(["bash", "-c", command], env=environment, check=True, capture_output=True, text=True).stdout
+
+
 BEYOND_REPAIR: dict[str, tuple[Save, str]] = {
     "no image": (lambda path: path.write_text("<html>"), "is not an image that Pillow can read"),
     "empty": (lambda path: path.touch(), "is not an image that Pillow can read"),

@@ -1,5 +1,7 @@
 """Which arrays are images, and what the others are told."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -11,10 +13,11 @@ UNFIT = {
     "floats": (np.zeros((2, 4, 6, 3), np.float32), r"uint8 .*got float32 \(2, 4, 6, 3\).*round\(\).astype"),
     "signed": (np.zeros((2, 4, 6, 3), np.int64), "got int64"),
     "one image": (np.zeros((4, 6, 3), np.uint8), r"single image. Next: pass images\[None\]"),
+    "one image of another size": (np.zeros((5, 5, 3), np.uint8), r"single image. Next: pass images\[None\]"),
     "channels first": (np.zeros((2, 3, 4, 6), np.uint8), r"got .*\(2, 3, 4, 6\).*transpose\(0, 2, 3, 1\)"),
-    "grey": (np.zeros((2, 4, 6, 1), np.uint8), "RGB"),
-    "alpha": (np.zeros((2, 4, 6, 4), np.uint8), "RGB"),
-    "two dimensions": (np.zeros((4, 6), np.uint8), r"got uint8 \(4, 6\)"),
+    "three dimensions": (np.zeros((2, 5, 5), np.uint8), r"got uint8 \(2, 5, 5\)\. Next: pass RGB images"),
+    "two dimensions": (np.zeros((5, 5), np.uint8), r"got uint8 \(5, 5\)\. Next: pass RGB images"),
+    "no dimension": (np.zeros((), np.uint8), r"got uint8 \(\)\. Next: pass RGB images"),
     "another size": (np.zeros((2, 6, 4, 3), np.uint8), r"\(n, 4, 6, 3\), got uint8 \(2, 6, 4, 3\).*resize .* 4x6"),
     "empty": (np.zeros((0, 4, 6, 3), np.uint8), "empty batch"),
 }
@@ -26,6 +29,52 @@ def test_says_what_was_expected_what_came_and_what_to_pass(images, message):
         check_images(images, (4, 6))
     assert "expected uint8 images of shape (n, 4, 6, 3)" in str(caught.value)
     assert "Next: " in str(caught.value)
+
+
+GREY = np.arange(7 * 4 * 6, dtype=np.uint8).reshape(7, 4, 6)
+RGB = np.arange(7 * 4 * 6 * 3, dtype=np.uint8).reshape(7, 4, 6, 3)
+ALPHA = np.concatenate([RGB, np.full_like(RGB[..., :1], 9)], axis=3)
+MENDABLE = {
+    "one image": (RGB[0], RGB[:1]),
+    "channels first": (RGB.transpose(0, 3, 1, 2), RGB),
+    "alpha": (ALPHA, RGB),
+    "one image with alpha": (ALPHA[0], RGB[:1]),
+    "grey": (GREY, np.stack([GREY] * 3, axis=3)),
+    "grey of one channel": (GREY[..., None], np.stack([GREY] * 3, axis=3)),
+    "grey of one channel, first": (GREY[:, None], np.stack([GREY] * 3, axis=3)),
+    "one grey": (GREY[0], np.stack([GREY[:1]] * 3, axis=3)),
+    "one grey of one channel": (GREY[0, :, :, None], np.stack([GREY[:1]] * 3, axis=3)),
+    "one grey of one channel, first": (GREY[:1], np.stack([GREY[:1]] * 3, axis=3)),
+}
+
+
+def remedies(images: np.ndarray) -> list[str]:
+    with pytest.raises(UsageError) as caught:
+        check_images(images, (4, 6))
+    advice = str(caught.value).partition("Next: pass ")[2]
+    return [re.sub(r" for the .*", "", choice) for choice in advice.split(", or ")]
+
+
+def mended(remedy: str, images: np.ndarray) -> np.ndarray:
+    return eval(remedy, {"images": images, "numpy": np})  # noqa: S307  (the advice is tried as it is printed)
+
+
+@pytest.mark.parametrize(("images", "expected"), MENDABLE.values(), ids=MENDABLE.keys())
+def test_what_it_says_to_pass_holds_the_same_images(images: np.ndarray, expected: np.ndarray):
+    (remedy,) = remedies(images)
+    np.testing.assert_array_equal(check_images(mended(remedy, images), (4, 6)), expected)
+
+
+def test_a_shape_that_can_be_two_things_is_told_as_both():
+    """Three grey images, passed on as if they were one, would come back as one image of three colours."""
+    for images, single in ((GREY[:3], RGB[0]), (GREY[:4], ALPHA[0])):
+        channels_first = single.transpose(2, 0, 1)
+        assert channels_first.shape == images.shape
+        with pytest.raises(UsageError, match=r"(a single image .*, or three|four) grey images"):
+            check_images(images, (4, 6))
+        of_one, of_grey = sorted(remedies(images))
+        np.testing.assert_array_equal(check_images(mended(of_one, channels_first), (4, 6)), single[None, ..., :3])
+        np.testing.assert_array_equal(check_images(mended(of_grey, images), (4, 6)), np.stack([images] * 3, axis=3))
 
 
 def test_fit_images_come_back_untouched():

@@ -1,7 +1,10 @@
 """The pipeline on a stand-in bundle whose results a few lines of NumPy foretell (see `make_bundle`)."""
 
+import copy
 import json
 import multiprocessing
+import pickle
+import shlex
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -191,7 +194,14 @@ WRONG_REQUESTS = {
     ),
     "backend, nearly": ({"backend": "cpuu"}, "did you mean 'cpu'"),
     "part": ({"part": "purifier"}, "unknown part 'purifier'.* classifier, pipeline"),
-    "threads": ({"threads": 0}, "expected 1 thread or more, got 0"),
+    "backend that is no text": ({"backend": None}, "unknown backend 'None'.* there are: auto, cpu"),
+    "backend that has no hash": ({"backend": ["cpu"]}, "unknown backend .*Next: pixelproof doctor"),
+    "part that is no text": ({"part": None}, "unknown part 'None'"),
+    "no threads": ({"threads": 0}, "threads must be a whole number above 0, or None, got 0. Next: threads=None"),
+    "threads below none": ({"threads": np.int64(-1)}, "threads must be a whole number above 0"),
+    "threads as a text": ({"threads": "2"}, "threads must be a whole number above 0, or None, got '2'"),
+    "threads as a fraction": ({"threads": 2.5}, "threads must be .* got 2.5"),
+    "threads as a truth value": ({"threads": True}, "threads must be .* got True"),
     "manifest's hash": ({"manifest_sha256": "xyz"}, "64 hex digits"),
 }
 
@@ -200,6 +210,33 @@ WRONG_REQUESTS = {
 def test_a_wrong_request_is_named(make_bundle: MakeBundle, options: dict, message: str):
     with pytest.raises(UsageError, match=message):
         Pipeline(make_bundle(), **options)
+
+
+@pytest.mark.parametrize("path", [None, 5, b"bundle"])
+def test_a_bundle_that_is_no_path_is_named(path: object):
+    with pytest.raises(UsageError, match="expected the path of a bundle's folder, got "):
+        Pipeline(path)
+
+
+@pytest.mark.parametrize("threads", [2, np.int64(2), np.uint8(2)])
+def test_threads_may_be_a_number_of_numpys(make_bundle: MakeBundle, threads: int):
+    with Pipeline(make_bundle(), threads=threads, backend="cpu") as pipeline:
+        assert (type(pipeline.threads), pipeline.threads) == (int, 2)
+        assert pipeline.session._session.get_session_options().intra_op_num_threads == 2
+
+
+@pytest.mark.parametrize("send", [pickle.dumps, copy.copy, copy.deepcopy])
+def test_a_pipeline_that_is_sent_to_another_process_is_told_to_be_opened_there(make_bundle: MakeBundle, send: Callable):
+    folder = make_bundle("it's")
+    with Pipeline(folder) as pipeline:
+        with pytest.raises(
+            BackendError, match=r"cannot be pickled.* Next: open it in the process that uses it"
+        ) as told:
+            send(pipeline)
+        assert len(pipeline(some_images(2)).labels) == 2
+    opening = str(told.value).partition("uses it, ")[2]
+    with eval(opening, {"Pipeline": Pipeline}) as again:  # noqa: S307  (the advice is tried as it is printed)
+        assert again.image_size == (4, 6)
 
 
 def test_wrong_images_are_named(make_bundle: MakeBundle):
@@ -222,6 +259,24 @@ UNFIT_GRAPHS = {
 def test_a_graph_that_contradicts_its_manifest_is_refused(make_bundle: MakeBundle, fields: dict, message: str):
     with pytest.raises(BundleError, match=message):
         Pipeline(make_bundle(**fields))
+
+
+def test_the_command_for_a_graph_that_contradicts_its_manifest_can_be_pasted(make_bundle: MakeBundle):
+    folder = make_bundle("it's mine", class_names=["a", "b"])
+    with pytest.raises(BundleError) as told:
+        Pipeline(folder)
+    command = str(told.value).partition("Next: export it again with ")[2]
+    assert shlex.split(command) == ["pixelproof", "export", "...", "-o", str(folder), "--force"]
+
+
+def test_a_closed_pipeline_of_any_path_can_be_opened_again_as_told(make_bundle: MakeBundle):
+    with Pipeline(make_bundle("it's mine")) as pipeline:
+        pipeline.close()
+    with pytest.raises(UsageError) as told:
+        pipeline(some_images(1))
+    opening = str(told.value).partition("open it again, ")[2]
+    with eval(opening, {"Pipeline": Pipeline}) as again:  # noqa: S307  (the advice is tried as it is printed)
+        assert len(again(some_images(1)).labels) == 1
 
 
 def test_a_graph_without_the_purifiers_outputs_is_refused(make_bundle: MakeBundle):

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pixelproof
-from pixelproof.errors import DataError, PixelproofError
+from pixelproof.errors import DataError, PixelproofError, in_clone, install_command
 from pixelproof.files import sha256_file
 
 BUNDLES = "bundles on the CPU"
@@ -94,7 +94,7 @@ def _extras() -> Iterator[Finding]:
         described = [_package(name, bounds) for name, bounds in packages]
         missing = any(not fits for fits, _ in described)
         found = ", ".join(text for _, text in described)
-        remedy = _install_command(extra) if missing else ""
+        remedy = install_command(extra) if missing else ""
         yield Finding(f"extra '{extra}'", "absent" if missing else "ok", found, remedy)
 
 
@@ -122,13 +122,6 @@ def _numbers(version: str) -> list[int]:
     return [int(part) for part in re.findall(r"\d+", version.partition("+")[0])]
 
 
-def _install_command(extra: str) -> str:
-    install = f"pip install --upgrade 'pixelproof[{extra}]'"
-    if extra == "gpu" and _version("onnxruntime"):  # the two wheels overwrite each other
-        return f"pip uninstall -y onnxruntime && {install}"
-    return install
-
-
 def _data_set() -> Finding:
     from pixelproof.models.data.locate import locate
 
@@ -146,7 +139,9 @@ def _weights() -> Iterator[Finding]:
         path = weights_path(name)
         if path is None:
             continue
-        subject, remedy = f"weights of '{name}'", "pip install --force-reinstall --no-deps pixelproof"
+        subject = f"weights of '{name}'"
+        restore = f"git checkout -- 'models/weights/{name}.*'"
+        remedy = in_clone(f"{restore} && pip install --force-reinstall --no-deps .")
         try:
             whole = sha256_file(path) == provenance(name)["weights_sha256"]
         except FileNotFoundError as error:

@@ -28,15 +28,23 @@ def test_both_wheels_installed(make_bundle: MakeBundle, tmp_path: Path, monkeypa
         (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name.replace('_', '-')}\nVersion: 1.31.0\n")
     monkeypatch.syspath_prepend(tmp_path)
     assert installed_wheels() == ["onnxruntime", "onnxruntime-gpu"]
-    with pytest.raises(
-        BackendError, match=r"both installed.*pip uninstall -y onnxruntime onnxruntime-gpu && pip install"
-    ):
+    with pytest.raises(BackendError, match="are both installed") as told:
         Pipeline(make_bundle())
+    remove = "pip uninstall -y onnxruntime onnxruntime-gpu"
+    for_cpu, for_gpu = (f"{remove} && pip install 'pixelproof[{extra}]'" for extra in ("cpu", "gpu"))
+    assert str(told.value).endswith(f"Next: {for_cpu}, or for an NVIDIA GPU: {for_gpu}")
 
 
 def test_an_empty_folder_left_by_an_uninstalled_wheel(make_bundle: MakeBundle, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", ModuleType("onnxruntime"))
     with pytest.raises(BackendError, match=r"does not load.*pip install --force-reinstall onnxruntime"):
+        Pipeline(make_bundle())
+
+
+def test_a_gpu_wheel_that_does_not_load_is_the_one_to_install_again(make_bundle: MakeBundle, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", ModuleType("onnxruntime"))
+    monkeypatch.setattr("pixelproof.runtime.backends.onnxruntime_cpu.installed_wheels", lambda: ["onnxruntime-gpu"])
+    with pytest.raises(BackendError, match=r"pip install --force-reinstall onnxruntime-gpu$"):
         Pipeline(make_bundle())
 
 

@@ -106,6 +106,16 @@ def test_a_gpu_wheel_without_the_provider_is_told(monkeypatch):
         OnnxRuntimeCuda(b"", threads=None)
 
 
+def test_without_the_gpu_wheel_the_other_one_has_to_go_first(monkeypatch):
+    """Beside each other the wheels overwrite each other's files, and nothing would run."""
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CPUExecutionProvider"])
+    for module in ("errors", "runtime.backends.onnxruntime_cpu", "runtime.backends.onnxruntime_cuda"):
+        monkeypatch.setattr(f"pixelproof.{module}.installed_wheels", lambda: ["onnxruntime"])
+    with pytest.raises(PixelproofError) as told:
+        OnnxRuntimeCuda(b"", threads=None)
+    assert str(told.value).endswith(". Next: pip uninstall -y onnxruntime && pip install 'pixelproof[gpu]'")
+
+
 def test_the_tensorrt_provider_keeps_its_engines_and_knows_the_batches(monkeypatch, tmp_path: Path):
     asked = []
     available = [TENSORRT_PROVIDER, CUDA_PROVIDER, "CPUExecutionProvider"]

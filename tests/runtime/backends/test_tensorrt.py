@@ -2,6 +2,7 @@
 
 import logging
 import random
+import shlex
 import sys
 import threading
 from collections.abc import Callable
@@ -197,6 +198,25 @@ def test_each_field_that_differs_has_its_message(trt: TensorRt, bundle: Path, fi
     assert message in str(refused.value)
     assert f"Next: pixelproof build-engine {bundle} --rebuild" in str(refused.value)
     assert trt.loads == 0
+
+
+def test_the_command_that_builds_can_be_pasted_whatever_the_path(trt: TensorRt, make_bundle: MakeBundle):
+    folder = make_bundle("it's mine")
+    add_engine(folder, version="10.15.0")
+    assert build_command(lambda: Pipeline(folder, backend="tensorrt")) == [str(folder), "--rebuild"]
+    of_classifier = build_command(lambda: Pipeline(folder, backend="tensorrt", part="classifier"))
+    assert of_classifier == [str(folder), "--flavour", "tensorrt", "--part", "classifier"]
+    (folder / "engines" / NAME).write_bytes(b"damaged")
+    assert build_command(lambda: read_engine(read_bundle(folder), NAME)) == [str(folder), "--rebuild"]
+
+
+def build_command(call: Callable[[], object]) -> list[str]:
+    """What the call's error says to give to `pixelproof build-engine`, as a shell splits it."""
+    with pytest.raises((BackendError, BundleError)) as refused:
+        call()
+    words = shlex.split(str(refused.value).partition("Next: ")[2])
+    assert words[:2] == ["pixelproof", "build-engine"]
+    return words[2:]
 
 
 def test_an_older_driver_at_build_and_a_portable_engine_fit(bundle: Path):

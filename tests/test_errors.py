@@ -1,0 +1,42 @@
+"""What the errors advise: names that exist, and commands that work here."""
+
+import pytest
+
+from pixelproof.errors import in_clone, install_command, missing_extra, quote, unknown_name
+
+GPU = "pip install 'pixelproof[gpu]'"
+CPU = "pip install 'pixelproof[cpu]'"
+BOTH = ["onnxruntime", "onnxruntime-gpu"]
+
+
+@pytest.mark.parametrize(
+    ("extra", "wheels", "command"),
+    [
+        ("gpu", [], GPU),
+        ("gpu", ["onnxruntime"], f"pip uninstall -y onnxruntime && {GPU}"),
+        ("gpu", ["onnxruntime-gpu"], GPU),
+        ("gpu", BOTH, f"pip uninstall -y onnxruntime onnxruntime-gpu && {GPU}"),
+        ("cpu", ["onnxruntime"], CPU),
+        ("cpu", ["onnxruntime-gpu"], f"pip uninstall -y onnxruntime-gpu && {CPU}"),
+        ("export", BOTH, "pip install 'pixelproof[export]'"),
+    ],
+)
+def test_an_extra_never_leaves_both_wheels_of_onnx_runtime(
+    monkeypatch: pytest.MonkeyPatch, extra: str, wheels: list[str], command: str
+):
+    monkeypatch.setattr("pixelproof.errors.installed_wheels", lambda: wheels)
+    assert install_command(extra) == command
+    assert str(missing_extra("X", extra, "a test")) == f"a test needs X, which is not installed. Next: {command}"
+
+
+def test_a_name_of_another_kind_is_told_as_it_is():
+    assert str(unknown_name("part", None, ["a", "b"], "c")) == "unknown part 'None'; there are: a, b. Next: c"
+
+
+def test_paths_are_quoted_where_a_shell_would_split_them():
+    assert quote("plain/path") == "plain/path"
+    assert quote("a b") == "'a b'"
+
+
+def test_what_no_index_has_is_installed_from_the_clone():
+    assert in_clone("pip install .") == "in pixelproof's clone, pip install ."
