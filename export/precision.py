@@ -3,13 +3,14 @@
 The purifier stays in float32 in all of them: its decisions are comparisons, and what it gives is levels.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from pixelproof.errors import unknown_name
+from pixelproof.errors import UsageError, unknown_name
 from pixelproof.export.classifiers import Classifier
 from pixelproof.export.interface import Interface
 from pixelproof.export.reference import to_levels, to_pixels
@@ -39,11 +40,16 @@ class Precision:
 
 
 def check_precision(name: str, target: str, max_accuracy_drop: float) -> Precision:
-    """What was asked for; `UsageError` where there is no such precision or target."""
+    """What was asked for; `UsageError` where there is no such precision or target, or the drop is not 0 or more."""
     if name not in PRECISIONS:
         raise unknown_name("precision", name, PRECISIONS, "choose one with --precision NAME")
     if target not in TARGETS:
         raise unknown_name("target", target, TARGETS, "choose one with --target NAME")
+    if not (math.isfinite(max_accuracy_drop) and max_accuracy_drop >= 0):
+        raise UsageError(
+            f"the accuracy that may be lost is a number of points, 0 or more, got {max_accuracy_drop:g}. "
+            "Next: --max-accuracy-drop 0.5"
+        )
     return Precision(name, target, max_accuracy_drop)
 
 

@@ -5,15 +5,17 @@ the labels, and a folder a version with the graph or the engine.
 """
 
 import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from pixelproof.errors import UsageError
-from pixelproof.files import atomic_folder, write_bytes, write_text
+from pixelproof.files import atomic_folder, is_free, write_bytes, write_text
 from pixelproof.runtime import Bundle, read_bundle
 from pixelproof.runtime.bundle import CLASSIFIER, PIPELINE
 from pixelproof.runtime.engines import read_engine
+from pixelproof.runtime.manifest import MANIFEST
 
 CONFIG, LABELS, VERSION = "config.pbtxt", "labels.txt", "1"
 _TYPES = {"uint8": "TYPE_UINT8", "float32": "TYPE_FP32", "int64": "TYPE_INT64"}
@@ -29,41 +31,44 @@ def export_triton(
     delay_us: int = 1000,
     force: bool = False,
 ) -> Path:
-    """Write a repository of one model, named after the bundle's folder, with dynamic batching.
+    """Add a model, named after the bundle's folder, to a repository, with dynamic batching.
+
+    What else the repository holds stays as it is.
 
     Args:
         bundle: its folder.
-        output: the repository's folder, to be given to `tritonserver --model-repository`.
+        output: the repository's folder, to be given to `tritonserver --model-repository`; made where it is missing.
         engine: the name of one of the bundle's engines, to serve in place of its ONNX graph.
         largest_batch: images a call at most; with an engine no more than its profile takes.
         delay_us: microseconds that a request may wait for others to share its batch.
-        force: replace `output`.
+        force: replace the repository's model of that name, and nothing else.
 
     Returns:
         The model's folder.
 
     Raises:
-        UsageError: an existing `output`, an engine that the bundle does not have or Triton does not run, or an unfit
-            batch or delay.
+        UsageError: an `output` that is no repository or has such a model already, an engine that the bundle does not
+            have or Triton does not run, or an unfit batch or delay.
         BundleError: an engine that is missing or damaged.
     """
     opened = read_bundle(bundle)
+    name = bundle.resolve().name
+    _check_place(output, name, force)
     content, suffix, purifies = _model(opened, engine, largest_batch)
     if largest_batch < 1 or delay_us < 0:
         raise UsageError(
             f"expected a largest batch of 1 or more and a delay of 0 or more, got {largest_batch} and {delay_us}. "
             "Next: --largest-batch 64 --delay-us 1000"
         )
-    name = bundle.resolve().name
     platform, file = _PLATFORMS[suffix]
     config = configuration(opened, name, platform, purifies=purifies, largest_batch=largest_batch, delay_us=delay_us)
     try:
-        with atomic_folder(output, replace=force) as folder:
-            write_bytes(folder / name / VERSION / file, content)
-            write_text(folder / name / LABELS, "\n".join(opened.class_names) + "\n")
-            write_text(folder / name / CONFIG, config)
-    except FileExistsError:
-        raise UsageError(f"'{output}' exists already. Next: --force to replace it, or another -o FOLDER") from None
+        with atomic_folder(output / name, replace=force) as folder:
+            write_bytes(folder / VERSION / file, content)
+            write_text(folder / LABELS, "\n".join(opened.class_names) + "\n")
+            write_text(folder / CONFIG, config)
+    except FileExistsError:  # it came while we worked
+        raise _exists(output, name) from None
     return output / name
 
 
@@ -87,6 +92,34 @@ def configuration(
         "}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _check_place(output: Path, name: str, force: bool) -> None:
+    """`UsageError` where no model can be added to `output`, or where more than a model of that name would be lost."""
+    for folder in (output, *output.parents):
+        if os.path.lexists(folder) and not folder.is_dir():
+            raise UsageError(f"'{folder}' is a file, and a model repository is a folder. Next: another -o FOLDER")
+    for file, what in ((MANIFEST, "a bundle"), (CONFIG, "a model of Triton's")):
+        if (output / file).is_file():
+            raise UsageError(
+                f"'{output}' is {what} (it holds a {file}), and not a model repository, which holds a folder a model. "
+                "Next: another -o FOLDER"
+            )
+    if is_free(output / name):
+        return
+    if not (output / name / CONFIG).is_file():
+        raise UsageError(
+            f"'{output / name}' exists and is no model of Triton's (it holds no {CONFIG}), which is all that is "
+            "replaced. Next: another -o FOLDER"
+        )
+    if not force:
+        raise _exists(output, name)
+
+
+def _exists(output: Path, name: str) -> UsageError:
+    return UsageError(
+        f"model '{name}' is in '{output}' already. Next: --force to replace that model alone, or another -o FOLDER"
+    )
 
 
 def _model(bundle: Bundle, engine: str | None, largest_batch: int) -> tuple[bytes, str, bool]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pixelproof.files import atomic_folder, atomic_path, sha256_file, write_bytes, write_json, write_text
+from pixelproof.files import atomic_folder, atomic_path, is_free, sha256_file, write_bytes, write_json, write_text
 
 
 def mode(path: Path) -> int:
@@ -105,6 +105,45 @@ def test_missing_parents_are_made(tmp_path: Path):
     assert (tmp_path / "c" / "d" / "folder" / "file").read_text() == "new"
 
 
+def begin(target: Path, error: type[BaseException]) -> None:
+    """Write to `target`, a file or (with a name that ends in "folder") a folder, and break off."""
+    writing = atomic_folder(target, replace=False) if target.name == "folder" else atomic_path(target)
+    with writing as temporary:
+        break_off(temporary / "inside" if temporary.is_dir() else temporary, error)
+
+
+@pytest.mark.parametrize("name", ["file", "folder"])
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
+def test_what_breaks_off_takes_the_parents_that_it_made_along(tmp_path: Path, name: str, error: type[BaseException]):
+    (tmp_path / "theirs").mkdir()
+    for target in (tmp_path / "a" / "b" / name, tmp_path / "theirs" / "c" / name, tmp_path / "theirs" / name):
+        with pytest.raises(error):
+            begin(target, error)
+    assert tree(tmp_path) == {"theirs": None}
+
+
+def break_off_after_others(temporary: Path, theirs: Path) -> None:
+    theirs.write_text("whole")
+    break_off(temporary, ValueError)
+
+
+def test_parents_that_others_use_meanwhile_stay(tmp_path: Path):
+    with pytest.raises(ValueError, match="half"), atomic_path(tmp_path / "a" / "b" / "c" / "file") as temporary:
+        break_off_after_others(temporary, tmp_path / "a" / "theirs")
+    assert tree(tmp_path) == {"a": None, "a/theirs": "whole"}
+
+
+def test_parents_that_cannot_be_made_are_told_and_leave_nothing(tmp_path: Path):
+    (tmp_path / "file").write_text("theirs")
+    (tmp_path / "dangling").symlink_to("none")
+    for parent in ("file", "dangling"):
+        for target in (tmp_path / parent / "new", tmp_path / parent / "a" / "b" / "new"):
+            with pytest.raises(NotADirectoryError, match=parent), atomic_path(target):
+                pytest.fail("the work was begun")
+    (tmp_path / "dangling").unlink()
+    assert tree(tmp_path) == {"file": "theirs"}
+
+
 def test_json_is_indented_utf8_with_a_final_newline(tmp_path: Path):
     write_json(tmp_path / "file.json", {"größe": [1, 2.5, None]})
     content = (tmp_path / "file.json").read_bytes()
@@ -191,6 +230,36 @@ def test_without_replace_a_folder_that_came_meanwhile_stays(tmp_path: Path):
     with pytest.raises(FileExistsError), atomic_folder(tmp_path / "folder", replace=False):
         old_folder(tmp_path)
     assert tree(tmp_path) == {"folder": None, "folder/inner": None, "folder/inner/file": "old"}
+
+
+def test_an_empty_folder_gives_way(tmp_path: Path):
+    target = tmp_path / "folder"
+    target.mkdir()
+    assert is_free(target)
+    with atomic_folder(target, replace=False) as new:
+        (new / "file").write_text("new")
+    assert tree(tmp_path) == {"folder": None, "folder/file": "new"}
+
+
+def test_an_empty_folder_that_is_filled_meanwhile_stays(tmp_path: Path):
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(FileExistsError), atomic_folder(tmp_path / "folder", replace=False):
+        (tmp_path / "folder" / "file").write_text("theirs")
+    assert tree(tmp_path) == {"folder": None, "folder/file": "theirs"}
+
+
+def test_what_is_no_empty_folder_to_be_renamed_onto_is_not_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").write_text("theirs")
+    (tmp_path / "link").symlink_to(tmp_path / "empty")
+    (tmp_path / "dangling").symlink_to(tmp_path / "none")
+    assert is_free(tmp_path / "none")
+    assert not any(is_free(tmp_path / name) for name in ("file", "link", "dangling", "."))
+    with monkeypatch.context() as inside:
+        inside.setattr(Path, "is_mount", lambda _: True)  # making one takes a superuser
+        assert not is_free(tmp_path / "empty")
+    monkeypatch.chdir(tmp_path / "empty")
+    assert not is_free(Path())
 
 
 def test_replacing_a_link_leaves_what_it_points_to(tmp_path: Path):

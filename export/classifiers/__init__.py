@@ -25,7 +25,7 @@ def open_classifier(asked: "str | Path | nn.Module", weights: Path | None) -> Cl
     text = str(asked)
     if text in CLASSIFIERS:
         return _shipped(text, weights)
-    if text.endswith(".onnx"):
+    if text.lower().endswith(".onnx"):
         return _onnx_file(Path(text), weights)
     if ":" in text:
         from pixelproof.export.classifiers.own_code import build_own

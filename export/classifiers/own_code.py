@@ -3,7 +3,9 @@
 import contextlib
 import importlib
 import os
+import signal
 import sys
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -45,6 +47,8 @@ def _import(name: str) -> ModuleType:
             ) from None
         raise _failed(f"importing '{name}'", error) from error
     except (Exception, SystemExit) as error:  # whatever the user's code raises
+        if _is_sigterm(error):
+            raise
         raise _failed(f"importing '{name}'", error) from error
 
 
@@ -53,11 +57,12 @@ def _call(module: ModuleType, module_name: str, name: str) -> "nn.Module":
 
     build = getattr(module, name, None)
     if not callable(build):
-        known = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
-        raise unknown_name(f"function in {module_name}", name, known, f"pixelproof export {module_name}:FUNCTION")
+        raise _no_function(module, module_name, name)
     try:
         network = build()
     except (Exception, SystemExit) as error:  # whatever the user's code raises
+        if _is_sigterm(error):
+            raise
         raise _failed(f"{module_name}:{name}()", error) from error
     if not isinstance(network, nn.Module):
         raise UsageError(
@@ -65,6 +70,27 @@ def _call(module: ModuleType, module_name: str, name: str) -> "nn.Module":
             f"Next: let it build and return the network"
         )
     return network
+
+
+def _no_function(module: ModuleType, module_name: str, name: str) -> UsageError:
+    """Says which file was taken for the module: a name that the standard library has is not looked for here."""
+    taken = getattr(module, "__file__", None) or "a part of Python itself"
+    here = Path(*module_name.split("."))
+    for own in (here.with_suffix(".py"), here / "__init__.py"):
+        if own.is_file() and not (Path(taken).is_file() and own.samefile(taken)):
+            return UsageError(
+                f"'{module_name}' in '{module_name}:{name}' was taken to be {taken}, which has no function '{name}', "
+                f"and not '{own}' here. Next: rename that one, then pixelproof export NEW_NAME:{name}"
+            )
+    known = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
+    return unknown_name(
+        f"function in {module_name} ({taken})", name, known, f"pixelproof export {module_name}:FUNCTION"
+    )
+
+
+def _is_sigterm(error: BaseException) -> bool:
+    """Whether it is the command line that leaves, told to by SIGTERM, and not the user's code."""
+    return isinstance(error, SystemExit) and error.code == 128 + signal.SIGTERM
 
 
 def _failed(what: str, error: BaseException) -> ExportError:

@@ -14,6 +14,13 @@ from pixelproof.export.messages import cause
 from pixelproof.export.tracing import frozen, trace
 from pixelproof.models.layers import Normalise
 
+# not that one's own ONNX file be given: float16 is made from a PyTorch module alone. What is float32 in spite of half()
+# is nearly always a constant that forward() makes
+_NEXT_HALF = (
+    "mend its forward(): the tensors that it makes stay float32, so let them be buffers (self.register_buffer in "
+    "__init__), or give a normalisation as --mean and --std instead; or --precision int8"
+)
+
 
 class TorchClassifier:
     """An `nn.Module` from float32 `(n, 3, H, W)` to `(n, classes)`; a copy of it is run, in evaluation mode."""
@@ -57,8 +64,10 @@ class TorchClassifier:
 
     def to_onnx(self, size: tuple[int, int], *, half: bool = False) -> onnx.ModelProto:
         """The module's ONNX graph for images of (H, W); `ExportError` where PyTorch cannot export it."""
-        module = Half(self._module) if half else self._module
-        return trace(module, size, what=f"classifier '{self.name}'")
+        what = f"classifier '{self.name}'"
+        if half:
+            return trace(Half(self._module), size, what=f"{what} in float16", next_step=_NEXT_HALF)
+        return trace(self._module, size, what=what)
 
 
 class Half(nn.Module):

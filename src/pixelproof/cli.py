@@ -1,95 +1,75 @@
-"""The command line's entry: collects the subcommands and turns errors into one line and an exit code."""
+"""The command line's entry: turns errors, Ctrl-C and SIGTERM into one line and an exit code.
 
+What takes long to import is imported in `main()`, so that Ctrl-C in the meantime ends in one line too.
+"""
+
+import signal
 import sys
-from typing import Annotated
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-import typer
-
-import pixelproof
-from pixelproof.commands.attack import attack
-from pixelproof.commands.bench import bench
-from pixelproof.commands.bench_attack import attack_speed
-from pixelproof.commands.bench_defense import defense
-from pixelproof.commands.bench_kernels import kernels
-from pixelproof.commands.bench_layers import layers
-from pixelproof.commands.bench_precision import precision
-from pixelproof.commands.bench_soak import soak
-from pixelproof.commands.bench_techniques import techniques
-from pixelproof.commands.build_engine import build_engine
-from pixelproof.commands.classify import classify
-from pixelproof.commands.data import data
-from pixelproof.commands.demo import demo
-from pixelproof.commands.doctor import doctor
-from pixelproof.commands.export import export
-from pixelproof.commands.export_triton import export_triton
-from pixelproof.commands.inspect import inspect
-from pixelproof.commands.report import report
-from pixelproof.commands.train import train
-from pixelproof.errors import PixelproofError
-
-_CTRL_C = 130
-
-app = typer.Typer(
-    name="pixelproof",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    help="Harden an image classifier against one-pixel attacks, and measure what still gets through.",
-)
-
-
-def _print_version(asked: bool) -> None:
-    if asked:
-        typer.echo(f"pixelproof {pixelproof.__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _options(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
-    ] = False,
-) -> None:
-    """Options that stand before the subcommand."""
-
-
-app.command(name="demo")(demo)
-app.add_typer(data, name="data")
-app.add_typer(bench, name="bench")
-app.command(name="train")(train)
-app.command(name="export")(export)
-app.command(name="build-engine")(build_engine)
-app.command(name="export-triton")(export_triton)
-app.command(name="classify")(classify)
-app.command(name="attack")(attack)
-bench.command(name="defense")(defense)
-bench.command(name="techniques")(techniques)
-bench.command(name="attack")(attack_speed)
-bench.command(name="layers")(layers)
-bench.command(name="kernels")(kernels)
-bench.command(name="soak")(soak)
-bench.command(name="precision")(precision)
-app.command(name="inspect")(inspect)
-app.command(name="report")(report)
-app.command(name="doctor")(doctor)
+_CTRL_C, _TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
+_REPEATED_S = 1.0
+"""`timeout` sends SIGTERM twice at once; the second one must not break off what the first one unwinds."""
 
 
 def main() -> None:
-    """Run the command line; exit code 0, 1 (it failed) or 2 (it was asked wrongly)."""
+    """Run the command line.
+
+    The exit code is 0, 1 (it failed), 2 (it was asked wrongly), 130 (Ctrl-C) or 143 (SIGTERM).
+    """
     try:
-        app()
+        with _sigterm_unwinds():
+            _run()
+    except KeyboardInterrupt:
+        _fail("interrupted", _CTRL_C)
+    except SystemExit as left:
+        if left.code == _TERMINATED:
+            _fail("terminated", _TERMINATED)
+        raise
+
+
+def _run() -> None:
+    from pixelproof.app import app
+    from pixelproof.errors import PixelproofError
+
+    try:
+        try:
+            app()
+        except SystemExit as left:
+            if left.code == _CTRL_C:  # typer's own, without a word
+                raise KeyboardInterrupt from None
+            raise
     except PixelproofError as error:
         _fail(str(error), error.exit_code)
-    except SystemExit as left:
-        if left.code == _CTRL_C:  # typer's own, without a word
-            _fail("interrupted", 1)
-        raise
     except OSError as error:
         where = f" '{error.filename}'" if error.filename else ""
         _fail(f"{error.strerror or error}{where}. Next: check the disk and the folder's permissions", 1)
 
 
+@contextmanager
+def _sigterm_unwinds() -> Iterator[None]:
+    """SIGTERM raises `SystemExit` inside, so that temporary files are removed; it would end the process at once."""
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield  # no other thread may set a handler, and one that is set, or that nothing be done, is somebody's wish
+        return
+    last = -_REPEATED_S
+
+    def leave(*_: object) -> None:
+        nonlocal last
+        before, last = last, time.monotonic()
+        if last - before >= _REPEATED_S:
+            raise SystemExit(_TERMINATED)
+
+    signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
 def _fail(message: str, code: int) -> None:
-    typer.echo(f"error: {' '.join(message.split())}", err=True)
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
     sys.exit(code)

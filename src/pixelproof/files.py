@@ -1,21 +1,25 @@
 """Writing that leaves either the whole new file or folder, or what was there before."""
 
+import errno
 import hashlib
 import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 
 @contextmanager
 def atomic_path(target: Path) -> Iterator[Path]:
-    """A temporary path beside `target`, renamed onto it when the block ends well and removed when it does not."""
-    with errors_name(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
+    """A temporary path beside `target`, renamed onto it when the block ends well and removed when it does not.
+
+    Folders above `target` that are missing are made, and removed with it.
+    """
+    with errors_name(target), _parents(target):
         descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
         os.close(descriptor)
         temporary = Path(name)
@@ -50,12 +54,12 @@ def atomic_folder(target: Path, *, replace: bool) -> Iterator[Path]:
     """A temporary folder beside `target`, renamed onto it when the block ends well and removed when it does not.
 
     With `replace`, a folder that exists is renamed aside first and removed last, so that one of the two is
-    always whole; without it, an existing target raises `FileExistsError`.
+    always whole; without it, a target that is not free (see `is_free`) raises `FileExistsError`. Folders above
+    `target` that are missing are made, and removed with it.
     """
-    if not replace and os.path.lexists(target):
+    if not replace and not is_free(target):
         raise FileExistsError(target)
-    with errors_name(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
+    with errors_name(target), _parents(target):
         temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent))
         try:
             yield temporary
@@ -63,6 +67,19 @@ def atomic_folder(target: Path, *, replace: bool) -> Iterator[Path]:
             _swap(temporary, target, replace)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def is_free(target: Path) -> bool:
+    """Whether a folder can be put at `target` with nothing lost: nothing is there, or an empty folder.
+
+    Neither a mount point, which cannot be renamed onto, nor the current folder is free: whoever stands in it would
+    be left in one that is gone.
+    """
+    if not os.path.lexists(target):
+        return True
+    if target.is_symlink() or not target.is_dir() or any(target.iterdir()):
+        return False
+    return not target.is_mount() and not target.samefile(os.curdir)
 
 
 @contextmanager
@@ -78,22 +95,43 @@ def errors_name(target: Path) -> Iterator[None]:
         raise
 
 
+@contextmanager
+def _parents(target: Path) -> Iterator[None]:
+    """Make the folders above `target`; those that were missing go again when the block fails, if they are empty."""
+    made: list[Path] = []
+    try:
+        for folder in reversed([*takewhile(lambda parent: not parent.is_dir(), target.parents)]):
+            try:
+                folder.mkdir()
+            except FileExistsError:
+                if not folder.is_dir():  # another process may have made it in between
+                    raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder)) from None
+            else:
+                made.append(folder)
+        yield
+    except BaseException:
+        for folder in reversed(made):
+            with suppress(OSError):  # others have put something there
+                folder.rmdir()
+        raise
+
+
 def _swap(new: Path, target: Path, replace: bool) -> None:
-    if not replace and os.path.lexists(target):  # it came while we worked
+    if is_free(target):
+        new.replace(target)  # an empty folder gives way to it; one that is filled meanwhile does not
+        return
+    if not replace:  # it came while we worked
         raise FileExistsError(target)
     aside = new.with_suffix(".old")
-    had_one = os.path.lexists(target)
-    if had_one:
-        target.replace(aside)
+    target.replace(aside)
     try:
         new.replace(target)
     except OSError:
-        if had_one:
-            aside.replace(target)
+        aside.replace(target)
         raise
-    if had_one and aside.is_dir() and not aside.is_symlink():
+    if aside.is_dir() and not aside.is_symlink():
         shutil.rmtree(aside, ignore_errors=True)
-    elif had_one:
+    else:
         aside.unlink()
 
 

@@ -5,8 +5,8 @@ import json
 import pytest
 from typer.testing import CliRunner
 
+from pixelproof.app import app
 from pixelproof.benchmarks.results_file import read_results
-from pixelproof.cli import app
 from pixelproof.errors import BundleError, UsageError
 
 

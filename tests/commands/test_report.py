@@ -5,7 +5,7 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from pixelproof.cli import app
+from pixelproof.app import app
 from pixelproof.errors import UsageError
 
 LATENCY = {

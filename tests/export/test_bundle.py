@@ -332,6 +332,17 @@ def test_a_bundle_is_replaced_by_force_alone(small: Callable[..., None], tmp_pat
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bundle"]
 
 
+def test_an_empty_folder_is_filled_and_no_other(small: Callable[..., None], tmp_path: Path):
+    (tmp_path / "bundle").mkdir()
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "me.png").write_bytes(b"")
+    with pytest.raises(UsageError, match=r"exists already\. Next: another -o BUNDLE$"):  # --force would be refused
+        small(tmp_path / "photos")
+    small(tmp_path / "bundle")
+    assert sorted(path.name for path in (tmp_path / "bundle").iterdir()) == ["bundle.json", "classifier.onnx"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bundle", "photos"]
+
+
 def test_force_replaces_nothing_but_bundles(small: Callable[..., None], tmp_path: Path):
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "me.png").write_bytes(b"")

@@ -9,6 +9,7 @@ import pytest
 from tensorrt_stand_in import add_engine
 
 from pixelproof.errors import BundleError, UsageError
+from pixelproof.export import triton
 from pixelproof.export.triton import export_triton
 from pixelproof.runtime import read_bundle
 
@@ -89,7 +90,86 @@ def test_bad_requests(lenet_median_bundle: Path, tmp_path: Path):
         export_triton(lenet_median_bundle, tmp_path / "models", engine="fast")
     with pytest.raises(UsageError, match="a largest batch of 1 or more"):
         export_triton(lenet_median_bundle, tmp_path / "models", largest_batch=0)
-    export_triton(lenet_median_bundle, tmp_path / "models")
-    with pytest.raises(UsageError, match="exists already"):
-        export_triton(lenet_median_bundle, tmp_path / "models")
-    export_triton(lenet_median_bundle, tmp_path / "models", force=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file below, with its bytes."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def repository(make_bundle, tmp_path: Path) -> Path:
+    """A repository with the model `first` and a file of somebody's."""
+    export_triton(make_bundle("first"), tmp_path / "models")
+    (tmp_path / "models" / "README").write_text("theirs")
+    return tmp_path / "models"
+
+
+def test_a_model_is_added_to_a_repository(make_bundle, repository: Path):
+    before = contents(repository)
+    model = export_triton(make_bundle("second"), repository)
+    assert parsed(model).name == "second"
+    assert contents(repository) == before | {f"second/{name}": content for name, content in contents(model).items()}
+    assert {path.name for path in repository.iterdir()} == {"README", "first", "second"}
+
+
+def test_force_replaces_one_model_alone(make_bundle, repository: Path):
+    bundle = make_bundle("second")
+    model = export_triton(bundle, repository, largest_batch=8)
+    (model / "2").mkdir()
+    (model / "2" / "model.onnx").write_text("an older one")
+    before = contents(repository)
+    with pytest.raises(UsageError, match=r"'second' is in .* already\. Next: --force to replace that model alone"):
+        export_triton(bundle, repository)
+    assert contents(repository) == before
+    export_triton(bundle, repository, force=True)
+    assert parsed(model).max_batch_size == 64
+    changed = ("second/config.pbtxt", "second/2/model.onnx")
+    after = contents(repository)
+    assert {name for name in before | after if before.get(name) != after.get(name)} == set(changed)
+
+
+@pytest.mark.parametrize("force", [True, False])
+def test_what_is_no_model_is_never_replaced(make_bundle, repository: Path, force: bool):
+    (repository / "second").mkdir()
+    bundle = make_bundle("second")
+    (repository / "second" / "notes").write_text("theirs")
+    before = contents(repository)
+    with pytest.raises(UsageError, match=r"is no model of Triton's .* Next: another -o FOLDER$"):
+        export_triton(bundle, repository, force=force)
+    with pytest.raises(UsageError, match=r"is no model of Triton's .* Next: another -o FOLDER$"):
+        export_triton(bundle, bundle.parent, force=force)  # where the model would lie is the bundle itself
+    assert contents(repository) == before
+    (repository / "second" / "notes").unlink()
+    export_triton(bundle, repository)  # an empty folder is nothing to lose
+
+
+@pytest.mark.parametrize("force", [True, False])
+def test_what_is_no_repository_is_refused(make_bundle, repository: Path, tmp_path: Path, force: bool):
+    bundle = make_bundle("second")
+    (tmp_path / "file").write_text("theirs")
+    before = contents(tmp_path)
+    for output, why in (
+        (tmp_path / "file", "is a file, and a model repository is a folder"),
+        (tmp_path / "file" / "models", "is a file, and a model repository is a folder"),
+        (bundle, r"is a bundle \(it holds a bundle\.json\)"),
+        (repository / "first", r"is a model of Triton's \(it holds a config\.pbtxt\)"),
+    ):
+        with pytest.raises(UsageError, match=rf"{why}.* Next: another -o FOLDER$"):
+            export_triton(bundle, output, force=force)
+    assert contents(tmp_path) == before
+
+
+def test_a_model_that_breaks_off_leaves_the_repository_as_it_was(make_bundle, repository: Path, monkeypatch):
+    def fail(*_: object) -> None:
+        raise OSError("no space")
+
+    before = contents(repository)
+    bundle = make_bundle("second")
+    monkeypatch.setattr(triton, "write_text", fail)
+    for output in (repository, repository.parent / "new" / "models"):
+        with pytest.raises(OSError, match="no space"):
+            export_triton(bundle, output)
+    assert contents(repository) == before
+    assert {path.name for path in repository.parent.iterdir()} == {"first", "models", "second"}
