@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from pixelproof.errors import PixelproofError, UsageError
 
 _HELP = 'Next: python -c "from pixelproof.attack import attack; help(attack)"'
+_ROUNDING = 1e-3  # by which a softmax in half precision may exceed 1
+_SUM_ROUNDING = 1e-2  # and all of its classes together differ from it
 
 
 def checked_images(images: Any) -> NDArray[np.uint8]:  # noqa: ANN401  (whatever the caller gave)
@@ -96,16 +98,40 @@ def checked_number(name: str, number: Any, least: int, most: int) -> int:  # noq
 
 
 def checked_probabilities(probabilities: Any, rows: int) -> NDArray[np.float32]:  # noqa: ANN401
-    """What a classifier gave for a batch, if it is float32 `(rows, classes)` without a NaN."""
+    """What a classifier gave for a batch, if it is float32 `(rows, classes)`, each from 0 to 1."""
     expected = f"float32 probabilities of shape ({rows}, classes >= 2)"
-    if not isinstance(probabilities, np.ndarray) or probabilities.dtype != np.float32 or probabilities.ndim != 2:
-        raise _unfit("predict's answer", expected, as_array("predict's answer", probabilities, expected))
+    if not isinstance(probabilities, np.ndarray):
+        kind = f"{type(probabilities).__module__}.{type(probabilities).__qualname__}"
+        raise UsageError(f"predict's answer is a {kind}, expected a NumPy array: {expected}. {_HELP}")
+    if probabilities.dtype != np.float32 or probabilities.ndim != 2:
+        raise _unfit("predict's answer", expected, probabilities)
     if len(probabilities) != rows or probabilities.shape[1] < 2:
         raise _unfit("predict's answer", expected, probabilities)
-    if np.isnan(probabilities).any():
-        row = int(np.flatnonzero(np.isnan(probabilities).any(axis=1))[0])
-        raise PixelproofError(f"predict gave NaN in row {row} of {rows}. Next: check the classifier's weights")
+    least, most = float(probabilities.min()), float(probabilities.max())
+    if not (least >= 0 and most <= 1 + _ROUNDING):  # NaN, too
+        raise _no_probabilities(probabilities)
     return probabilities
+
+
+def check_adds_up(probabilities: NDArray[np.float32]) -> None:
+    """Refuse probabilities `(n, classes)` of which a row does not add up to 1."""
+    sums = probabilities.sum(axis=1)
+    off = np.flatnonzero(np.abs(sums - 1) > _SUM_ROUNDING)
+    if off.size:
+        raise UsageError(
+            f"predict's answer for image {off[0]} adds up to {sums[off[0]]:.4g}, and probabilities to 1. "
+            "Next: let predict end in a softmax"
+        )
+
+
+def _no_probabilities(answer: NDArray[np.float32]) -> PixelproofError:
+    if np.isnan(answer).any():
+        row = int(np.flatnonzero(np.isnan(answer).any(axis=1))[0])
+        return PixelproofError(f"predict gave NaN in row {row} of {len(answer)}. Next: check the classifier's weights")
+    return UsageError(
+        f"predict's answer goes from {answer.min():.4g} to {answer.max():.4g}, and probabilities from 0 to 1; "
+        "logits would mislead the search. Next: let predict end in a softmax"
+    )
 
 
 def check_classes_exist(name: str, classes: NDArray[np.int64], count: int) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelproof.attack.checks import (
+    check_adds_up,
     check_callable,
     check_classes_exist,
     checked_classes,
@@ -116,6 +117,7 @@ class _Run:
     def outcomes(self, *, exhausts: bool) -> Iterator[Outcome]:
         """Each image's outcome as it is known; `exhausts`: what a plan has proposed has been tried."""
         before = self._engine.clean()
+        check_adds_up(before)
         check_classes_exist("labels", self._problem.labels, before.shape[1])
         check_classes_exist("targets", self._problem.classes, before.shape[1])
         right = before.argmax(axis=1) == self._problem.labels

@@ -127,6 +127,11 @@ class RunFile:
                 f"the records in '{self.path}' cannot be kept: {error}. Next: check the disk and the folder's "
                 "permissions, or give another --records"
             ) from None
+        except sqlite3.IntegrityError:  # `add` alone writes, and an image is attacked once
+            raise DataError(
+                f"another process writes the records of the same attack to '{self.path}'. Next: wait until it has "
+                "ended; the same command then goes on from what it kept"
+            ) from None
         except sqlite3.DatabaseError as error:
             raise self._damaged(str(error)) from None
 

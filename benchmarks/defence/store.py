@@ -21,7 +21,7 @@ class Record:
         colours: r, g, b of each changed pixel; likewise.
         queries: as counted by the attack.
         exhausted: every candidate of the set was evaluated.
-        seconds: of the search, by the image's share of the batches.
+        seconds: since the image before it ended; many are under way at a time, so that only their mean tells.
     """
 
     image: int

@@ -140,7 +140,8 @@ def _positions(
     protocol: str,
 ) -> Positions:
     _, height, width, _ = data.images.shape
-    hits = Counter((row_index, column) for record in records for row_index, column in record.pixels)
+    changed = ({(row_index, column) for row_index, column in record.pixels} for record in records)  # fewer repeat one
+    hits = Counter(place for places in changed for place in places)
     counts = tuple(tuple(hits[row_index, column] for column in range(width)) for row_index in range(height))
     return Positions(classifier, purifier, protocol, (height, width), counts)
 

@@ -95,9 +95,14 @@ def test_an_unfit_argument_is_refused_with_what_is_expected_and_the_next_step(ne
         (lambda good: good[:-1], r"shape \(8, 3\), expected .*\(9, classes"),
         (lambda good: good[:, 0], r"shape \(9,\), expected .*\(9, classes"),
         (lambda good: good[:, :1], r"shape \(9, 1\), expected .*classes >= 2"),
-        (lambda good: good.tolist(), r"dtype float64 .*expected float32"),
-        (lambda good: None, r"dtype object and shape \(\), expected float32"),
-        (lambda good: [[1], [1, 2]], r"list of parts that differ in shape, expected float32"),
+        (lambda good: good.tolist(), r"answer is a builtins\.list, expected a NumPy array: float32"),
+        (lambda good: None, r"answer is a builtins\.NoneType, expected a NumPy array"),
+        (
+            np.log,
+            r"answer goes from -2\.303 to -0\.3567, and probabilities from 0 to 1; logits would",
+        ),
+        (lambda good: good * np.float32(9), r"answer goes from 0\.9 to 6\.3, and probabilities"),
+        (lambda good: good * np.float32(np.inf), r"answer goes from inf to inf, and probabilities"),
         (lambda good: np.where(np.arange(9)[:, None] == 4, np.float32(np.nan), good), r"NaN in row 4 of 9.*weights"),
     ],
 )
@@ -112,6 +117,12 @@ def test_an_unfit_answer_of_predict_is_refused(never, batches, answer, words):
         attack(predict, IMAGES, [0, 0], batch_size=9)
     assert "Next: " in str(refusal.value)
     assert len(shown) == batches + 1
+
+
+@pytest.mark.parametrize("factor", [0.5, 0])
+def test_probabilities_that_do_not_add_up_are_refused_at_the_first_look(never, factor):
+    with pytest.raises(UsageError, match=rf"image 0 adds up to {factor:g}, and probabilities to 1.*softmax"):
+        attack(lambda images: never(images) * np.float32(factor), IMAGES, [0, 0], batch_size=9)
 
 
 def test_a_refusal_costs_no_query(record, never):

@@ -103,7 +103,8 @@ def test_the_classifier_sees_batches_of_one_shape(searched, make_classifier):
 
 def test_images_of_another_size_are_told_apart_from_those_before(make_images):
     def first_level(images):
-        return np.stack([images[:, 0, 0, 0], images.shape[1] * np.ones(len(images))], axis=1).astype(np.float32)
+        both = np.stack([images[:, 0, 0, 0], images.shape[1] * np.ones(len(images))], axis=1)
+        return (both / 255).astype(np.float32)
 
     images, distinct = make_images(3, 2, 6), Distinct(lambda images: images, first_level)
     for size in ((2, 6), (6, 2), (2, 6)):  # the same bytes each time

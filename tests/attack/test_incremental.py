@@ -19,8 +19,9 @@ def blurred(levels: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def told(blurs: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The largest sum of each channel against the others: whole numbers, and so exact."""
-    return (blurs.max((2, 3)) / 4096).astype(np.float32)
+    """Each channel's share of the largest sums: of whole numbers, and so exactly the same from the same ones."""
+    largest = blurs.max((2, 3)) + 1
+    return (largest / largest.sum(1, keepdims=True)).astype(np.float32)
 
 
 class Network:

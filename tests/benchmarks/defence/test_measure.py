@@ -88,6 +88,11 @@ UNFIT = {
         lambda data: ImageSet(data.images, data.labels, ("a", "b")),
         "of 3 classes; the data are 4x6 of 2",
     ),
+    "the same classes in another order": (
+        {"purifier": "cap"},
+        lambda data: ImageSet(data.images, data.labels, data.class_names[::-1]),
+        "has the data's classes in another order: red, green, blue; the data have blue, green, red",
+    ),
     "nothing right": (
         {"purifier": "cap"},
         lambda data: ImageSet(data.images, np.full(5, 2), data.class_names),

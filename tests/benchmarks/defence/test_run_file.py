@@ -112,6 +112,18 @@ def test_what_is_no_sqlite_file_and_damage_are_named(tmp_path: Path):
         RunFile(path, SETTINGS)
 
 
+def test_a_second_process_at_the_same_attack_is_told_so_and_harms_nothing(tmp_path: Path):
+    path = tmp_path / "a.sqlite"
+    first, second = RunFile(path, SETTINGS), RunFile(path, SETTINGS)
+    first.add(record(3))
+    with pytest.raises(DataError, match=r"another process writes the records of the same attack to .*a\.sqlite'"):
+        second.add(record(3))
+    second.add(record(4))
+    first.close()
+    second.close()
+    assert sorted(RunFile(path, SETTINGS).records) == [3, 4]
+
+
 def test_settings_that_are_not_those_of_their_hash_are_refused(tmp_path: Path):
     path = filled(tmp_path / "a.sqlite", 1)
     with sqlite3.connect(path) as database:

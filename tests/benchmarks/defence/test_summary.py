@@ -117,6 +117,6 @@ def test_positions_count_the_successful_pixels_of_either_protocol(measured: Meas
 
 
 def test_several_pixels_of_one_image_count_each(measured: Measured):
-    several = dataclasses.replace(measured, transferred=[record(0, [0, 0], [2, 4])], adaptive=None)
-    (transfer,) = success_positions(several)
-    assert transfer.counts == ((1, 0, 0, 0, 0), (0,) * 5, (0, 0, 0, 0, 1), (0,) * 5)
+    found = [record(0, [0, 0], [2, 4]), record(1, [2, 4], [2, 4])]  # of one pixel repeated, one was changed
+    (transfer,) = success_positions(dataclasses.replace(measured, transferred=found, adaptive=None))
+    assert transfer.counts == ((1, 0, 0, 0, 0), (0,) * 5, (0, 0, 0, 0, 2), (0,) * 5)
