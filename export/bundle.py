@@ -14,7 +14,7 @@ from pixelproof.export.interface import (
     check_outputs,
     check_size,
 )
-from pixelproof.files import atomic_folder
+from pixelproof.files import atomic_folder, is_free
 from pixelproof.runtime import Bundle, read_bundle
 from pixelproof.runtime.backends.onnxruntime_cpu import import_onnxruntime
 from pixelproof.runtime.manifest import MANIFEST
@@ -44,8 +44,8 @@ def export_bundle(
     precision: str = "fp32",
     target: str = "cpu",
     max_accuracy_drop: float = 0.5,
-    calibration: "Calibration | None" = None,
-    test: "ImageSet | None" = None,
+    calibration: "Calibration | Path | None" = None,
+    test: "ImageSet | Path | None" = None,
     force: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> Bundle:
@@ -71,8 +71,10 @@ def export_bundle(
             are compared with float32's, and the figures written into the manifest.
         target: the runtime that int8 is made for, "cpu" (ONNX Runtime) or "tensorrt".
         max_accuracy_drop: points of accuracy that a lower precision may cost.
-        calibration: images for int8 to take its scales from; CIFAR-10 training images, scaled, where None.
-        test: images to compare decisions on, of the bundle's size; the 200 shipped ones, scaled, where None.
+        calibration: images for int8 to take its scales from, or a folder of them; CIFAR-10 training images, scaled,
+            where None.
+        test: images to compare decisions on, of the bundle's size, or where they are: a folder with a subfolder for
+            each class, or CIFAR-10; the 200 shipped ones, scaled, where None.
         force: replace a bundle that is at `output` already.
         progress: called with what is being done, a few words each.
 
@@ -106,34 +108,49 @@ def export_bundle(
         normalisation=check_normalisation(mean, std),
         outputs=check_outputs(outputs),
     )
-    _check_measuring(chosen, interface, calibration, test)
+    _check_measured(chosen, calibration, test)
+    scales, compared = _images(interface, calibration, test)
     reference = Reference(interface, opened, open_purifier(purifier))
     _ = reference.bare, reference.cleaned  # what does not fit is told before the long work
     try:
         with atomic_folder(path, replace=force) as folder:
-            Filling(reference, chosen, calibration or Calibration.shipped(), test, say).fill(folder)
+            Filling(reference, chosen, scales or Calibration.shipped(), compared, say).fill(folder)
     except FileExistsError:  # it came while we worked
         raise _exists(path) from None
     return read_bundle(path)
 
 
-def _check_measuring(
-    precision: "Precision", interface: Interface, calibration: "Calibration | None", test: "ImageSet | None"
+def _check_measured(
+    precision: "Precision", calibration: "Calibration | Path | None", test: "ImageSet | Path | None"
 ) -> None:
-    """`UsageError` for images that the precision has no use for, or that do not fit."""
+    """`UsageError` for images that the precision has no use for."""
     if calibration is not None and precision.name != "int8":
         raise UsageError(f"{precision.name} takes no scales from images. Next: leave out --calibration, or int8")
     if test is not None and precision.is_full:
         raise UsageError("fp32 is not compared with itself. Next: leave out --data, or --precision fp16 or int8")
+
+
+def _images(
+    interface: Interface, calibration: "Calibration | Path | None", test: "ImageSet | Path | None"
+) -> "tuple[Calibration | None, ImageSet | None]":
+    """Both, read where they are folders; `UsageError` where they do not fit."""
+    from pixelproof.export.filling import Calibration
+    from pixelproof.export.own_images import calibration_images, labelled_images
+
+    if isinstance(calibration, str | os.PathLike):
+        calibration = Calibration(*calibration_images(Path(calibration), interface.size))
+    if isinstance(test, str | os.PathLike):
+        test = labelled_images(Path(test), interface.class_names, interface.size).images
     if test is not None and test.images.shape[1:3] != interface.size:
         sizes = ["x".join(map(str, size)) for size in (test.images.shape[1:3], interface.size)]
         raise UsageError(
             f"the data set's images are {sizes[0]}, and the bundle takes {sizes[1]}. Next: leave out --data"
         )
+    return calibration, test
 
 
 def _check_target(target: Path, force: bool) -> None:
-    if os.path.lexists(target):
+    if not is_free(target):
         if not force:
             raise _exists(target)
         if not (target / MANIFEST).is_file():
@@ -146,7 +163,8 @@ def _check_target(target: Path, force: bool) -> None:
 
 
 def _exists(target: Path) -> UsageError:
-    return UsageError(f"'{target}' exists already. Next: --force to replace it, or another -o BUNDLE")
+    force = "--force to replace it, or " if (target / MANIFEST).is_file() else ""  # which replaces bundles alone
+    return UsageError(f"'{target}' exists already. Next: {force}another -o BUNDLE")
 
 
 def _check_packages() -> None:

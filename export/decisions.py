@@ -42,7 +42,8 @@ def compare_decisions(
         precision: what is put up with.
 
     Returns:
-        For the bare classifier, and for the pipeline where there is one: images, top-1 agreement, and the accuracies.
+        For the bare classifier, and for the pipeline where there is one: images, top-1 agreement, classes that they
+        were told to be, and the accuracies.
 
     Raises:
         ExportError: more accuracy is lost than is put up with; where labels are not known, more decisions are changed.
@@ -53,7 +54,7 @@ def compare_decisions(
         if before is None or after is None:
             continue
         agreement = float((before == after).mean())
-        figures[part] = {"images": len(before), "top1_agreement": agreement}
+        figures[part] = {"images": len(before), "top1_agreement": agreement, "classes": len(np.unique(before))}
         lost = 1 - agreement
         if labels is not None:
             accuracies = {name: float((told == labels).mean()) for name, told in (("fp32", before), ("own", after))}
@@ -87,7 +88,7 @@ def _check(part: str, lost: float, figures: dict[str, Any], precision: Precision
     if "accuracy" in figures:
         what = f"accuracy {figures['accuracy']:.2%} against {figures['accuracy_fp32']:.2%} in fp32"
     else:
-        what = f"{figures['top1_agreement']:.2%} of the decisions the same as in fp32 (the labels are not known)"
+        what = f"{figures['top1_agreement']:.2%} of the decisions the same as in fp32 (labels unknown; --data FOLDER)"
     raise ExportError(
         f"{precision.name} costs the {part} too much on {figures['images']} images: {what}; "
         f"{precision.max_accuracy_drop:g} points are put up with. "

@@ -21,7 +21,6 @@ from pixelproof.benchmarks.defence.store import Record
 from pixelproof.benchmarks.defence.victims import Victim, bare_classifier, purified_pipeline
 from pixelproof.benchmarks.formats import Share
 from pixelproof.errors import UsageError
-from pixelproof.models.data import ImageSet
 from pixelproof.runtime import Pipeline
 
 
@@ -101,7 +100,7 @@ def attack_bundle(
         plans = searches.plans(protocol, passed=protocol == "adaptive" and victim.passes is not None)
         found = searches.union(plans, victim, deployed.predict, chosen)
         outcomes = [found[image] for image in chosen.tolist()]
-        described = _described(outcomes, data, said, deployed)
+        described = _described(outcomes, choice, said, deployed)
         asked = {"bundle": str(bundle), "protocol": protocol, **_asked(settings, choice)}
         asked |= {"provider": deployed.provider, "data": choice.name}
         asked["screen"] = screen
@@ -124,9 +123,10 @@ def _victim(bundle: Path, protocol: str, pipeline: Pipeline, bare: Pipeline, *, 
 
 
 def _described(
-    records: list[Record], data: ImageSet, said: NDArray[np.float32], deployed: Pipeline
+    records: list[Record], choice: DataChoice, said: NDArray[np.float32], deployed: Pipeline
 ) -> list[dict[str, Any]]:
     """The records with what the bundle says of each image as it is now, beside what it `said` of all as they were."""
+    data = choice.images
     fell = [record for record in records if record.success]
     attacked = deployed.predict(changed_images(fell, data)) if fell else said[:0]
     now = {record.image: probabilities for record, probabilities in zip(fell, attacked, strict=True)}
@@ -136,6 +136,7 @@ def _described(
         described.append(
             {
                 **asdict(record),
+                **({"file": choice.files[record.image]} if choice.files else {}),
                 "label": data.class_names[data.labels[record.image]],
                 "label_after": data.class_names[int(after.argmax())],
                 "probabilities_before": said[record.image].tolist(),
@@ -154,6 +155,7 @@ def _figures(records: list[Record]) -> dict[str, Any]:
     queries = [record.queries for record in records]
     return {
         "attack_success": encode(Share(sum(record.success for record in records), len(records))),
+        "exhausted": sum(record.exhausted for record in records),
         "queries_median": float(np.median(queries)),
         "queries_p90": float(np.percentile(queries, 90)),
         "seconds_per_image": float(np.mean([record.seconds for record in records])),

@@ -90,12 +90,19 @@ def measure_bundle(
 
 
 def check_fit(bundle: Path, pipeline: Pipeline, data: ImageSet) -> None:
-    """Refuse data of another size or another number of classes than the bundle's."""
+    """Refuse data of another size, another number of classes or another order of the same ones than the bundle's."""
     if data.images.shape[1:3] != pipeline.image_size or len(pipeline.class_names) != len(data.class_names):
         height, width = pipeline.image_size
         raise UsageError(
             f"bundle '{bundle}' takes {height}x{width} images of {len(pipeline.class_names)} classes; the data are "
-            f"{data.images.shape[1]}x{data.images.shape[2]} of {len(data.class_names)}. Next: give --data that fits"
+            f"{data.images.shape[1]}x{data.images.shape[2]} of {len(data.class_names)}. Next: --data FOLDER, your own "
+            "images, with a subfolder for each class"
+        )
+    if pipeline.class_names != data.class_names and set(pipeline.class_names) == set(data.class_names):
+        raise UsageError(
+            f"bundle '{bundle}' has the data's classes in another order: {', '.join(pipeline.class_names)}; the data "
+            f"have {', '.join(data.class_names)}. Next: export it again with --classes in the order of its outputs, or "
+            "measure on --data FOLDER with a subfolder for each class"
         )
 
 

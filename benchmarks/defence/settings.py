@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pixelproof.attack.driver import METHODS as SEARCHES
-from pixelproof.models.data import ImageSet, load_cifar10, sample
+from pixelproof.export.own_images import labelled_images
+from pixelproof.models.data import ImageSet, sample
+from pixelproof.runtime import read_bundle
 
 STRONGEST = "strongest"
 METHODS = tuple(SEARCHES)
@@ -17,6 +19,8 @@ class DataChoice:
 
     images: ImageSet
     name: str
+    files: tuple[str, ...] = ()
+    """Each image's, where they are one's own."""
 
     @classmethod
     def sample(cls) -> "DataChoice":
@@ -24,9 +28,11 @@ class DataChoice:
         return cls(sample(), "CIFAR-10, 200 test images (the shipped sample, 20 a class)")
 
     @classmethod
-    def test_set(cls, root: Path | None = None) -> "DataChoice":
-        """All 10,000 test images; errors as for `load_cifar10`."""
-        return cls(load_cifar10("test", root), "CIFAR-10, 10,000 test images")
+    def at(cls, root: Path | None, bundle: Path) -> "DataChoice":
+        """All 10,000 test images, or one's own for this bundle; errors as for `labelled_images` and `read_bundle`."""
+        opened = read_bundle(bundle)
+        found = labelled_images(root, opened.class_names, opened.image_size)
+        return cls(found.images, found.name, found.files)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from pixelproof.models.data.adversarial import adversarial_sample, write_adversarial_sample
 from pixelproof.models.data.cifar10 import CIFAR10_CLASSES, ImageSet, data_sha256, load_cifar10
+from pixelproof.models.data.locate import holds_cifar10
 from pixelproof.models.data.sample import sample, training_sample
 
 __all__ = [
@@ -9,6 +10,7 @@ __all__ = [
     "ImageSet",
     "adversarial_sample",
     "data_sha256",
+    "holds_cifar10",
     "load_cifar10",
     "sample",
     "training_sample",

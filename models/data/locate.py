@@ -17,14 +17,25 @@ def locate(root: Path | str | None = None) -> Path:
         DataError: neither is there; the message says where it was looked for.
     """
     start, origin = _start(root)
-    for candidate in (start / FOLDER, start / ARCHIVE, start):
-        if candidate.is_file() or any((candidate / name).is_file() for name in ("test_batch.bin", "data_batch_1.bin")):
-            return candidate
+    if (found := _in(start)) is not None:
+        return found
     what = f"'{FOLDER}', no '{ARCHIVE}' and no .bin files" if start.is_dir() else "such file or folder"
     raise DataError(
         f"no CIFAR-10 in '{start}' ({origin}): there is no {what}. "
         "Next: pixelproof data fetch, or name its place by --data or $PIXELPROOF_DATA"
     )
+
+
+def holds_cifar10(folder: Path) -> bool:
+    """Whether it is there, as a folder or an archive."""
+    return _in(folder) is not None
+
+
+def _in(start: Path) -> Path | None:
+    for candidate in (start / FOLDER, start / ARCHIVE, start):
+        if candidate.is_file() or any((candidate / name).is_file() for name in ("test_batch.bin", "data_batch_1.bin")):
+            return candidate
+    return None
 
 
 def _start(root: Path | str | None) -> tuple[Path, str]:

@@ -16,6 +16,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pixelproof.attack import attack as search
+from pixelproof.export.own_images import labelled_images
 from pixelproof.models.data import sample
 from pixelproof.runtime import Pipeline
 
@@ -101,6 +103,32 @@ def test_a_screened_attack_finds_the_same_and_exhausts_nothing(protocol: str, le
     assert (full["screen"], screened["screen"]) == (None, "int8")
 
 
+def test_ones_own_images_of_ones_own_classifier(make_bundle: Callable[..., Path], run_cli, tmp_path: Path):
+    bundle = make_bundle(size=(2, 3), purifier="cap")
+    for channel, name in enumerate(("red", "green", "blue")):
+        Path("mine", name).mkdir(parents=True)
+        for number in range(2):
+            picture = np.full((2, 3, 3), 20, np.uint8)
+            picture[..., channel] += 80 if number else 200
+            Image.fromarray(picture).save(Path("mine", name, f"{number}.png"))
+    code, _, err = run_cli("attack", bundle, "--data", "mine", "--protocol", "adaptive", "-o", "found")
+    assert code == 0, err
+    results = json.loads(Path("found/results.json").read_text())
+    assert "6 images of folder 'mine' (SHA-256 " in results["data"]
+    fell = [image["file"] for image in results["images"] if image["success"]]
+    mine = labelled_images(Path("mine"), ("red", "green", "blue"), (2, 3))
+    with Pipeline(bundle) as pipeline:
+        expected = search(pipeline.predict, mine.images.images, mine.images.labels)
+    assert fell == [name for name, success in zip(mine.files, expected.success, strict=True) if success]
+    assert 0 < len(fell) < expected.attacked.sum() == results["attack_success"]["n"]
+    assert results["exhausted"] == expected.exhausted.sum() > 0
+    with Path("found/results.csv").open() as lines:
+        assert [row["file"] for row in csv.DictReader(lines) if row["success"] == "True"] == fell
+    assert run_cli("bench", "defense", bundle, "--data", "mine", "-o", "defence.json").code == 0
+    (row,) = json.loads(Path("defence.json").read_text())["rows"]
+    assert row["adaptive_success"] == results["attack_success"]
+
+
 REFUSED = {
     "method": (["--method", "cornerz"], 2, "unknown method 'cornerz'; did you mean 'corners'? there are: corners, de"),
     "protocol": (["--protocol", "adaptiv"], 2, "unknown protocol 'adaptiv'; did you mean 'adaptive'?"),
@@ -154,7 +182,7 @@ def test_ctrl_c_keeps_finished_images_and_the_same_command_goes_on(lenet_median_
     arguments = ["attack", lenet_median_bundle, "--sample", "--images", "3", "--json"]
     ctrl_c_when(lambda: len(records()) == 2)
     code, out, err = run_cli(*arguments, "-o", "found")
-    assert (code, out) == (1, "")
+    assert (code, out) == (130, "")
     message = "error: stopped; finished images are kept in 'runs/attack.sqlite'. Next: the same command goes on"
     assert err.splitlines()[-1] == message
     kept = records()
@@ -188,7 +216,7 @@ def stopped_by(number: signal.Signals, arguments: list, happened: Callable[[], b
 def test_ctrl_c_on_a_real_process_ends_it_in_one_line(lenet_median_bundle: Path):
     arguments = ["attack", lenet_median_bundle, "--sample", "--method", "levels", "--protocol", "adaptive"]
     code, err = stopped_by(signal.SIGINT, arguments, lambda: len(records()) >= 1)
-    assert code == 1
+    assert code == 130
     assert err.splitlines()[-1].startswith("error: stopped; finished images are kept in 'runs/attack.sqlite'.")
     assert "Traceback" not in err
     assert len(records()) >= 1

@@ -95,7 +95,7 @@ def test_what_is_unfit_is_one_line_before_anything_is_attacked(
 def test_ctrl_c_keeps_finished_images(lenet_median_bundle: Path, run_cli, ctrl_c_when):
     ctrl_c_when(lambda: sum(text.count("\n") for text in all_records().values()) >= 3)
     code, out, err = run_cli("bench", "defense", lenet_median_bundle, "--sample", "-o", "results.json")
-    assert (code, out) == (1, "")
+    assert (code, out) == (130, "")
     message = "error: stopped; finished images are kept in 'runs/defense'. Next: the same command goes on"
     assert err.splitlines()[-1] == message
     assert not Path("results.json").exists()

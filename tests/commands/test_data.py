@@ -108,7 +108,7 @@ def test_ctrl_c_keeps_what_came_and_the_same_command_goes_on(run_cli, server, tm
             time.sleep(0.02)
         os.kill(process.pid, signal.SIGINT)
         _, err = process.communicate(timeout=60)
-    assert process.returncode == 1
+    assert process.returncode == 130
     assert err.strip().splitlines()[-1].startswith("error: stopped fetching CIFAR-10; what came of the archive is kept")
     assert "Traceback" not in err
     assert list(tmp_path.iterdir()) == [part]

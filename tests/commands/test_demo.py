@@ -49,7 +49,7 @@ def test_ctrl_c_says_where_everything_is_kept(run_cli, monkeypatch: pytest.Monke
 
     monkeypatch.setattr("pixelproof.export.export_bundle", stop)
     code, out, err = run_cli("demo")
-    assert (code, out) == (1, "")
+    assert (code, out) == (130, "")
     message = "error: stopped; what is done is kept in 'runs/demo'. Next: the same command goes on"
     assert err.splitlines()[-1] == message
     assert not Path("report.html").exists()

@@ -5,10 +5,13 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import onnx.parser
 import pytest
+from PIL import Image
 
 from pixelproof.export import filling, verification
+from pixelproof.export.own_images import labelled_images
 from pixelproof.models import CIFAR10_CLASSES, weights_path
 from pixelproof.runtime import Pipeline, read_bundle
 
@@ -19,6 +22,17 @@ own (float[N,3,8,8] x) => (float[N,3] y)
 {
     means = ReduceMean<keepdims=0>(x, sides)
     y = MatMul(means, factors)
+}
+"""
+
+
+CONVOLVED = """
+<ir_version: 10, opset_import: ["": 20]>
+convolved (float[N,3,8,8] x) => (float[N,3] y)
+<int64[2] sides = {2, 3}, float[3,3,1,1] factors = {4, 0, -4, 0, 2, 0, -1, 0, 1}>
+{
+    mixed = Conv(x, factors)
+    y = ReduceMean<keepdims=0>(mixed, sides)
 }
 """
 
@@ -113,7 +127,7 @@ def test_ctrl_c_leaves_nothing(own: Path, run_cli, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(filling, "verify", lambda *_: signal.raise_signal(signal.SIGINT))
     before = names(own)
     code, out, err = run_cli("export", "own.onnx", "--purifier", "none", "--classes", "classes.txt", "-o", "bundle")
-    assert (code, out, err) == (1, "", "error: interrupted\n")
+    assert (code, out, err) == (130, "", "error: interrupted\n")
     assert names(own) == before
 
 
@@ -133,6 +147,48 @@ def test_a_lower_precision_tells_what_became_of_the_decisions(run_cli, tmp_path:
     assert "int8 classifier: " in out
     assert "of 200 decisions as in fp32; accuracy" in out
     assert json.loads((tmp_path / "bundle" / "bundle.json").read_text())["precision"] == "int8"
+
+
+@pytest.fixture
+def pictures(own: Path) -> Path:
+    """Twelve plain 8x8 pictures in `pictures/red`, `green` and `blue`, and `own.onnx` with a convolution."""
+    onnx.save(onnx.parser.parse_model(CONVOLVED), own / "own.onnx")
+    for channel, name in enumerate(("red", "green", "blue")):
+        (own / "pictures" / name).mkdir(parents=True)
+        for number in range(4):
+            picture = np.zeros((8, 8, 3), np.uint8)
+            picture[..., channel] = 100 + 50 * number
+            Image.fromarray(picture).save(own / "pictures" / name / f"{number}.png")
+    return own / "pictures"
+
+
+def test_ones_own_images_calibrate_and_judge_in_the_size_that_an_onnx_file_fixes(pictures: Path, run_cli):
+    asked = ("export", "own.onnx", "--classes", "classes.txt", "--precision", "int8", "--max-accuracy-drop", "100")
+    code, out, err = run_cli(*asked, "--calibration", pictures / "red", "--data", pictures, "-o", "bundle")
+    assert code == 0, err
+    manifest = read_bundle(Path("bundle")).manifest
+    assert manifest["calibration"]["source"] == "4 images of folder 'red'"
+    assert manifest["decisions"]["classifier"]["images"] == 12
+    with Pipeline("bundle", part="classifier") as bare:
+        data = labelled_images(pictures, ("red", "green", "blue"), (8, 8)).images
+        right = float((bare.predict(data.images).argmax(1) == data.labels).mean())
+    assert manifest["decisions"]["classifier"]["accuracy"] == right
+    assert f"of 12 decisions as in fp32; accuracy {right:.2%}" in out
+    assert set(manifest["purification"]) == {"clean_images", "pl", "pl_fp32"}
+
+
+def test_without_ones_own_images_it_says_whose_were_taken(pictures: Path, run_cli):
+    asked = ("export", "own.onnx", "--classes", "classes.txt", "--precision", "int8", "--max-accuracy-drop", "100")
+    code, out, err = run_cli(*asked, "-o", "bundle")
+    assert code == 0, err
+    assert "of 200 decisions as in fp32, on CIFAR-10's images, told " in out
+    assert "classes apart (on yours: --data FOLDER)" in out
+
+
+@pytest.mark.parametrize("size", ["64", "8,8,3"])
+def test_a_size_of_other_than_two_numbers_is_refused_beside_calibration_too(size: str, pictures: Path, refused):
+    asked = ("export", "own.onnx", "--classes", "classes.txt", "--precision", "int8", "--size", size)
+    assert "size" in refused(2, *asked, "--calibration", pictures / "red", "-o", "bundle")
 
 
 def test_unfit_calibration_is_one_line(refused, tmp_path: Path):

@@ -50,7 +50,7 @@ def test_ctrl_c_says_what_is_kept_and_the_same_command_goes_on(tiny_data: None, 
     log = tmp_path / "run" / "log.jsonl"
     ctrl_c_when(lambda: log.is_file() and log.read_text() != "")
     code, out, err = run_cli("train", "lenet", "--run", tmp_path / "run", "--epochs", "500")
-    assert (code, out) == (1, "")
+    assert (code, out) == (130, "")
     kept = len(log.read_text().splitlines())
     assert last_line(err) == (
         f"error: stopped training lenet; {kept} of 500 epochs are done and kept in '{tmp_path / 'run'}'. "
@@ -138,7 +138,7 @@ def test_weights_that_find_no_room_are_written_by_the_same_command_later(
         code, _, err = run_cli(*arguments)
     assert code == 1
     assert f"error: File too large '{tmp_path / 'own' / 'lenet.safetensors'}'. Next: " in last_line(err)
-    assert list((tmp_path / "own").iterdir()) == []
+    assert not (tmp_path / "own").exists()
     code, _, err = run_cli(*arguments)
     assert code == 0
     assert "epoch 1:" not in err  # nothing was trained again

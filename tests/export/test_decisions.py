@@ -38,6 +38,7 @@ def test_what_costs_too_much_accuracy_is_refused_with_the_figures():
     assert compare_decisions(full, lower, labels, Precision("int8", "cpu", max_accuracy_drop=10))["pipeline"] == {
         "images": 10,
         "top1_agreement": 0.9,
+        "classes": 10,
         "accuracy_fp32": 1.0,
         "accuracy": 0.9,
     }

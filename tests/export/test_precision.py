@@ -11,6 +11,7 @@ from onnx import TensorProto, numpy_helper
 from pixelproof.errors import ExportError, UsageError
 from pixelproof.export import export_bundle
 from pixelproof.export.filling import Calibration
+from pixelproof.export.precision import check_precision
 from pixelproof.models import provenance
 from pixelproof.models.data import ImageSet, adversarial_sample, sample
 from pixelproof.runtime import Pipeline, read_bundle
@@ -65,6 +66,7 @@ def test_decisions_are_compared_in_the_runtime(bundles, name: str):
         assert told == {
             "images": 200,
             "top1_agreement": pytest.approx((before == after).mean()),
+            "classes": len(set(before)),
             "accuracy_fp32": pytest.approx((before == labels).mean()),
             "accuracy": pytest.approx((after == labels).mean()),
         }
@@ -172,8 +174,15 @@ def test_a_network_of_ones_own_in_every_precision(own_folder: Path, monkeypatch:
             max_accuracy_drop=10,
         )
         told = bundle.manifest["decisions"]["pipeline"]
-        assert set(told) == {"images", "top1_agreement"}
+        assert set(told) == {"images", "top1_agreement", "classes"}
         assert told["top1_agreement"] >= 0.9
+
+
+@pytest.mark.parametrize("drop", [-1, -0.001, float("nan"), float("inf")])
+def test_the_accuracy_that_may_be_lost_is_a_number_of_points(drop: float):
+    with pytest.raises(UsageError, match=r"0 or more, got .*\. Next: --max-accuracy-drop 0\.5"):
+        check_precision("fp16", "cpu", drop)
+    assert check_precision("fp16", "cpu", 0).max_accuracy_drop == 0
 
 
 def test_bad_requests(tmp_path: Path, make_onnx):

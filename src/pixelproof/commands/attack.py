@@ -56,7 +56,7 @@ def attack(
     from pixelproof.benchmarks.defence.devices import open_attack_device
     from pixelproof.commands.progress import attack_progress
 
-    choice = DataChoice.sample() if sample else DataChoice.test_set(data)
+    choice = DataChoice.sample() if sample else DataChoice.at(data, bundle)
     try:
         with (
             open_attack_device(attack_backend, method, [bundle], pixels=pixels, screen=screen) as device,
@@ -102,7 +102,9 @@ def _show(summary: dict[str, Any], as_json: bool) -> None:
 def _text(value: Any) -> str:  # noqa: ANN401  (whatever JSON holds)
     if isinstance(value, dict):
         return f"{value['count']} of {value['n']} ({value['value']:.1%}, {value['low']:.1%} to {value['high']:.1%})"
-    return f"{value:,.3g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return str(value)
 
 
 def _save(run: "AttackRun", output: Path) -> None:
@@ -125,7 +127,8 @@ def _csv(images: list[dict[str, Any]], pixels: int) -> str:
     """A line an image; the columns of pixels that were not changed are empty. Confidences: the largest probability."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    plain = ("image", "label", "success", "label_after", "queries", "exhausted", "seconds")
+    plain = ["image", "label", "success", "label_after", "queries", "exhausted", "seconds"]
+    plain += ["file"] if images and "file" in images[0] else []  # one's own
     confidences = ("confidence_before", "confidence_after")
     parts = ("row", "column", "red", "green", "blue")
     writer.writerow([*plain, *confidences, *(f"{part}_{number}" for number in range(1, pixels + 1) for part in parts)])

@@ -49,7 +49,7 @@ def attack_speed(
         with stages() as progress:
             results = bench_attack(
                 bundles,
-                DataChoice.sample() if sample else DataChoice.test_set(data),
+                DataChoice.sample() if sample else DataChoice.at(data, bundles[0]),
                 settings,
                 folder=records,
                 command=typed(),

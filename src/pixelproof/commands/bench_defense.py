@@ -47,7 +47,7 @@ def defense(
     settings = Settings(
         method=method, images=images, pixels=pixels, seed=seed, adaptive=protocol == "both", screen=screen
     )
-    chosen = DataChoice.sample() if sample else DataChoice.test_set(data)
+    chosen = DataChoice.sample() if sample else DataChoice.at(data, bundles[0])
     command = typed()
     try:
         with (

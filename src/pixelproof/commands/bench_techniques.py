@@ -42,7 +42,7 @@ def techniques(
         with stages() as progress:
             results = bench_techniques(
                 bundles,
-                DataChoice.sample() if sample else DataChoice.test_set(data),
+                DataChoice.sample() if sample else DataChoice.at(data, bundles[0]),
                 TechniqueSettings(images=images, adaptive_images=adaptive_images, seed=seed, screen=screen),
                 folder=records,
                 command=typed(),

@@ -11,7 +11,6 @@ from rich.console import Console
 from pixelproof.errors import UsageError
 
 if TYPE_CHECKING:
-    from pixelproof.export.filling import Calibration
     from pixelproof.runtime import Bundle
 
 
@@ -53,14 +52,16 @@ def export(
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option(help="CIFAR-10, to compare decisions on: a folder or .tar.gz.", show_default="200 shipped"),
+        typer.Option(
+            help="Images to compare decisions on: a folder with a subfolder for each class, or CIFAR-10.",
+            show_default="200 of CIFAR-10, shipped",
+        ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a bundle that exists.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
 ) -> None:
     """Put a purifier before a classifier, write both as one ONNX graph, and verify it on real images."""
     from pixelproof.export import export_bundle
-    from pixelproof.models.data import load_cifar10
 
     target = output or Path(f"{_short(classifier)}-{purifier}")
     console = Console(file=sys.stderr)  # this very stream: the exporter's own messages are kept off sys.stderr
@@ -78,8 +79,8 @@ def export(
             precision=precision,
             target=runs_on,
             max_accuracy_drop=max_accuracy_drop,
-            calibration=None if calibration is None else _calibration(calibration, size),
-            test=None if data is None else load_cifar10("test", data),
+            calibration=calibration,
+            test=data,
             force=force,
             progress=status.update,
         )
@@ -93,7 +94,7 @@ def export(
 def _short(classifier: str) -> str:
     """What the bundle's folder is named after: an ONNX file's stem, or the name with no separators."""
     path = Path(classifier)
-    return path.stem if path.suffix == ".onnx" else classifier.replace(":", "-").replace("/", "-")
+    return path.stem if path.suffix.lower() == ".onnx" else classifier.replace(":", "-").replace("/", "-")
 
 
 def _numbers(option: str, text: str) -> list[float]:
@@ -108,21 +109,6 @@ def _whole_numbers(option: str, text: str) -> list[int]:
         return [int(value) for value in text.split(",")]
     except ValueError:
         raise UsageError(f"{option} takes two whole numbers, H,W, got '{text}'. Next: {option} 32,32") from None
-
-
-def _calibration(folder: Path, size: str | None) -> "Calibration":
-    from pixelproof.export.filling import Calibration
-    from pixelproof.runtime.image_files import read_images
-
-    if not folder.is_dir():
-        raise UsageError(f"there is no folder of images '{folder}'. Next: --calibration FOLDER, of a few hundred")
-    paths = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
-    if not paths:
-        raise UsageError(
-            f"folder '{folder}' holds no images. Next: put a few hundred into it that the network may meet"
-        )
-    height, width = _whole_numbers("--size", size or "32,32")
-    return Calibration(read_images(paths, (height, width)), f"{len(paths)} images of folder '{folder.name}'")
 
 
 def _lines(path: Path) -> list[str]:
@@ -156,6 +142,8 @@ def _decisions(told: dict[str, Any]) -> str:
     text = f"{told['top1_agreement']:.2%} of {told['images']:,} decisions as in fp32"
     if "accuracy" in told:
         text += f"; accuracy {told['accuracy']:.2%}, in fp32 {told['accuracy_fp32']:.2%}"
+    else:
+        text += f", on CIFAR-10's images, told {told['classes']} classes apart (on yours: --data FOLDER)"
     return text
 
 

@@ -9,7 +9,11 @@ import typer
 
 Data = Annotated[
     Path | None,
-    typer.Option("--data", help="CIFAR-10: a folder or .tar.gz.", show_default="$PIXELPROOF_DATA, user cache"),
+    typer.Option(
+        "--data",
+        help="CIFAR-10 (a folder or .tar.gz), or your own images: a folder with a subfolder for each class.",
+        show_default="CIFAR-10 in $PIXELPROOF_DATA, user cache",
+    ),
 ]
 Sample = Annotated[bool, typer.Option("--sample", help="Take the 200 shipped images instead.")]
 Threads = Annotated[

@@ -1,0 +1,86 @@
+"""One's own images, from folders: labelled ones to measure on, and any that the network may meet to calibrate with."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixelproof.errors import DataError, UsageError, unknown_name
+from pixelproof.models.data import ImageSet, holds_cifar10, load_cifar10
+from pixelproof.runtime.image_files import read_images
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Images with their labels, and what they are called in a record.
+
+    Attributes:
+        images: in turn one of each class, so that the first few are of all.
+        name: tells them from any others.
+        files: each image's, within the folder; empty for a data set that has none.
+    """
+
+    images: ImageSet
+    name: str
+    files: tuple[str, ...] = ()
+
+
+def labelled_images(root: Path | None, class_names: tuple[str, ...], size: tuple[int, int]) -> Labelled:
+    """CIFAR-10's test set, or one's own: a folder with a subfolder for each class, named after it.
+
+    Args:
+        root: where they are; None for CIFAR-10 where `load_cifar10` looks.
+        class_names: of the bundle; the labels are indices into them. A class may have no subfolder.
+        size: height and width that each image of one's own must have.
+
+    Raises:
+        DataError: neither is there.
+        UsageError: a subfolder is of no class, or an image is not 8-bit RGB of that size.
+    """
+    if root is None or not root.is_dir() or holds_cifar10(root) or not _subfolders(root):
+        return Labelled(load_cifar10("test", root), "CIFAR-10, 10,000 test images")
+    of_class = {folder.name: _files(folder) for folder in _subfolders(root)}
+    for name in of_class:
+        if name not in class_names:
+            raise unknown_name(f"class in '{root}'", name, class_names, "rename the subfolder")
+    turns = max(len(files) for files in of_class.values())
+    paths = [
+        (class_names.index(name), of_class[name][turn])
+        for turn in range(turns)
+        for name in class_names
+        if turn < len(of_class.get(name, ()))
+    ]
+    if not paths:
+        raise DataError(f"the subfolders of '{root}' hold no images. Next: put those of each class into its subfolder")
+    labels = np.array([label for label, _ in paths], np.int64)
+    images = read_images([path for _, path in paths], size)
+    digest = hashlib.sha256(images.tobytes() + labels.tobytes()).hexdigest()[:16]
+    files = tuple(path.relative_to(root).as_posix() for _, path in paths)
+    name = f"{len(files):,} images of folder '{root.resolve().name}' (SHA-256 {digest})"
+    return Labelled(ImageSet(images, labels, class_names), name, files)
+
+
+def calibration_images(folder: Path, size: tuple[int, int]) -> tuple[NDArray[np.uint8], str]:
+    """All images of a folder, uint8 `(n, H, W, 3)`, and their name for the record.
+
+    Raises:
+        UsageError: no such folder, none in it, or one that is not 8-bit RGB of `size`.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"there is no folder of images '{folder}'. Next: --calibration FOLDER, of a few hundred")
+    paths = _files(folder)
+    if not paths:
+        raise UsageError(
+            f"folder '{folder}' holds no images. Next: put a few hundred into it that the network may meet"
+        )
+    return read_images(paths, size), f"{len(paths)} images of folder '{folder.name}'"
+
+
+def _subfolders(root: Path) -> list[Path]:
+    return sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
