@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from pixelproof.errors import UsageError
+from pixelproof.export.classifiers.own_code import build_own
 from pixelproof.export.classifiers.torch_module import state_sha256
 from pixelproof.export.messages import cause
 from pixelproof.export.tracing import frozen, trace
@@ -53,11 +54,17 @@ class Purifier:
 
 
 def open_purifier(asked: str | nn.Module) -> Purifier | None:
-    """The purifier `asked` for, None for "none"; `UsageError` for an unknown name."""
+    """The purifier `asked` for: a name, `module:function` or a module; None for "none".
+
+    Errors as for `build_own`, and `UsageError` for an unknown name.
+    """
     if isinstance(asked, nn.Module):
         return Purifier(type(asked).__name__, state_sha256(asked), frozen(asked))
     if asked == "none":
         return None
+    if ":" in asked:
+        own = build_own(asked)
+        return Purifier(asked, state_sha256(own), frozen(own))
     module = build_purifier(asked)
     path = weights_path(asked)
     return Purifier(asked, sha256_file(path) if path else None, frozen(module))

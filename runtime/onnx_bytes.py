@@ -4,6 +4,7 @@ An ONNX file is a protobuf message: fields, each a number, a wire type and a val
 Only the fields that can hold a tensor, or that name a value, are looked into; all others are stepped over.
 """
 
+import hashlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ _CHILDREN: dict[str, dict[int, str]] = {
     "sparse": {1: "tensor", 2: "tensor"},
 }
 _MODEL_GRAPH = 7
+_MODEL_NOTES = {2, 3, 4, 5, 6, 14}  # producer's name and version, domain, model version, doc string, metadata
 _GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_OUTPUT = 1, 5, 12
 _NODE_INPUT, _NODE_OUTPUT = 1, 2
 _TENSOR_NAME, _TENSOR_EXTERNAL_DATA, _TENSOR_DATA_LOCATION = 8, 13, 14
@@ -45,6 +47,18 @@ def has_external_data(model: bytes) -> bool:
             elif field.body is not None and field.number in _CHILDREN[kind]:
                 pending.append((_CHILDREN[kind][field.number], field.body))
     return False
+
+
+def graph_sha256(model: bytes) -> str:
+    """SHA-256 of `model` without what it says of itself: who made it, with which versions, notes.
+
+    Two files with the same one compute the same by the same operations; `ValueError` if `model` is not protobuf.
+    """
+    digest = hashlib.sha256()
+    for field in _fields(memoryview(model)):
+        if field.number not in _MODEL_NOTES:
+            digest.update(field.raw)
+    return digest.hexdigest()
 
 
 def keep_outputs(model: bytes, outputs: set[str]) -> bytes:

@@ -12,6 +12,7 @@ from pixelproof.errors import DataError
 from pixelproof.files import write_text
 from pixelproof.models.data import ImageSet
 from pixelproof.runtime import Pipeline
+from pixelproof.runtime.onnx_bytes import graph_sha256
 
 Transform = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 """uint8 images `(n, H, W, 3)` to the same."""
@@ -34,7 +35,7 @@ def gets_right(
         DataError: what was kept is damaged.
     """
     digest = hashlib.sha256(data.images.tobytes() + data.labels.tobytes()).hexdigest()
-    of = {"graph": hashlib.sha256(network.graph).hexdigest(), "data": digest, "provider": network.provider}
+    of = {"graph": graph_sha256(network.graph), "data": digest, "provider": network.provider}
     if behind is not None:
         of["behind"] = behind[0]
     name = hashlib.sha256(json.dumps(of, sort_keys=True).encode()).hexdigest()[:16]

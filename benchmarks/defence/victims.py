@@ -16,6 +16,7 @@ from pixelproof.benchmarks.defence.window import windowed
 from pixelproof.errors import UsageError
 from pixelproof.models import PURIFIERS, build_classifier, build_purifier, is_shipped
 from pixelproof.runtime import Pipeline
+from pixelproof.runtime.onnx_bytes import graph_sha256
 
 if TYPE_CHECKING:
     from torch import nn
@@ -44,7 +45,7 @@ class Victim:
         order: ranks candidates, by the gradient where the network is a shipped one, else by a sweep of queries.
         passes: uint8 images `(n, H, W, 3)` to the extreme colours that the purifier lets pass, uint8
             `(n, H, W, 8, 3)`; None where no purifier tells.
-        identity: SHA-256 of the graph that runs, for the record of what was attacked.
+        identity: of the graph that runs, for the record of what was attacked: see `graph_sha256`.
         on_device: makes the same network for a search on a GPU.
         around: what the victim would be with another bare classifier, `predict` from `predict`; a purified image
             reaches that in whole levels.
@@ -63,7 +64,7 @@ def bare_classifier(classifier: Pipeline, *, windows: bool = True) -> Victim:
     module = _classifier_module(classifier)
     order = sweep_order(classifier.predict) if module is None else gradient_order(_Logits(None, module))
     predict = (_by_windows(classifier) if windows else None) or classifier.predict
-    identity = classifier.manifest["files"]["classifier.onnx"]["sha256"]
+    identity = graph_sha256(classifier.graph)
     return Victim(predict, order, None, identity, lambda: device_network(classifier, None, module))
 
 
@@ -74,7 +75,7 @@ def purified_pipeline(pipeline: Pipeline, classifier: Pipeline, *, windows: bool
     and an image that was purified before is not classified again. A changed pixel is purified with what it can reach
     of the image alone, where that gives the same bytes.
     """
-    identity = pipeline.manifest["files"]["pipeline.onnx"]["sha256"]
+    identity = graph_sha256(pipeline.graph)
     purifier, module = _purifier_module(pipeline), _classifier_module(pipeline)
     passes = None if purifier is None or not hasattr(purifier, "passes") else _passes(purifier)
     predict: Predict = pipeline.predict

@@ -14,6 +14,7 @@ from pixelproof.export import export_bundle
 from pixelproof.export.filling import Calibration
 from pixelproof.models.data import training_sample
 from pixelproof.runtime import Pipeline
+from pixelproof.runtime.onnx_bytes import graph_sha256
 
 _CHANGED = 3  # times that each calibration image is shown with a changed pixel
 
@@ -42,7 +43,7 @@ def open_int8(classifier: Pipeline) -> Iterator[Cheap]:
             max_accuracy_drop=5.0,
         )
         with Pipeline(folder, backend="cpu", part="classifier", threads=classifier.threads) as cheap:
-            yield Cheap(cheap.manifest["files"]["classifier.onnx"]["sha256"], cheap.predict)
+            yield Cheap(graph_sha256(cheap.graph), cheap.predict)
 
 
 def _with_a_changed_pixel(images: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:

@@ -13,6 +13,7 @@ from PIL import Image
 from pixelproof.export import filling, verification
 from pixelproof.export.own_images import labelled_images
 from pixelproof.models import CIFAR10_CLASSES, weights_path
+from pixelproof.models.data import sample
 from pixelproof.runtime import Pipeline, read_bundle
 
 OWN = """
@@ -78,6 +79,24 @@ def test_a_file_of_ones_own_is_exported_with_its_options_and_says_how_it_was_ver
     assert bundle.manifest["classifier"]["normalisation"] == {"mean": [0.5, 0.4, 0.3], "std": [0.2, 0.25, 0.3]}
     with Pipeline("new/own") as pipeline:
         assert pipeline.image_size == (8, 8)
+
+
+def test_ones_own_purifier_is_exported_verified_and_attacked(own: Path, run_cli, monkeypatch: pytest.MonkeyPatch):
+    (own / "own_purifier.py").write_text(
+        "import torch\n\n\nclass Dim(torch.nn.Module):\n    def forward(self, levels):\n        return levels * 0.75\n"
+    )
+    monkeypatch.syspath_prepend(own)
+    code, out, err = run_cli("export", "lenet", "--purifier", "own_purifier:Dim")
+    assert code == 0, err
+    assert out.startswith("lenet-own_purifier-Dim: ")
+    made_of = read_bundle(Path("lenet-own_purifier-Dim")).manifest["purifier"]
+    assert made_of["name"] == "own_purifier:Dim"
+    pictures = sample().images[:4]
+    with Pipeline("lenet-own_purifier-Dim") as pipeline:
+        np.testing.assert_array_equal(pipeline(pictures).purified, np.floor(pictures * 0.75 + 0.5).astype(np.uint8))
+    asked = ("bench", "defense", "lenet-own_purifier-Dim", "--sample", "--images", "2", "--json")
+    (row,) = json.loads(run_cli(*asked).out)["rows"]
+    assert (row["purifier"], row["adaptive_success"]["n"]) == ("own_purifier:Dim", 2)
 
 
 REFUSED = {

@@ -1,12 +1,14 @@
 """The protobuf walk against the onnx package's own idea of the format."""
 
+from pathlib import Path
+
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from pixelproof.runtime.onnx_bytes import _CHILDREN, has_external_data, keep_outputs
+from pixelproof.runtime.onnx_bytes import _CHILDREN, graph_sha256, has_external_data, keep_outputs
 
 MESSAGES = {
     "ModelProto": "model",
@@ -145,3 +147,16 @@ def test_keeping_all_outputs_changes_nothing():
     model = two_outputs()
     kept = keep_outputs(model.SerializeToString(), {"cheap", "dear"})
     assert onnx.load_model_from_string(kept) == model
+
+
+def test_a_graphs_hash_is_of_what_it_computes_and_not_of_what_it_says_of_itself(lenet_median_bundle: Path):
+    model = onnx.load(lenet_median_bundle / "pipeline.onnx")
+    as_it_is = graph_sha256(model.SerializeToString())
+    held = {entry.key: entry for entry in model.metadata_props}
+    held["versions"].value, model.producer_version, model.doc_string = '{"python": "9.9"}', "99", "a note"
+    assert graph_sha256(model.SerializeToString()) == as_it_is
+    weights = model.graph.initializer[-1]
+    weights.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weights) + 1, weights.name))
+    assert graph_sha256(model.SerializeToString()) != as_it_is
+    with pytest.raises(ValueError, match="broken"):
+        graph_sha256(model.SerializeToString()[:-1])

@@ -26,7 +26,12 @@ def export(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="BUNDLE", help="The folder. [CLASSIFIER-PURIFIER]")
     ] = None,
-    purifier: Annotated[str, typer.Option(metavar="NAME", help="gated, median, autoencoder or none.")] = "gated",
+    purifier: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="gated, median, autoencoder, none, or a module:function that builds a torch.nn.Module."
+        ),
+    ] = "gated",
     weights: Annotated[Path | None, typer.Option(metavar="FILE", help="Weights for the network (safetensors).")] = None,
     mean: Annotated[
         str | None, typer.Option(metavar="R,G,B", help="Of one's own network: subtracted from the 0..1 image.")
@@ -63,7 +68,7 @@ def export(
     """Put a purifier before a classifier, write both as one ONNX graph, and verify it on real images."""
     from pixelproof.export import export_bundle
 
-    target = output or Path(f"{_short(classifier)}-{purifier}")
+    target = output or Path(f"{_short(classifier)}-{_short(purifier)}")
     console = Console(file=sys.stderr)  # this very stream: the exporter's own messages are kept off sys.stderr
     with console.status(f"exporting {classifier}") as status:
         bundle = export_bundle(
