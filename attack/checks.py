@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pixelproof.errors import PixelproofError, UsageError
 
 _HELP = 'Next: python -c "from pixelproof.attack import attack; help(attack)"'
-_ROUNDING = 1e-3  # by which a softmax in half precision may exceed 1
+_ROUNDING = 1e-3  # by which a softmax in half precision may exceed 1, and what is left of 1 be below 0
 _SUM_ROUNDING = 1e-2  # and all of its classes together differ from it
 
 
@@ -108,7 +108,7 @@ def checked_probabilities(probabilities: Any, rows: int) -> NDArray[np.float32]:
     if len(probabilities) != rows or probabilities.shape[1] < 2:
         raise _unfit("predict's answer", expected, probabilities)
     least, most = float(probabilities.min()), float(probabilities.max())
-    if not (least >= 0 and most <= 1 + _ROUNDING):  # NaN, too
+    if not (least >= -_ROUNDING and most <= 1 + _ROUNDING):  # NaN, too
         raise _no_probabilities(probabilities)
     return probabilities
 

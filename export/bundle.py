@@ -59,8 +59,9 @@ def export_bundle(
             `nn.Module`. One's own takes float32 `(n, 3, H, W)` in 0..1, normalised where `mean` and `std` are given.
         output: the bundle's folder.
         purifier: a name in `pixelproof.models.PURIFIERS`, "none", or one's own: an `nn.Module` from float32
-            `(n, 3, H, W)` on the 0..255 scale to the same, or `module:function` that builds one. A module with `whole_levels = True` says that it gives whole levels within 0..255,
-            one with a method `folded()` that this gives a cheaper module to export in its place.
+            `(n, 3, H, W)` on the 0..255 scale to the same, or `module:function` that builds one. A module with
+            `whole_levels = True` says that it gives whole levels within 0..255, one with a method `folded()` that this
+            gives a cheaper module to export in its place.
         size: height and width of the images; known for a shipped classifier, and for an ONNX file that fixes them.
         class_names: in the order of the classifier's outputs; known for a shipped classifier.
         mean: of the 0..1 image, one value a channel.

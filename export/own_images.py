@@ -1,6 +1,5 @@
 """One's own images, from folders: labelled ones to measure on, and any that the network may meet to calibrate with."""
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,14 +36,21 @@ def labelled_images(root: Path | None, class_names: tuple[str, ...], size: tuple
 
     Raises:
         DataError: neither is there.
-        UsageError: a subfolder is of no class, or an image is not 8-bit RGB of that size.
+        UsageError: a subfolder is of no class or holds a folder, or an image is not 8-bit RGB of that size.
     """
-    if root is None or not root.is_dir() or holds_cifar10(root) or not _subfolders(root):
+    if root is None or not root.is_dir() or holds_cifar10(root):
         return Labelled(load_cifar10("test", root), "CIFAR-10, 10,000 test images")
     of_class = {folder.name: _files(folder) for folder in _subfolders(root)}
+    if not of_class:
+        raise DataError(
+            f"'{root}' holds neither CIFAR-10 nor a subfolder for each class. Next: put your own images into "
+            f"{root}/{class_names[0]}/ and so on, or pixelproof data fetch"
+        )
     for name in of_class:
         if name not in class_names:
             raise unknown_name(f"class in '{root}'", name, class_names, "rename the subfolder")
+        for nested in _subfolders(root / name):
+            raise UsageError(f"'{nested}' is a folder within a class's. Next: move its images into '{root / name}'")
     turns = max(len(files) for files in of_class.values())
     paths = [
         (class_names.index(name), of_class[name][turn])
@@ -55,11 +61,10 @@ def labelled_images(root: Path | None, class_names: tuple[str, ...], size: tuple
     if not paths:
         raise DataError(f"the subfolders of '{root}' hold no images. Next: put those of each class into its subfolder")
     labels = np.array([label for label, _ in paths], np.int64)
-    images = read_images([path for _, path in paths], size)
-    digest = hashlib.sha256(images.tobytes() + labels.tobytes()).hexdigest()[:16]
+    images = ImageSet(read_images([path for _, path in paths], size), labels, class_names)
     files = tuple(path.relative_to(root).as_posix() for _, path in paths)
-    name = f"{len(files):,} images of folder '{root.resolve().name}' (SHA-256 {digest})"
-    return Labelled(ImageSet(images, labels, class_names), name, files)
+    name = f"{len(files):,} images of folder '{root.resolve().name}' (SHA-256 {images.sha256()[:16]})"
+    return Labelled(images, name, files)
 
 
 def calibration_images(folder: Path, size: tuple[int, int]) -> tuple[NDArray[np.uint8], str]:

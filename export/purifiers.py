@@ -63,7 +63,7 @@ def open_purifier(asked: str | nn.Module) -> Purifier | None:
     if asked == "none":
         return None
     if ":" in asked:
-        own = build_own(asked)
+        own = build_own(asked, "pixelproof export CLASSIFIER --purifier")
         return Purifier(asked, state_sha256(own), frozen(own))
     module = build_purifier(asked)
     path = weights_path(asked)

@@ -55,7 +55,7 @@ def build_purifier(name: str, *, weights: Path | None = None, trained: bool = Tr
     Arguments and errors as for `build_classifier`.
     """
     if name not in _PURIFIERS:
-        raise unknown_name("purifier", name, (*PURIFIERS, "none"), "choose one with --purifier NAME")
+        raise unknown_name("purifier", name, (*PURIFIERS, "none"), "--purifier NAME, or module:function")
     return _build(name, _PURIFIERS[name], weights, trained)
 
 

@@ -24,7 +24,10 @@ def read_images(paths: Sequence[Path], size: tuple[int, int]) -> NDArray[np.uint
     Takes what Pillow opens and holds 8-bit RGB, or a palette of opaque colours. Raises `UsageError` for the first
     file that is anything else.
     """
-    return np.stack([_read(path, size) for path in paths])
+    images = np.empty((len(paths), *size, 3), np.uint8)
+    for image, path in zip(images, paths, strict=True):
+        image[...] = _read(path, size)
+    return images
 
 
 def _read(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:

@@ -198,21 +198,30 @@ def test_a_replacement_that_breaks_off_leaves_the_old_folder(tmp_path: Path):
     assert tree(tmp_path) == before
 
 
-def test_a_replacement_that_cannot_be_renamed_puts_the_old_folder_back(monkeypatch, tmp_path: Path):
+@pytest.mark.parametrize("error", [PermissionError(errno.EACCES, "no", "folder"), SystemExit(143), KeyboardInterrupt()])
+def test_a_replacement_that_cannot_be_renamed_puts_the_old_folder_back(monkeypatch, tmp_path: Path, error):
     target = old_folder(tmp_path)
     before = tree(tmp_path)
-    with pytest.raises(OSError, match="folder"), atomic_folder(target, replace=True) as new:
-        monkeypatch.setattr(Path, "replace", failing_for(new))
+    with pytest.raises(type(error)), atomic_folder(target, replace=True) as new:
+        monkeypatch.setattr(Path, "replace", failing_for(new, error))
     assert tree(tmp_path) == before
 
 
-def failing_for(source: Path) -> Callable[[Path, Path], Path]:
-    """`Path.replace`, but for `source`, which cannot be renamed."""
+def test_an_empty_folders_mode_is_kept(tmp_path: Path):
+    target = tmp_path / "private"
+    target.mkdir(mode=0o700)
+    with atomic_folder(target, replace=False) as new:
+        (new / "file").write_text("new")
+    assert target.stat().st_mode & 0o777 == 0o700
+
+
+def failing_for(source: Path, error: BaseException) -> Callable[[Path, Path], Path]:
+    """`Path.replace`, but for `source`, where it is broken off."""
     replace = Path.replace
 
     def run(path: Path, target: Path) -> Path:
         if path == source:
-            raise PermissionError(errno.EACCES, "no", str(target))
+            raise error
         return replace(path, target)
 
     return run

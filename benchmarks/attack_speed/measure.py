@@ -25,6 +25,9 @@ from pixelproof.benchmarks.latency_ways import Absent, idle_threads_spin
 from pixelproof.benchmarks.pytorch_threads import pytorch_threads
 from pixelproof.errors import UsageError
 
+_REVISION = 2
+"""Of how the contenders search; another one makes times that are not to be mixed with those of before."""
+
 
 @dataclass(frozen=True)
 class AttackSpeedSettings:
@@ -152,7 +155,8 @@ class _Comparison:
         held = self.conditions
         machine: dict[str, Any] = {"cpu": held.cpu, "cores": held.cores, "threads": held.threads}
         asked = {"attack": contender.name, **dataclasses.asdict(self.settings.budget)}
-        of = {"victim": self.target.identity, "data": self.choice.name, "versions": held.versions}
+        of: dict[str, Any] = {"victim": self.target.identity, "data": self.choice.name, "versions": held.versions}
+        of["revision"] = _REVISION
         return Store(self.folder, asked | machine | of)
 
     def _stage(self, name: str) -> Callable[[int, int], None]:

@@ -15,6 +15,8 @@ from pixelproof.benchmarks.defence.victims import Victim, bare_classifier
 from pixelproof.errors import UsageError
 from pixelproof.models import CLASSIFIERS, build_classifier, is_shipped
 from pixelproof.runtime import Pipeline, read_bundle
+from pixelproof.runtime.bundle import CLASSIFIER
+from pixelproof.runtime.onnx_bytes import graph_sha256
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -42,9 +44,8 @@ class Target:
 
     @property
     def identity(self) -> str:
-        """SHA-256 of the classifier's graph."""
-        digest: str = self.manifest["files"]["classifier.onnx"]["sha256"]
-        return digest
+        """Of the classifier's graph; see `graph_sha256`."""
+        return graph_sha256((self.bundle / CLASSIFIER).read_bytes())
 
     @cached_property
     def deployed(self) -> Pipeline:

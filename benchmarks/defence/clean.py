@@ -34,8 +34,7 @@ def gets_right(
     Raises:
         DataError: what was kept is damaged.
     """
-    digest = hashlib.sha256(data.images.tobytes() + data.labels.tobytes()).hexdigest()
-    of = {"graph": graph_sha256(network.graph), "data": digest, "provider": network.provider}
+    of = {"graph": graph_sha256(network.graph), "data": data.sha256(), "provider": network.provider}
     if behind is not None:
         of["behind"] = behind[0]
     name = hashlib.sha256(json.dumps(of, sort_keys=True).encode()).hexdigest()[:16]

@@ -90,7 +90,7 @@ def measure_bundle(
 
 
 def check_fit(bundle: Path, pipeline: Pipeline, data: ImageSet) -> None:
-    """Refuse data of another size, another number of classes or another order of the same ones than the bundle's."""
+    """Refuse data of another size, or of other classes: by number, and by name where any is the bundle's."""
     if data.images.shape[1:3] != pipeline.image_size or len(pipeline.class_names) != len(data.class_names):
         height, width = pipeline.image_size
         raise UsageError(
@@ -98,11 +98,11 @@ def check_fit(bundle: Path, pipeline: Pipeline, data: ImageSet) -> None:
             f"{data.images.shape[1]}x{data.images.shape[2]} of {len(data.class_names)}. Next: --data FOLDER, your own "
             "images, with a subfolder for each class"
         )
-    if pipeline.class_names != data.class_names and set(pipeline.class_names) == set(data.class_names):
-        raise UsageError(
-            f"bundle '{bundle}' has the data's classes in another order: {', '.join(pipeline.class_names)}; the data "
-            f"have {', '.join(data.class_names)}. Next: export it again with --classes in the order of its outputs, or "
-            "measure on --data FOLDER with a subfolder for each class"
+    if pipeline.class_names != data.class_names and set(pipeline.class_names) & set(data.class_names):
+        raise UsageError(  # with no name in common, they may be the same classes in another language
+            f"bundle '{bundle}' tells classes apart in this order: {', '.join(pipeline.class_names)}; the data have "
+            f"{', '.join(data.class_names)}. Next: export it again with --classes in the order of its outputs, or "
+            "measure it alone on --data FOLDER with a subfolder for each class"
         )
 
 

@@ -96,10 +96,14 @@ def _soaked(kind: str, task: Sequence[object], count: int, progress: Progress) -
     told: list[tuple[int, float, float | None]] = []
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        for line in process.stdout:
-            done, seconds, mib = json.loads(line)
-            told.append((done, seconds, mib))
-            progress(_WORK[kind], done, count)
+        try:
+            for line in process.stdout:
+                done, seconds, mib = json.loads(line)
+                told.append((done, seconds, mib))
+                progress(_WORK[kind], done, count)
+        except BaseException:  # leaving waits for the process, which hears of it at its next sample alone
+            process.kill()
+            raise
     if process.returncode:
         raise PixelproofError(
             f"the process that was to do {count:,} {kind} ended with code {process.returncode} after "

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-def build_own(asked: str) -> "nn.Module":
+def build_own(asked: str, command: str = "pixelproof export") -> "nn.Module":
     """The network that `module:function` builds; the current directory is searched for the module first.
 
+    `command` is what advice has before the name of another function.
     Raises `UsageError` where there is no such function or it gives no `nn.Module`, `ExportError` where it fails.
     """
     module_name, _, function_name = asked.partition(":")
@@ -29,7 +30,7 @@ def build_own(asked: str) -> "nn.Module":
         )
     with contextlib.redirect_stdout(sys.stderr):  # stdout is for results
         module = _import(module_name)
-        return _call(module, module_name, function_name)
+        return _call(module, module_name, function_name, command)
 
 
 def _import(name: str) -> ModuleType:
@@ -52,12 +53,12 @@ def _import(name: str) -> ModuleType:
         raise _failed(f"importing '{name}'", error) from error
 
 
-def _call(module: ModuleType, module_name: str, name: str) -> "nn.Module":
+def _call(module: ModuleType, module_name: str, name: str, command: str) -> "nn.Module":
     from torch import nn
 
     build = getattr(module, name, None)
     if not callable(build):
-        raise _no_function(module, module_name, name)
+        raise _no_function(module, module_name, name, command)
     try:
         network = build()
     except (Exception, SystemExit) as error:  # whatever the user's code raises
@@ -72,7 +73,7 @@ def _call(module: ModuleType, module_name: str, name: str) -> "nn.Module":
     return network
 
 
-def _no_function(module: ModuleType, module_name: str, name: str) -> UsageError:
+def _no_function(module: ModuleType, module_name: str, name: str, command: str) -> UsageError:
     """Says which file was taken for the module: a name that the standard library has is not looked for here."""
     taken = getattr(module, "__file__", None) or "a part of Python itself"
     here = Path(*module_name.split("."))
@@ -80,12 +81,10 @@ def _no_function(module: ModuleType, module_name: str, name: str) -> UsageError:
         if own.is_file() and not (Path(taken).is_file() and own.samefile(taken)):
             return UsageError(
                 f"'{module_name}' in '{module_name}:{name}' was taken to be {taken}, which has no function '{name}', "
-                f"and not '{own}' here. Next: rename that one, then pixelproof export NEW_NAME:{name}"
+                f"and not '{own}' here. Next: rename that one, then {command} NEW_NAME:{name}"
             )
     known = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
-    return unknown_name(
-        f"function in {module_name} ({taken})", name, known, f"pixelproof export {module_name}:FUNCTION"
-    )
+    return unknown_name(f"function in {module_name} ({taken})", name, known, f"{command} {module_name}:FUNCTION")
 
 
 def _is_sigterm(error: BaseException) -> bool:

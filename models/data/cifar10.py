@@ -39,6 +39,12 @@ class ImageSet:
     def __len__(self) -> int:
         return len(self.images)
 
+    def sha256(self) -> str:
+        """Of the images' and labels' bytes, in hex."""
+        digest = hashlib.sha256(np.ascontiguousarray(self.images).data)  # no copy: there may be gigabytes
+        digest.update(np.ascontiguousarray(self.labels).data)
+        return digest.hexdigest()
+
     def take(self, which: slice | NDArray[np.integer] | NDArray[np.bool_]) -> "ImageSet":
         """The images that `which` selects, in its order."""
         return ImageSet(self.images[which], self.labels[which], self.class_names)

@@ -118,21 +118,26 @@ def _parents(target: Path) -> Iterator[None]:
 
 def _swap(new: Path, target: Path, replace: bool) -> None:
     if is_free(target):
+        if target.is_dir():
+            shutil.copymode(target, new)
         new.replace(target)  # an empty folder gives way to it; one that is filled meanwhile does not
         return
     if not replace:  # it came while we worked
         raise FileExistsError(target)
     aside = new.with_suffix(".old")
-    target.replace(aside)
     try:
+        target.replace(aside)
         new.replace(target)
-    except OSError:
-        aside.replace(target)
-        raise
-    if aside.is_dir() and not aside.is_symlink():
-        shutil.rmtree(aside, ignore_errors=True)
+    finally:  # whatever broke it off, a signal too
+        if os.path.lexists(aside):
+            _remove(aside) if os.path.lexists(target) else aside.replace(target)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
     else:
-        aside.unlink()
+        path.unlink()
 
 
 def sha256_file(path: Path) -> str:

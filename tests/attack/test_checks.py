@@ -119,6 +119,11 @@ def test_an_unfit_answer_of_predict_is_refused(never, batches, answer, words):
     assert len(shown) == batches + 1
 
 
+def test_what_rounding_leaves_beside_0_and_1_is_put_up_with(never):
+    found = attack(lambda images: never(images) * 0 + np.float32([1.0000001, -1.2e-7, 0]), IMAGES, [0, 0], batch_size=9)
+    assert found.exhausted.all()
+
+
 @pytest.mark.parametrize("factor", [0.5, 0])
 def test_probabilities_that_do_not_add_up_are_refused_at_the_first_look(never, factor):
     with pytest.raises(UsageError, match=rf"image 0 adds up to {factor:g}, and probabilities to 1.*softmax"):

@@ -153,7 +153,9 @@ def test_an_unfit_option_is_one_line_and_leaves_no_record(
 
 
 def test_missing_and_truncated_data_are_one_line(lenet_median_bundle: Path, refused, current: Path):
-    assert f"no CIFAR-10 in '{current}'" in refused(1, "attack", lenet_median_bundle, "--data", current)
+    line = refused(1, "attack", lenet_median_bundle, "--data", current)
+    assert f"'{current}' holds neither CIFAR-10 nor a subfolder for each class. Next: put your own images into" in line
+    assert "no CIFAR-10 in 'none'" in refused(1, "attack", lenet_median_bundle, "--data", "none")
     Path("test_batch.bin").write_bytes(bytes(1000))
     line = refused(1, "attack", lenet_median_bundle, "--data", current)
     assert "'test_batch.bin' is truncated or damaged: expected 30,730,000 bytes, got 1,000" in line

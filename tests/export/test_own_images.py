@@ -57,8 +57,13 @@ def test_what_does_not_fit_is_named(tmp_path: Path):
     (tmp_path / "empty" / "cat").mkdir(parents=True)
     with pytest.raises(DataError, match=r"the subfolders of .*empty' hold no images"):
         labelled_images(tmp_path / "empty", CLASSES, (24, 24))
-    with pytest.raises(DataError, match=r"no CIFAR-10 in .*cat'"):
+    with pytest.raises(DataError, match=r"cat' holds neither CIFAR-10 nor a subfolder for each class.*/cat/truck/ and"):
         labelled_images(tmp_path / "empty" / "cat", CLASSES, (24, 24))
+    (tmp_path / "mine" / "cat" / "young").mkdir()
+    with pytest.raises(UsageError, match=r"young' is a folder within a class's"):
+        labelled_images(root, (*CLASSES, "dog"), (24, 24))
+    with pytest.raises(DataError, match=r"no CIFAR-10 in .*none'"):
+        labelled_images(tmp_path / "none", CLASSES, (24, 24))
 
 
 def test_calibration_takes_every_image_of_a_folder(tmp_path: Path):

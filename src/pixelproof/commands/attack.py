@@ -11,6 +11,7 @@ import typer
 from pixelproof.commands.options import AsJson, AttackBackend, Data, Sample, Screen, Threads
 from pixelproof.commands.tables import print_table
 from pixelproof.errors import Interrupted, UsageError, unknown_name
+from pixelproof.files import is_free
 
 if TYPE_CHECKING:
     from pixelproof.benchmarks.defence.attack_run import AttackRun
@@ -49,7 +50,7 @@ def attack(
         raise unknown_name("method", method, METHODS, "pixelproof attack BUNDLE --method NAME")
     if protocol not in PROTOCOLS:
         raise unknown_name("protocol", protocol, PROTOCOLS, "pixelproof attack BUNDLE --protocol NAME")
-    if output is not None and output.exists():
+    if output is not None and not is_free(output):
         raise UsageError(f"'{output}' exists already. Next: choose another --output, or remove it")
     from pixelproof.benchmarks.defence import DataChoice
     from pixelproof.benchmarks.defence.attack_run import attack_bundle

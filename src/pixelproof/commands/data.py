@@ -38,10 +38,10 @@ def export(
     """Write the 200 shipped CIFAR-10 test images as PNG files named by test index and class (0007-frog.png)."""
     from PIL import Image
 
-    from pixelproof.files import atomic_folder
+    from pixelproof.files import atomic_folder, is_free
     from pixelproof.models.data.sample import sample, sample_indices
 
-    if folder.exists() or folder.is_symlink():
+    if not is_free(folder):
         raise UsageError(f"'{folder}' exists already. Next: pixelproof data export FOLDER, with another name")
     images = sample()
     with atomic_folder(folder, replace=False) as new:

@@ -15,6 +15,10 @@ Data = Annotated[
         show_default="CIFAR-10 in $PIXELPROOF_DATA, user cache",
     ),
 ]
+Cifar10 = Annotated[
+    Path | None,
+    typer.Option("--data", help="CIFAR-10: a folder or .tar.gz.", show_default="$PIXELPROOF_DATA, user cache"),
+]
 Sample = Annotated[bool, typer.Option("--sample", help="Take the 200 shipped images instead.")]
 Threads = Annotated[
     int | None, typer.Option("--threads", min=1, help="CPU threads a call may use.", show_default="one a core")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pixelproof.commands.options import Data
+from pixelproof.commands.options import Cifar10
 from pixelproof.errors import BackendError, UsageError, missing_extra, unknown_name
 
 
@@ -15,7 +15,7 @@ def train(
         str | None, typer.Argument(help="A shipped network: a classifier's name, autoencoder or gated.")
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="All networks, one after the other.")] = False,
-    data: Data = None,
+    data: Cifar10 = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="The weights file.", show_default="runs/NAME/NAME.safetensors")
     ] = None,

@@ -91,7 +91,12 @@ UNFIT = {
     "the same classes in another order": (
         {"purifier": "cap"},
         lambda data: ImageSet(data.images, data.labels, data.class_names[::-1]),
-        "has the data's classes in another order: red, green, blue; the data have blue, green, red",
+        "in this order: red, green, blue; the data have blue, green, red",
+    ),
+    "classes of which some are the same": (
+        {"purifier": "cap"},
+        lambda data: ImageSet(data.images, data.labels, ("red", "green", "teal")),
+        "in this order: red, green, blue; the data have red, green, teal",
     ),
     "nothing right": (
         {"purifier": "cap"},

@@ -36,6 +36,8 @@ def test_the_file_that_lacks_the_function_is_told(here: Path):
     with pytest.raises(UsageError, match=r"unknown function in own_network .* did you mean 'build'") as raised:
         build_own("own_network:biuld")
     assert f"({here / 'own_network.py'})" in str(raised.value)
+    with pytest.raises(UsageError, match="Next: pixelproof export CLASSIFIER --purifier own_network:FUNCTION"):
+        build_own("own_network:biuld", "pixelproof export CLASSIFIER --purifier")
     with pytest.raises(UsageError, match=r"unknown function in sys \(a part of Python itself\) 'build'"):
         build_own("sys:build")
 
