@@ -75,7 +75,7 @@ REFUSED = {
     "folder": (["-o", "folder"], 2, "'folder.json' is a folder, not a result file"),
     "screen": (["--screen", "fp8"], 2, "unknown screen 'fp8'; there are: bf16, int8. Next: "),
     "pixels": (["--pixels", "1025"], 2, "pixels is 1025, expected 1 to 1024"),
-    "data": (["--data", "folder.json"], 1, "no CIFAR-10 in 'folder.json'"),
+    "data": (["--data", "folder.json"], 1, "'folder.json' holds neither CIFAR-10 nor a subfolder for each class"),
     "second bundle": (["none"], 1, "there is no bundle 'none'"),
     "second bundle, bare": (["bare"], 2, "bundle 'bare' has no purifier, so there is no defence to measure"),
 }
