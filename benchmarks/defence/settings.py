@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pixelproof.attack.driver import METHODS as SEARCHES
-from pixelproof.export.own_images import labelled_images
-from pixelproof.models.data import ImageSet, sample
+from pixelproof.export.own_images import Labelled, labelled_images
+from pixelproof.models.data import sample
 from pixelproof.runtime import read_bundle
 
 STRONGEST = "strongest"
@@ -13,14 +13,8 @@ METHODS = tuple(SEARCHES)
 """Of the attack; "strongest" is the union of all: corners, of what the purifier lets pass too, levels, de thrice."""
 
 
-@dataclass(frozen=True)
-class DataChoice:
-    """Images to attack, and their name for the record."""
-
-    images: ImageSet
-    name: str
-    files: tuple[str, ...] = ()
-    """Each image's, where they are one's own."""
+class DataChoice(Labelled):
+    """Images to attack, and how the user chooses them."""
 
     @classmethod
     def sample(cls) -> "DataChoice":
