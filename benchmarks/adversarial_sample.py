@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from pixelproof.attack.results import Progress
 from pixelproof.benchmarks.defence.attack_run import attack_bundle
 from pixelproof.benchmarks.defence.devices import open_attack_device
-from pixelproof.benchmarks.defence.settings import DataChoice
+from pixelproof.benchmarks.defence.settings import DataChoice, Settings
 from pixelproof.errors import PixelproofError, unknown_name
 from pixelproof.export import export_bundle
 from pixelproof.models import CLASSIFIERS, provenance
@@ -42,7 +42,7 @@ def find(
         records: SQLite file of each image's outcome.
         backend: see `open_attack_device`.
         folder: of the sample, where it is kept.
-        screen: see `attack_bundle`.
+        screen: see `Settings`.
     """
     with TemporaryDirectory(prefix="pixelproof-") as temporary:
         bundle = Path(temporary) / classifier
@@ -51,16 +51,11 @@ def find(
             run = attack_bundle(
                 bundle,
                 choice,
+                Settings(images=len(choice.images), screen=screen),
                 protocol="transfer",
-                method="corners",
-                images=len(choice.images),
-                pixels=1,
-                target=None,
-                seed=0,
                 records=records,
                 report=lambda _, progress: _tell(classifier, progress),
                 device=device,
-                screen=screen,
             )
             screened = f"on {device.name}" if device is not None else screen and f"in {screen}"
             method = f"corners, one pixel, screened {screened}" if screened else "corners, one pixel"
@@ -81,7 +76,7 @@ def attack_all(names: Sequence[str], backend: str, records: Path, screen: str | 
         names: of shipped classifiers.
         backend: see `open_attack_device`.
         records: folder of the outcomes.
-        screen: see `attack_bundle`.
+        screen: see `Settings`.
 
     Raises:
         UsageError: an unknown name or backend.

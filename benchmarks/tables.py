@@ -144,8 +144,15 @@ def _defence_row(row: DefenceRow) -> Row:
 
 
 def _method(row: DefenceRow) -> str:
-    screened = "" if row.screen is None else f", screened in {row.screen}"
-    return row.method + screened + ("" if row.pixels == 1 else f", k={row.pixels}")
+    parts = [row.method]
+    for name in ("population", "generations"):
+        if (value := getattr(row, name)) is not None:
+            parts.append(f"{name} {value:,}")
+    if row.screen is not None:
+        parts.append(f"screened in {row.screen}")
+    if row.pixels != 1:
+        parts.append(f"k={row.pixels}")
+    return ", ".join(parts)
 
 
 def _paper_row(row: DefenceRow) -> Row:

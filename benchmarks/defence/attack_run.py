@@ -44,47 +44,38 @@ class AttackRun:
 def attack_bundle(
     bundle: Path,
     choice: DataChoice,
+    settings: Settings,
     *,
     protocol: str,
-    method: str,
-    images: int,
-    pixels: int,
-    target: int | None,
-    seed: int,
     records: Path,
     threads: int | None = None,
     report: Report = lambda *_: None,
     device: Device | None = None,
-    screen: str | None = None,
 ) -> AttackRun:
-    """Attack the first `images` images that the victim gets right (and that are not of the `target` class).
+    """Attack the first images that the victim gets right (and that are not of the class to reach).
 
     Args:
         bundle: the bundle's folder.
         choice: images of its size and classes.
+        settings: how many of them, and by what; adaptive corners try those of what the purifier lets pass, too.
         protocol: "transfer" (the bare classifier) or "adaptive" (the whole pipeline).
-        method: one of `METHODS`; adaptive corners try those of what the purifier lets pass, too.
-        images: how many to attack.
-        pixels: changed at most.
-        target: index of the class to reach, or None.
-        seed: of the method's randomness.
         records: SQLite file of each image's outcome, from which an attack that was stopped goes on.
         threads: CPU threads a call may use.
         report: told how far it has come.
         device: the GPU that `de` runs on; None for the CPU.
-        screen: leave out what this cheaper network is sure of (one of `SCREENS`); a search then exhausts nothing.
 
     Raises:
         UsageError: data that do not fit the bundle, nothing to attack in them, an adaptive attack on a bundle without a
             purifier, or a screen that the attack has no use for.
     """
+    screen, target = settings.screen, settings.target
     with (
         Pipeline(bundle, threads=threads) as pipeline,
         Pipeline(bundle, part="classifier", threads=threads) as bare,
         ExitStack() as opened,
     ):
         check_fit(bundle, pipeline, choice.images)
-        check_screen_or_none(screen, bare, pixels)
+        check_screen_or_none(screen, bare, settings.pixels)
         deployed = bare if protocol == "transfer" else pipeline
         unscreened = _victim(bundle, protocol, pipeline, bare, windows=screen is None)  # a screen does without
         victim = opened.enter_context(screen_or_none(screen, bare))(unscreened, deployed.predict)
@@ -93,9 +84,8 @@ def attack_bundle(
         eligible = said.argmax(1) == data.labels
         if target is not None:
             eligible &= data.labels != target
-        chosen = np.flatnonzero(eligible)[:images]
+        chosen = np.flatnonzero(eligible)[: settings.images]
         check_some(bundle, chosen, data, target)
-        settings = Settings(method=method, images=images, pixels=pixels, seed=seed, target=target)
         searches = Searches(choice, settings, partial(RunFile, records), report, device)
         plans = searches.plans(protocol, passed=protocol == "adaptive" and victim.passes is not None)
         found = searches.union(plans, victim, deployed.predict, chosen)
@@ -103,7 +93,6 @@ def attack_bundle(
         described = _described(outcomes, choice, said, deployed)
         asked = {"bundle": str(bundle), "protocol": protocol, **_asked(settings, choice)}
         asked |= {"provider": deployed.provider, "data": choice.name}
-        asked["screen"] = screen
         asked["attack_backend"] = "cpu" if device is None else f"cuda ({device.name})"
     names = {f"{r.image:05d}-{data.class_names[data.labels[r.image]]}.png": r for r in outcomes if r.success}
     return AttackRun(
@@ -148,7 +137,8 @@ def _described(
 
 def _asked(settings: Settings, choice: DataChoice) -> dict[str, Any]:
     target = None if settings.target is None else choice.images.class_names[settings.target]
-    return {"method": settings.method, "pixels": settings.pixels, "seed": settings.seed, "target": target}
+    asked = {"method": settings.method, "pixels": settings.pixels, "seed": settings.seed, "target": target}
+    return asked | settings.evolution | {"screen": settings.screen}
 
 
 def _figures(records: list[Record]) -> dict[str, Any]:

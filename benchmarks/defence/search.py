@@ -3,7 +3,7 @@
 import io
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,7 @@ class Plan:
         seed: of the method's randomness.
         passed_colours: try the colours that the purifier lets pass instead of the method's own.
         target: the class to reach; None where any wrong one will do.
+        evolution: what `de` is given that is not its default.
     """
 
     name: str
@@ -41,12 +42,13 @@ class Plan:
     seed: int
     passed_colours: bool = False
     target: int | None = None
+    evolution: dict[str, int] = field(default_factory=dict)
 
 
 def settings_of(plan: Plan, victim: Victim, data_name: str) -> dict[str, Any]:
     """What the records of this plan, victim and data set depend on."""
-    settings = {key: value for key, value in asdict(plan).items() if key != "name"}
-    return {"victim": victim.identity, "data": data_name, **settings}
+    settings = {key: value for key, value in asdict(plan).items() if key not in ("name", "evolution")}
+    return {"victim": victim.identity, "data": data_name, **settings, **plan.evolution}
 
 
 def search(
@@ -117,7 +119,9 @@ def _attack(
         "on_finished": keep,
     }
     if device is not None and plan.method == "de":
-        attack_on_device(device, victim.on_device(), images.images, images.labels, exact=deployed, **common)
+        attack_on_device(
+            device, victim.on_device(), images.images, images.labels, exact=deployed, **common | plan.evolution
+        )
     else:
         batch_size = getattr(victim.predict, "batch_size", BATCH_SIZE)  # a screen's own
         parameters = common | {"method": plan.method, "batch_size": batch_size} | _parameters(plan, victim, images)
@@ -125,7 +129,7 @@ def _attack(
 
 
 def _parameters(plan: Plan, victim: Victim, images: ImageSet) -> dict[str, Any]:
-    parameters: dict[str, Any] = {} if plan.method == "de" else {"order": victim.order}
+    parameters: dict[str, Any] = dict(plan.evolution) if plan.method == "de" else {"order": victim.order}
     if plan.passed_colours and victim.passes is not None:
         parameters["colours"] = victim.passes
     return parameters

@@ -67,16 +67,24 @@ class Searches:
     def plans(self, protocol: str, *, passed: bool = False) -> list[Plan]:
         """The method's searches in order; with `passed` the colours that a purifier lets pass come first."""
         chosen, seed = self.settings.method, self.settings.seed
-        plan = partial(Plan, pixels=self.settings.pixels, target=self.settings.target)
+        plan = partial(self._plan, protocol)
         if chosen == STRONGEST:
-            return [
-                plan(f"{protocol}, {_named(step)}", step.method, seed=step.seed, passed_colours=step.passed)
-                for step in steps(seed, passed=passed)
-            ]
-        plans = [plan(protocol, chosen, seed=seed)]
+            return [plan(step, _named(step)) for step in steps(seed, passed=passed)]
+        only = plan(Step(chosen, seed))
         if passed and chosen == "corners":
-            plans.insert(0, plan(f"{protocol}, {_PASSED}", chosen, seed=seed, passed_colours=True))
-        return plans
+            return [plan(Step(chosen, seed, passed=True), _PASSED), only]
+        return [only]
+
+    def _plan(self, protocol: str, step: Step, name: str = "") -> Plan:
+        return Plan(
+            f"{protocol}, {name}" if name else protocol,
+            step.method,
+            pixels=self.settings.pixels,
+            seed=step.seed,
+            passed_colours=step.passed,
+            target=self.settings.target,
+            evolution=self.settings.evolution if step.method == "de" else {},
+        )
 
     def union(
         self, plans: list[Plan], victim: Victim, deployed: Predict, chosen: NDArray[np.int64]

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from pixelproof.attack.de import DifferentialEvolution
 from pixelproof.attack.driver import METHODS as SEARCHES
+from pixelproof.errors import UsageError
 from pixelproof.export.own_images import Labelled, labelled_images
 from pixelproof.models.data import sample
 from pixelproof.runtime import read_bundle
@@ -42,6 +44,10 @@ class Settings:
         target: index of the class to reach; None where any wrong one will do.
         screen: leave out what this cheaper network is sure of (one of `SCREENS`), so that nothing is exhausted; `de`
             goes by its probabilities then, and may take another way.
+        population, generations: of `de`, as for `DifferentialEvolution`.
+
+    Raises:
+        UsageError: one of these two where the method is another.
     """
 
     method: str = "corners"
@@ -51,3 +57,18 @@ class Settings:
     adaptive: bool = True
     target: int | None = None
     screen: str | None = None
+    population: int = DifferentialEvolution.population
+    generations: int = DifferentialEvolution.generations
+
+    def __post_init__(self) -> None:
+        for name in self.evolution:
+            if self.method not in ("de", STRONGEST):
+                raise UsageError(
+                    f"{self.method} evolves nothing, so it has no {name}. Next: leave out --{name}, or --method de"
+                )
+
+    @property
+    def evolution(self) -> dict[str, int]:
+        """What `de` is given that is not its default."""
+        given = {"population": self.population, "generations": self.generations}
+        return {name: value for name, value in given.items() if value != getattr(DifferentialEvolution, name)}

@@ -86,6 +86,7 @@ def row(measured: Measured) -> DefenceRow:
         adaptive_seconds_per_image=_mean_seconds(adaptive or []),
         paper=PAPER.get(classifier),
         screen=measured.settings.screen,
+        **measured.settings.evolution,
     )
 
 

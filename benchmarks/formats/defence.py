@@ -21,7 +21,8 @@ class PaperFigures:
 class DefenceRow:
     """One classifier, purifier and search method; `queries` count evaluations an image, of all images attacked.
 
-    `screen` names the cheaper network that the searches' candidates were screened by, None where all were tried.
+    `screen` names the cheaper network that the searches' candidates were screened by, None where all were tried;
+    `population` and `generations` are `de`'s, None where they are its defaults or it was not asked.
     """
 
     classifier: str
@@ -43,6 +44,8 @@ class DefenceRow:
     adaptive_seconds_per_image: float | None
     paper: PaperFigures | None
     screen: str | None = None
+    population: int | None = None
+    generations: int | None = None
 
 
 @dataclass(frozen=True)

@@ -90,6 +90,25 @@ def test_a_target_is_a_class_by_name(lenet_median_bundle: Path, run_cli):
     assert (summary["target"], summary["method"], summary["attack_success"]["n"]) == ("automobile", "levels", 1)
 
 
+def test_an_evolution_of_ones_own(lenet_median_bundle: Path, run_cli):
+    """As small as asked, and as published where it is not asked."""
+    arguments = [
+        "attack",
+        lenet_median_bundle,
+        "--sample",
+        "--images",
+        "1",
+        "--method",
+        "de",
+        "--json",
+    ]  # it withstands
+    small = json.loads(run_cli(*arguments, "--population", "10", "--generations", "4").out)
+    assert (small["population"], small["generations"], small["queries_median"]) == (10, 4, 50)
+    whole = json.loads(run_cli(*arguments).out)
+    assert whole["queries_median"] == 400 * 101
+    assert "population" not in whole
+
+
 @pytest.mark.parametrize("protocol", ["transfer", "adaptive"])
 def test_a_screened_attack_finds_the_same_and_exhausts_nothing(protocol: str, lenet_median_bundle: Path, run_cli):
     arguments = ["attack", lenet_median_bundle, "--sample", "--images", "3", "--protocol", protocol]
@@ -137,6 +156,7 @@ REFUSED = {
     "screen": (["--screen", "fp8"], 2, "unknown screen 'fp8'; there are: bf16, int8. Next: "),
     "pixels": (["--pixels", "1025"], 2, "pixels is 1025, expected 1 to 1024"),
     "seed": (["--seed", "-1"], 2, "seed is -1, expected 0 to"),
+    "population": (["--population", "50"], 2, "corners evolves nothing, so it has no population. Next: leave out"),
     "records in a file of another kind": (["--records", "mine"], 1, "the records in 'mine' are damaged: file is not a"),
     "records in a folder": (["--records", "."], 1, "the records in '.' cannot be kept: unable to open database file"),
 }

@@ -68,6 +68,15 @@ def test_a_screened_table_says_so_and_has_records_of_its_own(lenet_median_bundle
     assert kept < set(all_records())
 
 
+def test_an_evolution_of_ones_own_is_told_with_the_method(lenet_median_bundle: Path, run_cli):
+    arguments = ["bench", "defense", lenet_median_bundle, "--sample", "--images", "2", "--method", "de"]
+    assert run_cli(*arguments, "--population", "10", "--generations", "4", "-o", "results.json").code == 0
+    (row,) = read_results(Path("results.json")).rows
+    assert (row.population, row.generations) == (10, 4)
+    assert max(row.queries_p90, row.adaptive_queries_p90) <= 50
+    assert "| de, population 10, generations 4 |" in Path("results.md").read_text()
+
+
 REFUSED = {
     "method": (["--method", "cornerz"], 2, "unknown method 'cornerz'; did you mean 'corners'?"),
     "protocol": (["--protocol", "adaptive"], 2, "unknown protocol 'adaptive'; there are: both, transfer."),

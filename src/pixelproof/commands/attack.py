@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pixelproof.commands.options import AsJson, AttackBackend, Data, Sample, Screen, Threads
+from pixelproof.commands.options import (
+    AsJson,
+    AttackBackend,
+    Data,
+    Generations,
+    Population,
+    Sample,
+    Screen,
+    Threads,
+)
 from pixelproof.commands.tables import print_table
 from pixelproof.errors import Interrupted, UsageError, unknown_name
 from pixelproof.files import is_free
@@ -31,6 +40,8 @@ def attack(
         str | None, typer.Option(metavar="CLASS", help="Reach this class.", show_default="any wrong class")
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the attack's randomness.")] = 0,
+    population: Population = 400,
+    generations: Generations = 100,
     screen: Screen = None,
     attack_backend: AttackBackend = "auto",
     threads: Threads = None,
@@ -52,12 +63,22 @@ def attack(
         raise unknown_name("protocol", protocol, PROTOCOLS, "pixelproof attack BUNDLE --protocol NAME")
     if output is not None and not is_free(output):
         raise UsageError(f"'{output}' exists already. Next: choose another --output, or remove it")
-    from pixelproof.benchmarks.defence import DataChoice
+    from pixelproof.benchmarks.defence import DataChoice, Settings
     from pixelproof.benchmarks.defence.attack_run import attack_bundle
     from pixelproof.benchmarks.defence.devices import open_attack_device
     from pixelproof.commands.progress import attack_progress
 
     choice = DataChoice.sample() if sample else DataChoice.at(data, bundle)
+    settings = Settings(
+        method=method,
+        images=images,
+        pixels=pixels,
+        seed=seed,
+        target=_class_index(target, choice.images.class_names),
+        screen=screen,
+        population=population,
+        generations=generations,
+    )
     try:
         with (
             open_attack_device(attack_backend, method, [bundle], pixels=pixels, screen=screen) as device,
@@ -66,17 +87,12 @@ def attack(
             run = attack_bundle(
                 bundle,
                 choice,
+                settings,
                 protocol=protocol,
-                method=method,
-                images=images,
-                pixels=pixels,
-                target=_class_index(target, choice.images.class_names),
-                seed=seed,
                 records=records,
                 threads=threads,
                 report=progress,
                 device=device,
-                screen=screen,
             )
     except KeyboardInterrupt:
         raise Interrupted(f"stopped; finished images are kept in '{records}'. Next: the same command goes on") from None

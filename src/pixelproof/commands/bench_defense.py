@@ -5,7 +5,18 @@ from typing import Annotated
 
 import typer
 
-from pixelproof.commands.options import AsJson, AttackBackend, Data, Results, Sample, Screen, Threads, typed
+from pixelproof.commands.options import (
+    AsJson,
+    AttackBackend,
+    Data,
+    Generations,
+    Population,
+    Results,
+    Sample,
+    Screen,
+    Threads,
+    typed,
+)
 from pixelproof.errors import Interrupted, unknown_name
 
 PROTOCOLS = ("both", "transfer")
@@ -20,6 +31,8 @@ def defense(
     protocol: Annotated[str, typer.Option(help="both, or transfer alone.")] = "both",
     pixels: Annotated[int, typer.Option(min=1, help="Pixels that may change.")] = 1,
     seed: Annotated[int, typer.Option(help="Of the attack's randomness.")] = 0,
+    population: Population = 400,
+    generations: Generations = 100,
     screen: Screen = None,
     attack_backend: AttackBackend = "auto",
     threads: Threads = None,
@@ -45,7 +58,14 @@ def defense(
     if output is not None:
         result_paths(output)
     settings = Settings(
-        method=method, images=images, pixels=pixels, seed=seed, adaptive=protocol == "both", screen=screen
+        method=method,
+        images=images,
+        pixels=pixels,
+        seed=seed,
+        adaptive=protocol == "both",
+        screen=screen,
+        population=population,
+        generations=generations,
     )
     chosen = DataChoice.sample() if sample else DataChoice.at(data, bundles[0])
     command = typed()

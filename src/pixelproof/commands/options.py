@@ -31,6 +31,8 @@ AttackBackend = Annotated[
     str, typer.Option("--attack-backend", help="auto, cpu or cuda (de; sweeps of one pixel are screened there).")
 ]
 
+Population = Annotated[int, typer.Option(min=4, help="Of de: candidates a generation.")]
+Generations = Annotated[int, typer.Option(min=0, help="Of de: generations after the first.")]
 Screen = Annotated[
     str | None,
     typer.Option(

@@ -70,11 +70,25 @@ def measure(stand_in: Path, choice: DataChoice, tmp_path: Path) -> Callable[...,
 
 @pytest.fixture
 def run_attack(stand_in: Path, choice: DataChoice, tmp_path: Path) -> Callable[..., AttackRun]:
-    """Attack the stand-in as `pixelproof attack` does, with its options."""
+    """Attack the stand-in as `pixelproof attack` does, with its settings."""
 
-    def run(bundle: Path = stand_in, choice: DataChoice = choice, **options) -> AttackRun:
-        usual = {"protocol": "transfer", "method": "corners", "images": 100, "pixels": 1, "target": None, "seed": 0}
-        return attack_bundle(bundle, choice, records=tmp_path / "attack.sqlite", **usual | options)
+    def run(
+        bundle: Path = stand_in,
+        choice: DataChoice = choice,
+        protocol: str = "transfer",
+        device=None,
+        report=None,
+        **asked,
+    ) -> AttackRun:
+        return attack_bundle(
+            bundle,
+            choice,
+            Settings(**{"images": 100, **asked}),
+            protocol=protocol,
+            records=tmp_path / "attack.sqlite",
+            device=device,
+            **({} if report is None else {"report": report}),
+        )
 
     return run
 

@@ -121,6 +121,24 @@ def test_the_strongest_attack_is_one_record_an_image(run_attack):
     assert not held["exhausted"]  # differential evolution exhausts nothing
 
 
+def test_an_evolution_of_ones_own_is_kept_apart(run_attack):
+    """Few candidates of few generations, alone and as part of the union; the published ones are asked for afresh."""
+    small = run_attack(method="de", images=2, population=8, generations=2)
+    assert [each["queries"] for each in small.images if not each["success"]] == [8 * 3]
+    assert (small.summary["population"], small.summary["generations"]) == (8, 2)
+    union = run_attack(method="strongest", images=2, population=8)
+    whole = run_attack(method="strongest", images=2)
+    assert whole.images[1]["queries"] - union.images[1]["queries"] == 3 * (400 - 8) * 101
+    assert "population" not in whole.summary
+
+
+def test_what_evolves_nothing_has_no_population(run_attack, tmp_path: Path):
+    with pytest.raises(UsageError, match=r"corners evolves nothing, .* no population\. Next: leave out --population"):
+        run_attack(population=8)
+    with pytest.raises(UsageError, match=r"population.*expected"):
+        run_attack(method="de", population=3)
+
+
 def test_adaptive_corners_try_what_the_purifier_lets_pass(lenet_median_bundle, some_real, run_attack):
     seen: list[str] = []
     run_attack(lenet_median_bundle, some_real, protocol="adaptive", images=2, report=lambda name, _: seen.append(name))

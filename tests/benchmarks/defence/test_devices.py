@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pixelproof.attack import attack
-from pixelproof.benchmarks.defence import on_gpu, search, victims
+from pixelproof.benchmarks.defence import Settings, on_gpu, search, victims
 from pixelproof.benchmarks.defence.attack_run import attack_bundle
 from pixelproof.benchmarks.defence.devices import open_attack_device, ran_on
 from pixelproof.errors import BackendError, PixelproofError, UsageError
@@ -96,8 +96,9 @@ def test_de_ran_on_the_device_with_the_same_settings(
     real = search._attack
     monkeypatch.setattr(search, "_attack", lambda plan, it, *more: victim.append(it) or real(plan, it, *more))
     monkeypatch.setattr(victims, "device_network", lambda deployed, purifier, classifier: classifier and "network")
-    settings = {"protocol": protocol, "method": "de", "images": 3, "pixels": 2, "target": None, "seed": 5}
-    run = attack_bundle(lenet_median_bundle, some_real, records=tmp_path / "records", device=GPU, **settings)
+    settings = Settings(method="de", images=3, pixels=2, seed=5)
+    records = tmp_path / "records"
+    run = attack_bundle(lenet_median_bundle, some_real, settings, protocol=protocol, records=records, device=GPU)
     assert asked == [(GPU, "network", 2, 5)]
     assert run.summary["attack_backend"] == "cuda (Stand-in GPU)"
     assert ran_on("de", GPU) == "de ran on Stand-in GPU, in CUDA kernels"
@@ -127,10 +128,9 @@ def test_sweeps_are_screened_on_the_device(
 
     monkeypatch.setattr(on_gpu, "DevicePredict", Rounded)
     monkeypatch.setattr(victims, "device_network", lambda deployed, purifier, classifier: classifier and "network")
-    settings = {"protocol": protocol, "method": "corners", "images": 3, "pixels": 1, "target": None, "seed": 0}
-    records = tmp_path / "records"
-    expected = attack_bundle(lenet_median_bundle, some_real, records=records, **settings)
-    run = attack_bundle(lenet_median_bundle, some_real, records=records, device=GPU, **settings)
+    asked = {"protocol": protocol, "records": tmp_path / "records"}
+    expected = attack_bundle(lenet_median_bundle, some_real, Settings(images=3), **asked)
+    run = attack_bundle(lenet_median_bundle, some_real, Settings(images=3), **asked, device=GPU)
     assert set(shown) == {640}
     for mine, right in zip(run.images, expected.images, strict=True):
         assert {name: mine[name] for name in ("success", "pixels", "colours")} == {
@@ -143,10 +143,10 @@ def test_sweeps_are_screened_on_the_device(
 @pytest.mark.gpu
 @pytest.mark.parametrize("protocol", ["transfer", "adaptive"])
 def test_a_gpu_screens_without_loss(lenet_median_bundle: Path, some_real, tmp_path: Path, protocol: str):
-    settings = {"protocol": protocol, "method": "corners", "images": 10, "pixels": 1, "target": None, "seed": 0}
-    expected = attack_bundle(lenet_median_bundle, some_real, records=tmp_path / "records", **settings)
+    asked = {"protocol": protocol, "records": tmp_path / "records"}
+    expected = attack_bundle(lenet_median_bundle, some_real, Settings(images=10), **asked)
     with open_attack_device("cuda", "corners") as device:
-        run = attack_bundle(lenet_median_bundle, some_real, records=tmp_path / "records", device=device, **settings)
+        run = attack_bundle(lenet_median_bundle, some_real, Settings(images=10), **asked, device=device)
     for mine, right in zip(run.images, expected.images, strict=True):
         assert (mine["success"], mine["pixels"]) == (right["success"], right["pixels"])
 

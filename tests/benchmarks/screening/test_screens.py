@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from pixelproof.benchmarks.defence import DataChoice
+from pixelproof.benchmarks.defence import DataChoice, Settings
 from pixelproof.benchmarks.defence.attack_run import attack_bundle
 from pixelproof.benchmarks.defence.screen import screen_or_none
 from pixelproof.benchmarks.defence.victims import bare_classifier, purified_pipeline
@@ -16,8 +16,6 @@ from pixelproof.errors import PixelproofError, UsageError
 from pixelproof.export import export_bundle
 from pixelproof.models.data import sample
 from pixelproof.runtime import Pipeline
-
-SETTINGS = {"images": 2, "pixels": 1, "target": None, "seed": 0}
 
 
 @pytest.fixture(autouse=True)
@@ -50,8 +48,10 @@ def test_the_same_images_fall_by_the_same_pixels(
     screen: str, protocol: str, purifier: str, bundles: dict[str, Path], some, tmp_path: Path
 ):
     bundle = bundles[purifier]
-    asked = {**SETTINGS, "protocol": protocol, "method": "corners", "records": tmp_path / "records"}
-    full, screened, again = (attack_bundle(bundle, some, screen=name, **asked) for name in (None, screen, screen))
+    full, screened, again = (
+        attack_bundle(bundle, some, Settings(screen=name), protocol=protocol, records=tmp_path / "records")
+        for name in (None, screen, screen)
+    )
     for mine, right in zip(screened.images, full.images, strict=True):
         assert {name: mine[name] for name in ("success", "pixels", "colours")} == {
             name: right[name] for name in ("success", "pixels", "colours")
@@ -65,8 +65,11 @@ def test_the_same_images_fall_by_the_same_pixels(
 @pytest.mark.parametrize("method", ["levels", "de"])
 def test_other_methods_and_targets_are_screened_too(method: str, bundles: dict[str, Path], some, tmp_path: Path):
     target = None if method == "de" else int(sample().labels[8])
-    asked = {**SETTINGS, "protocol": "transfer", "method": method, "target": target, "records": tmp_path / "records"}
-    full, screened = (attack_bundle(bundles["median"], some, screen=name, **asked) for name in (None, "bf16"))
+    asked = {"protocol": "transfer", "records": tmp_path / "records"}
+    full, screened = (
+        attack_bundle(bundles["median"], some, Settings(method=method, target=target, screen=name), **asked)
+        for name in (None, "bf16")
+    )
     assert [each["success"] for each in screened.images] == [each["success"] for each in full.images]
     if method == "levels":  # de goes by every fitness, and takes another way
         assert [each["pixels"] for each in screened.images] == [each["pixels"] for each in full.images]
@@ -127,9 +130,9 @@ def test_only_float32_is_screened(precision: str, lenet_median_bundle):
 
 
 def test_more_than_a_pixel_is_not_screened(lenet_median_bundle, some, tmp_path: Path):
-    asked = {**SETTINGS, "pixels": 2, "protocol": "transfer", "method": "corners", "records": tmp_path / "records"}
+    asked = Settings(pixels=2, screen="bf16")
     with pytest.raises(UsageError, match=r"2 pixels are not screened: .* Next: leave out --screen, or --pixels 1"):
-        attack_bundle(lenet_median_bundle, some, screen="bf16", **asked)
+        attack_bundle(lenet_median_bundle, some, asked, protocol="transfer", records=tmp_path / "records")
 
 
 @pytest.mark.parametrize("at_once", [False, True])
