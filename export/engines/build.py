@@ -16,7 +16,16 @@ from pixelproof.files import write_bytes, write_json
 from pixelproof.gpu import open_gpu
 from pixelproof.runtime import Bundle, read_bundle
 from pixelproof.runtime.bundle import CLASSIFIER, PIPELINE
-from pixelproof.runtime.engines import ENGINES, PORTABLE, Flavour, Machine, first_cause, listener, open_flavour
+from pixelproof.runtime.engines import (
+    ENGINES,
+    PORTABLE,
+    Flavour,
+    Machine,
+    engine_name,
+    first_cause,
+    listener,
+    open_flavour,
+)
 from pixelproof.runtime.engines.listening import Listener
 from pixelproof.runtime.manifest import MANIFEST
 
@@ -212,8 +221,7 @@ def _written(
 ) -> Path:
     bound = None if flavour.chooses_capability else machine  # the GPU that it is tied to
     built_for = bound.capability if bound else request.capability or PORTABLE
-    name = f"{request.part}.{flavour.name}.{built_for}.engine"
-    path = bundle.path / ENGINES / name
+    path = bundle.path / ENGINES / engine_name(request.part, flavour.name, built_for)
     sidecar = {
         "flavour": flavour.name,
         "version": flavour.version,
@@ -227,7 +235,6 @@ def _written(
         "engine_sha256": hashlib.sha256(engine).hexdigest(),
         "nbytes": len(engine),
         "built": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "has_run": False,
     }
     write_bytes(path, engine)
     write_json(path.with_suffix(".json"), sidecar)

@@ -5,14 +5,15 @@ from pathlib import Path
 from pixelproof.errors import BundleError, UsageError
 from pixelproof.export.engines.build import DEFAULT_PROFILE, Progress, build_engine, machine_here
 from pixelproof.runtime import Bundle, read_bundle
-from pixelproof.runtime.engines import FLAVOURS, Engine, Machine, misfits, open_flavour, read_engine
+from pixelproof.runtime.engines import FLAVOURS, Engine, Machine, engine_name, misfits, open_flavour, read_engine
 
 
 def rebuild_engines(bundle: Path, *, progress: Progress = lambda *_: None) -> list[Path]:
     """Build each engine again, with its own part, flavour, profile and compute capability, that does not fit.
 
     One is left as it is that fits. One of TensorRT for RTX that was built for other GPUs is measured by its version and
-    the bundle's graph alone; one of TensorRT for another GPU stays, and one for the GPU that is here comes beside it.
+    the bundle's graph alone. One of TensorRT for another GPU stays; where there is none for the GPU that is here, one
+    comes beside it.
 
     Args:
         bundle: its folder.
@@ -28,21 +29,35 @@ def rebuild_engines(bundle: Path, *, progress: Progress = lambda *_: None) -> li
     opened = read_bundle(bundle)
     if not opened.engines:
         raise UsageError(f"bundle '{bundle}' has no engines to rebuild. Next: pixelproof build-engine {bundle}")
-    machines: dict[str, Machine | None] = {}
+    flavours = sorted({_parts(name)[1] for name in opened.engines})
+    machines = {flavour: machine_here(open_flavour(flavour, purpose="building")) for flavour in flavours}
     built = []
-    for name in opened.engines:
-        part, flavour, capability = _parts(name)
-        if flavour not in machines:
-            machines[flavour] = machine_here(open_flavour(flavour, purpose="building"))
-        engine = _readable(opened, name)
-        if engine is not None and not _misfits(engine, opened, machines[flavour]):
+    for (part, flavour, built_for), names in _places(opened, machines).items():
+        there = {name: engine for name in names if (engine := _readable(opened, name)) is not None}
+        own = there.get(engine_name(part, flavour, built_for))
+        if own is not None and not _misfits(own, opened, machines[flavour]):
             continue
-        chosen = capability if flavour == "tensorrt-rtx" else None
-        profile = engine.profile if engine else DEFAULT_PROFILE
+        asked_like = own or next(iter(there.values()), None)
+        profile = asked_like.profile if asked_like else DEFAULT_PROFILE
+        capability = built_for if flavour == "tensorrt-rtx" else None
         built.append(
-            build_engine(bundle, flavour=flavour, part=part, profile=profile, capability=chosen, progress=progress)
+            build_engine(bundle, flavour=flavour, part=part, profile=profile, capability=capability, progress=progress)
         )
     return built
+
+
+def _places(bundle: Bundle, machines: dict[str, Machine | None]) -> dict[tuple[str, str, str], list[str]]:
+    """By part, flavour and what it would be built for now: the engines of which one built there takes the place.
+
+    TensorRT builds for the GPU that is here, so that all of a part's engines come to the one place.
+    """
+    places: dict[tuple[str, str, str], list[str]] = {}
+    for name in bundle.engines:
+        part, flavour, capability = _parts(name)
+        machine = machines[flavour]
+        here = capability if flavour == "tensorrt-rtx" or machine is None else machine.capability
+        places.setdefault((part, flavour, here), []).append(name)
+    return places
 
 
 def _parts(name: str) -> tuple[str, str, str]:

@@ -6,7 +6,7 @@ Import rule: as for `runtime`; TensorRT itself is imported when an engine is bui
 from pixelproof.runtime.engines.fit import Machine, choose_engine, engine_names, misfits
 from pixelproof.runtime.engines.flavour import FLAVOURS, PORTABLE, Flavour, open_flavour
 from pixelproof.runtime.engines.listening import first_cause, listener
-from pixelproof.runtime.engines.sidecar import ENGINES, Engine, read_engine
+from pixelproof.runtime.engines.sidecar import ENGINES, Engine, engine_name, read_engine
 
 __all__ = [
     "ENGINES",
@@ -16,6 +16,7 @@ __all__ = [
     "Flavour",
     "Machine",
     "choose_engine",
+    "engine_name",
     "engine_names",
     "first_cause",
     "listener",

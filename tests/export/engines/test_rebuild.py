@@ -3,13 +3,16 @@
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from tensorrt_stand_in import add_engine
 
 from pixelproof.errors import UsageError
-from pixelproof.export.engines import build_engine, rebuild_engines
+from pixelproof.export.engines import build_engine, rebuild, rebuild_engines
 from pixelproof.runtime import read_bundle
-from pixelproof.runtime.engines import read_engine
+from pixelproof.runtime.engines import Flavour, Machine, read_engine
 
 RTX = "tensorrt-rtx"
 
@@ -59,3 +62,50 @@ def test_a_tampered_engine_or_sidecar_is_built_again(bundle: Path):
 def test_a_bundle_without_engines_is_told(lenet_median_bundle: Path):
     with pytest.raises(UsageError, match=r"has no engines to rebuild\. Next: pixelproof build-engine"):
         rebuild_engines(lenet_median_bundle)
+
+
+@pytest.fixture
+def gpu_9_0(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """TensorRT 10.16.1 and a GPU of compute capability 9.0, as which engines are built; what was asked for."""
+    asked: list[dict[str, Any]] = []
+
+    def build(bundle: Path, *, flavour: str, part: str, profile, capability, progress) -> Path:
+        name = f"{part}.{flavour}.9.0.engine"
+        add_engine(bundle, name=name, profile=list(profile))
+        asked.append({"part": part, "profile": profile, "capability": capability})
+        return bundle / "engines" / name
+
+    machine = Machine("tensorrt", "10.16.1", "9.0", "Stand-in GPU", "13.0")
+    monkeypatch.setattr(rebuild, "machine_here", lambda flavour: machine)
+    monkeypatch.setattr(
+        rebuild, "open_flavour", lambda name, purpose: Flavour(name, SimpleNamespace(__version__="10.16.1"))
+    )
+    monkeypatch.setattr(rebuild, "build_engine", build)
+    return asked
+
+
+@pytest.fixture
+def bare(lenet_median_bundle: Path, tmp_path: Path) -> Path:
+    shutil.copytree(lenet_median_bundle, tmp_path / "bare")
+    return tmp_path / "bare"
+
+
+def test_an_engine_for_another_gpu_stays_and_one_for_this_comes_beside_it(bare: Path, gpu_9_0: list[dict[str, Any]]):
+    foreign = {"compute_capability": "8.0", "gpu": "Another GPU", "profile": [1, 2, 3]}
+    add_engine(bare, name="pipeline.tensorrt.8.0.engine", **foreign)
+    assert rebuild_engines(bare) == [bare / "engines" / "pipeline.tensorrt.9.0.engine"]
+    assert gpu_9_0 == [{"part": "pipeline", "profile": (1, 2, 3), "capability": None}]
+    assert sorted(read_bundle(bare).engines) == ["pipeline.tensorrt.8.0.engine", "pipeline.tensorrt.9.0.engine"]
+    assert rebuild_engines(bare) == []
+
+
+@pytest.mark.parametrize("other", ["8.0", "12.0"])  # read before this GPU's, and after it
+def test_this_gpus_own_engine_is_not_built_like_anothers(bare: Path, gpu_9_0: list[dict[str, Any]], other: str):
+    foreign = {"compute_capability": other, "gpu": "Another GPU", "profile": [1, 2, 3]}
+    add_engine(bare, name=f"pipeline.tensorrt.{other}.engine", **foreign)
+    add_engine(bare, name="pipeline.tensorrt.9.0.engine", profile=[4, 5, 6])
+    assert rebuild_engines(bare) == []
+    change(bare / "engines" / "pipeline.tensorrt.9.0.engine", version="10.1.0")
+    rebuild_engines(bare)
+    assert gpu_9_0 == [{"part": "pipeline", "profile": (4, 5, 6), "capability": None}]
+    assert rebuild_engines(bare) == []
