@@ -1,4 +1,4 @@
-"""What a lower precision changes of a bundle's decisions, measured in the runtime that deploys it."""
+"""What a lower precision changes of a bundle's decisions, measured in ONNX Runtime on the CPU."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,11 +21,14 @@ class Decided:
     pipeline: NDArray[np.int64] | None
 
 
-def decide(bundle: Path, images: NDArray[np.uint8]) -> Decided:
-    """What the bundle in a folder says of `images`, uint8 `(n, H, W, 3)`."""
-    with Pipeline(bundle, part="classifier") as bare:
+def decide(bundle: Path, images: NDArray[np.uint8], *, threads: int | None = None) -> Decided:
+    """What the bundle in a folder says of `images`, uint8 `(n, H, W, 3)`; on the CPU, whatever else there is.
+
+    So figures do not depend on the machine that they are measured on. `threads` are the CPU's that a call may use.
+    """
+    with Pipeline(bundle, backend="cpu", part="classifier", threads=threads) as bare:
         labels = bare.predict(images).argmax(axis=1)
-    with Pipeline(bundle) as whole:
+    with Pipeline(bundle, backend="cpu", threads=threads) as whole:
         purifies = whole.manifest["purifier"] is not None
         return Decided(labels, whole.predict(images).argmax(axis=1) if purifies else None)
 

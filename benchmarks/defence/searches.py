@@ -1,6 +1,7 @@
 """The searches of one bundle, one after the other: each attacks the images that withstood those before."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -102,6 +103,8 @@ class Searches:
     def _run(self, plan: Plan, victim: Victim, deployed: Predict, chosen: NDArray[np.int64]) -> list[Record]:
         if self.device is not None and plan.method != "de" and plan.pixels == 1:  # what a screen is proved for
             victim = self._on_gpu(self.device, victim)
+        elif self.device is not None and plan.method == "de":  # by another network's fitness, which may go another way
+            victim = replace(victim, identity=f"{victim.identity}, evolved on a GPU")
         store = self.open_records(settings_of(plan, victim, self.choice.name))
         try:
             return search(plan, victim, deployed, self.choice.images, chosen, store, self.report, self.device)

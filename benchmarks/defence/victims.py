@@ -45,7 +45,7 @@ class Victim:
         order: ranks candidates, by the gradient where the network is a shipped one, else by a sweep of queries.
         passes: uint8 images `(n, H, W, 3)` to the extreme colours that the purifier lets pass, uint8
             `(n, H, W, 8, 3)`; None where no purifier tells.
-        identity: of the graph that runs, for the record of what was attacked: see `graph_sha256`.
+        identity: for the record of what was attacked: what the graph computes (see `graph_sha256`), and on what.
         on_device: makes the same network for a search on a GPU.
         around: what the victim would be with another bare classifier, `predict` from `predict`; a purified image
             reaches that in whole levels.
@@ -64,8 +64,7 @@ def bare_classifier(classifier: Pipeline, *, windows: bool = True) -> Victim:
     module = _classifier_module(classifier)
     order = sweep_order(classifier.predict) if module is None else gradient_order(_Logits(None, module))
     predict = (_by_windows(classifier) if windows else None) or classifier.predict
-    identity = graph_sha256(classifier.graph)
-    return Victim(predict, order, None, identity, lambda: device_network(classifier, None, module))
+    return Victim(predict, order, None, _identity(classifier), lambda: device_network(classifier, None, module))
 
 
 def purified_pipeline(pipeline: Pipeline, classifier: Pipeline, *, windows: bool = True) -> Victim:
@@ -75,7 +74,6 @@ def purified_pipeline(pipeline: Pipeline, classifier: Pipeline, *, windows: bool
     and an image that was purified before is not classified again. A changed pixel is purified with what it can reach
     of the image alone, where that gives the same bytes.
     """
-    identity = graph_sha256(pipeline.graph)
     purifier, module = _purifier_module(pipeline), _classifier_module(pipeline)
     passes = None if purifier is None or not hasattr(purifier, "passes") else _passes(purifier)
     predict: Predict = pipeline.predict
@@ -94,7 +92,13 @@ def purified_pipeline(pipeline: Pipeline, classifier: Pipeline, *, windows: bool
     else:
         known = purifier, module
         order = gradient_order(_Logits(purifier, module))
-    return Victim(predict, order, passes, identity, lambda: device_network(pipeline, *known), around)
+    return Victim(predict, order, passes, _identity(pipeline), lambda: device_network(pipeline, *known), around)
+
+
+def _identity(network: Pipeline) -> str:
+    """What it computes, and where that is not the CPU, by what: another provider may round a decision the other way."""
+    graph, provider = graph_sha256(network.graph), network.provider
+    return graph if provider == "CPUExecutionProvider" else f"{graph}, on {provider}"
 
 
 def _purified_by(purify: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]) -> Callable[[Predict], Predict]:

@@ -101,8 +101,11 @@ def _rows(
 ) -> list[PrecisionRow]:
     attacked = adversarial_sample(classifier, bundles["fp32"].manifest["classifier"]["weights_sha256"])
     speeds = _times_faster({name: bundles[name] for name in ("fp32", "fp16", "int8")}, rounds, threads)
-    full = decide(bundles["fp32"].path, test.images)
-    return [_row(classifier, name, bundle, test, full, attacked, speeds.get(name)) for name, bundle in bundles.items()]
+    full = decide(bundles["fp32"].path, test.images, threads=threads)
+    return [
+        _row(classifier, name, bundle, test, full, attacked, speeds.get(name), threads)
+        for name, bundle in bundles.items()
+    ]
 
 
 def _row(
@@ -113,12 +116,14 @@ def _row(
     full: Decided,
     attacked: ImageSet | None,
     faster: float | None,
+    threads: int | None,
 ) -> PrecisionRow:
     precision, _, target = _VARIANTS[name]
-    own = full if precision == "fp32" else decide(bundle.path, test.images)
+    own = full if precision == "fp32" else decide(bundle.path, test.images, threads=threads)
     figures = compare_decisions(full, own, test.labels, Precision(precision, max_accuracy_drop=100))
     bare, pipeline = figures["classifier"], figures["pipeline"]
     compared = precision != "fp32"  # which agrees with itself
+    fooling = None if attacked is None else decide(bundle.path, attacked.images, threads=threads)
     return PrecisionRow(
         classifier=classifier,
         precision=precision,
@@ -128,7 +133,7 @@ def _row(
         pipeline_agreement=pipeline["top1_agreement"] if compared else None,
         accuracy=bare["accuracy"],
         pipeline_accuracy=pipeline["accuracy"],
-        d_suc=None if attacked is None else defence_rate(decide(bundle.path, attacked.images), attacked.labels),
+        d_suc=None if attacked is None or fooling is None else defence_rate(fooling, attacked.labels),
         pl=performance_loss(own, test.labels),
         nbytes=len(bundle.files[PIPELINE]),
         times_faster=faster,

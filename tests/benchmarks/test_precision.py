@@ -15,7 +15,9 @@ from pixelproof.runtime import Pipeline
 def test_every_row_is_what_its_own_graphs_decide(tmp_path: Path, monkeypatch):
     test, asked = sample().take(slice(60)), []
     decide = measuring.decide
-    monkeypatch.setattr(measuring, "decide", lambda bundle, images: asked.append(len(images)) or decide(bundle, images))
+    monkeypatch.setattr(
+        measuring, "decide", lambda bundle, images, **more: asked.append(len(images)) or decide(bundle, images, **more)
+    )
     results = bench_precision(["lenet"], purifier="median", test=test, rounds=1, threads=1)
     assert [row.precision for row in results.rows] == ["fp32", "fp16", "int8", "int8"]
     assert [row.target for row in results.rows] == ["both", "both", "cpu", "tensorrt"]

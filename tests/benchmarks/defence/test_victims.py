@@ -68,6 +68,15 @@ def test_the_record_of_what_was_attacked_is_the_graphs_hash(lenet_median_bundle:
     assert classifier != whole
 
 
+def test_what_another_provider_says_is_kept_apart(lenet_median_bundle: Path, opened):
+    """It may round a decision the other way; records made on the CPU do not speak for it."""
+    pipeline, bare = opened(lenet_median_bundle)
+    here = bare_classifier(bare).identity, purified_pipeline(pipeline, bare).identity
+    pipeline.provider = bare.provider = "tensorrt 10.16.1"
+    there = bare_classifier(bare).identity, purified_pipeline(pipeline, bare).identity
+    assert there == tuple(f"{identity}, on tensorrt 10.16.1" for identity in here)
+
+
 def test_the_colours_told_are_let_pass(lenet_median_bundle: Path, opened):
     pipeline, bare = opened(lenet_median_bundle)
     passes = purified_pipeline(pipeline, bare).passes
