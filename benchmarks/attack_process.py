@@ -8,18 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pixelproof.benchmarks.process_memory import memory_is_told
 from pixelproof.errors import PixelproofError
 
-_STATUS = Path("/proc/self/status")
-_WATCHED = f"""
+_WATCHED = """
 import atexit, runpy
-def tell():
-    with open("{_STATUS}") as lines:
-        print(*(line.split()[1] for line in lines if line.startswith("VmHWM")))
-atexit.register(tell)
+from pixelproof.benchmarks.process_memory import peak_mib
+atexit.register(lambda: print(peak_mib()))
 runpy.run_module("pixelproof", run_name="__main__")
 """
-"""Runs the command line, and prints the largest resident set in KiB at its end."""
+"""Runs the command line, and prints the largest resident set in MiB at its end."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +38,12 @@ def attack_command(bundle: Path, data: Path | None, images: int, method: str, th
 def finish(command: list[str]) -> Usage:
     """Run what `attack_command` gave, and more arguments, to its end; `PixelproofError` where it fails."""
     started = time.perf_counter()
-    watched = [command[0], "-c", _WATCHED, *command[3:]] if _STATUS.exists() else command
+    watched = [command[0], "-c", _WATCHED, *command[3:]] if memory_is_told() else command
     done = subprocess.run(watched, capture_output=True, text=True, check=False)
     if done.returncode:
         told = done.stderr.strip().splitlines() or [f"it ended with {done.returncode} and no word"]
         raise PixelproofError(f"the attack failed: {told[-1]}. Next: {' '.join(command[2:])}")
-    return Usage(time.perf_counter() - started, float(done.stdout.split()[-1]) / 1024 if _STATUS.exists() else None)
+    return Usage(time.perf_counter() - started, float(done.stdout.split()[-1]) if memory_is_told() else None)
 
 
 def outcomes(folder: Path) -> list[dict[str, Any]]:

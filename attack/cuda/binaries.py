@@ -1,4 +1,4 @@
-"""The kernels' machine code for one GPU: shipped, or compiled at first use and kept in the user's cache."""
+"""The kernels' machine code for one GPU, compiled at first use and kept in the user's cache."""
 
 import hashlib
 import importlib.util
@@ -16,9 +16,8 @@ from pixelproof.attack.kernels.sources import (
     compiled_name,
 )
 from pixelproof.errors import BackendError, PixelproofError, install_command
-from pixelproof.files import user_cache, write_bytes
+from pixelproof.files import cached, keep, user_cache
 
-SHIPPED = FOLDER / "compiled"
 _PTX = "compute_75"
 
 
@@ -49,17 +48,17 @@ def kernel_code(architecture: str, *, cache: Path | None = None) -> dict[str, by
         cache: where what has to be compiled is kept; the user's cache where None.
 
     Raises:
-        PixelproofError: nothing is shipped, and neither NVRTC nor nvcc is there to compile it.
+        PixelproofError: neither NVRTC nor nvcc is there to compile it.
     """
     folder = (cache or user_cache() / "kernels") / _version()
     found = {}
     for source in KERNELS:
-        name = compiled_name(source, architecture)
-        kept = next((path for path in (SHIPPED / name, folder / name) if path.is_file()), None)
-        if kept is None:
-            write_bytes(folder / name, _compiled(source, architecture))
-            kept = folder / name
-        found[source] = kept.read_bytes()
+        path = folder / compiled_name(source, architecture)
+        code = cached(path)
+        if code is None:
+            code = _compiled(source, architecture)
+            keep(path, code)
+        found[source] = code
     return found
 
 

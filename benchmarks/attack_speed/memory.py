@@ -1,7 +1,6 @@
 """Peak memory of one attack, measured in a process that does nothing else (Linux)."""
 
 import json
-import subprocess
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -12,21 +11,20 @@ from numpy.typing import NDArray
 from pixelproof.benchmarks.attack_speed.contenders import CONTENDERS, Make
 from pixelproof.benchmarks.attack_speed.peers import Budget
 from pixelproof.benchmarks.attack_speed.target import Target
-from pixelproof.benchmarks.latency_memory import STATUS, high_water_mib
+from pixelproof.benchmarks.process_memory import child_says, memory_is_told, peak_mib
 from pixelproof.benchmarks.pytorch_threads import pytorch_threads
 
 
 def peak_memory(make: Make, target: Target, budget: Budget, image: NDArray[np.uint8], label: int) -> float | None:
-    """The largest resident set of an attack on `image` `(H, W, 3)`, in MiB; None where the system does not tell it.
+    """The largest resident set of an attack on `image` `(H, W, 3)`, in MiB, interpreter and libraries included.
 
-    It includes the interpreter and the libraries.
+    None where the system does not tell it, or the process fails.
     """
-    if not STATUS.exists():
+    if not memory_is_told():
         return None
     task = [CONTENDERS.index(make), str(target.bundle), target.threads, asdict(budget), image.tolist(), label]
-    command = [sys.executable, "-c", f"from {__name__} import main; main()"]
-    done = subprocess.run(command, input=json.dumps(task), capture_output=True, text=True, check=False)
-    return float(done.stdout.splitlines()[-1]) if done.returncode == 0 else None
+    told = child_says(f"'{make.__name__}'", ["-c", f"from {__name__} import main; main()"], json.dumps(task))
+    return None if told is None else float(told)
 
 
 def main() -> None:
@@ -37,4 +35,4 @@ def main() -> None:
     with pytorch_threads(threads, purpose="comparing attacks"):
         contender.attack(np.array(image, np.uint8), label)
     target.close()
-    print(high_water_mib())
+    print(peak_mib())

@@ -4,14 +4,12 @@ import json
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 
+from pixelproof.benchmarks.process_memory import memory_is_told, resident_mib
 from pixelproof.runtime import Pipeline
 
-STATUS = Path("/proc/self/status")
-"""Where Linux tells the resident set."""
 SAMPLES = 40
 """How often memory is told."""
 BATCH = 256
@@ -48,15 +46,8 @@ def _repeat(once: Callable[[int], int], count: int) -> None:
         done += once(count - done)
         if done * SAMPLES >= (told + 1) * count:
             told = done * SAMPLES // count
-            print(json.dumps([done, time.perf_counter() - started, resident_mib()]), flush=True)
-
-
-def resident_mib() -> float | None:
-    """The resident set of this process, in MiB; None where the system does not tell."""
-    if not STATUS.exists():
-        return None
-    line = next(line for line in STATUS.read_text().splitlines() if line.startswith("VmRSS:"))
-    return int(line.split()[1]) / 1024
+            memory = resident_mib() if memory_is_told() else None
+            print(json.dumps([done, time.perf_counter() - started, memory]), flush=True)
 
 
 WORK = {"rounds": rounds, "images": images}

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from pixelproof.files import user_cache, write_bytes
+from pixelproof.files import cached, keep, user_cache
 from pixelproof.runtime.engines import Machine
 
 
@@ -36,7 +36,7 @@ class Timings:
             return
         measured = bytes(self._config.get_timing_cache().serialize())
         if measured != self._known:
-            write_bytes(self._path, hashlib.sha256(measured).hexdigest().encode() + b"\n" + measured)
+            keep(self._path, hashlib.sha256(measured).hexdigest().encode() + b"\n" + measured)
 
 
 def timings_path(machine: Machine) -> Path:
@@ -46,5 +46,5 @@ def timings_path(machine: Machine) -> Path:
 
 
 def _read(path: Path) -> bytes:
-    digest, _, known = path.read_bytes().partition(b"\n") if path.exists() else (b"", b"", b"")
+    digest, _, known = (cached(path) or b"").partition(b"\n")
     return known if hashlib.sha256(known).hexdigest().encode() == digest else b""

@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import json
+import logging
 import os
 import shutil
 import tempfile
@@ -11,6 +12,8 @@ from contextlib import contextmanager, suppress
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
+
+_log = logging.getLogger("pixelproof")
 
 
 @contextmanager
@@ -150,6 +153,22 @@ def _umask() -> int:
     current = os.umask(0)
     os.umask(current)
     return current
+
+
+def cached(path: Path) -> bytes | None:
+    """What `keep` wrote to `path`; None where there is nothing, or nothing that can be read."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
+
+
+def keep(path: Path, content: bytes) -> None:
+    """Write `content` to `path` in a cache, if it can be: else it is made again next time, and a log line says so."""
+    try:
+        write_bytes(path, content)
+    except OSError as error:
+        _log.warning("the cache cannot keep '%s' (%s); it is made again next time", path, error.strerror or error)
 
 
 def user_cache() -> Path:

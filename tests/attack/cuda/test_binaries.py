@@ -48,13 +48,13 @@ def test_what_is_compiled_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert len(asked) == 2 * len(KERNELS)
 
 
-def test_what_is_shipped_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    shipped = tmp_path / "shipped"
-    shipped.mkdir()
-    for source in KERNELS:
-        (shipped / binaries.compiled_name(source, "sm_80")).write_bytes(source.encode())
-    monkeypatch.setattr(binaries, "SHIPPED", shipped)
-    assert kernel_code("sm_80", cache=tmp_path) == {source: source.encode() for source in KERNELS}
+def test_a_cache_that_cannot_be_written_costs_time_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    monkeypatch.setattr(binaries, "_compiled", lambda source, architecture: source.encode())
+    (tmp_path / "cache").write_text("a file where the folder would be")
+    assert kernel_code("sm_80", cache=tmp_path / "cache") == {source: source.encode() for source in KERNELS}
+    assert "cannot keep" in caplog.text
 
 
 def test_with_no_compiler_the_way_to_one_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -12,8 +12,8 @@ from pixelproof.benchmarks.attack_speed.contenders import corners, de
 from pixelproof.benchmarks.attack_speed.memory import peak_memory
 from pixelproof.benchmarks.attack_speed.peers import Budget, Found
 from pixelproof.benchmarks.formats import AttackSpeedResults, Share
-from pixelproof.benchmarks.latency_memory import STATUS
 from pixelproof.benchmarks.latency_ways import Absent
+from pixelproof.benchmarks.process_memory import memory_is_told
 from pixelproof.benchmarks.report.page import render_report
 from pixelproof.benchmarks.results_file import read_results, write_results
 from pixelproof.errors import UsageError
@@ -157,7 +157,7 @@ def test_results_survive_their_file_and_stand_in_the_report(measure, tmp_path: P
         assert words in page
 
 
-@pytest.mark.skipif(not STATUS.exists(), reason="this system does not tell a process's largest memory")
+@pytest.mark.skipif(not memory_is_told(), reason="this system does not tell a process's largest memory")
 def test_peak_memory_is_of_a_process_of_its_own(lenet, some, budget):
     assert 30 < peak_memory(de, lenet, budget, some.images.images[1], 8) < 4096
 

@@ -72,6 +72,13 @@ def test_what_tensorrt_refuses_begins_anew():
     assert build(Config()) == b"measured"
 
 
+def test_a_cache_that_cannot_be_written_costs_time_alone(cache_folder: Path, caplog: pytest.LogCaptureFixture):
+    (cache_folder / "pixelproof").write_text("a file where the folder would be")
+    assert build(Config()) == b""
+    assert build(Config()) == b""
+    assert "cannot keep" in caplog.text
+
+
 def test_without_a_gpu_nothing_is_measured(cache_folder: Path):
     Timings(object(), None).save()
     assert list(cache_folder.iterdir()) == []
