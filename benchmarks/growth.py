@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from pixelproof.benchmarks.attack_process import attack_command, finish, outcomes
-from pixelproof.benchmarks.conditions import cpu_model, now
-from pixelproof.benchmarks.standalone import parser, told
+from pixelproof.benchmarks.standalone import heading, parser, told, typed
+from pixelproof.runtime import read_bundle
 
 SIZES = (100, 1_000, 7_500)
 
@@ -22,6 +22,7 @@ def grow(
     sizes: tuple[int, ...] = SIZES,
     method: str = "corners",
     threads: int = 1,
+    command: str = "",
 ) -> dict[str, Any]:
     """Attack the first `sizes` images that the bare classifier gets right, each number in a process of its own.
 
@@ -31,6 +32,7 @@ def grow(
         sizes: numbers of images.
         method: of the attack.
         threads: CPU threads a call may use.
+        command: for the record.
 
     Returns:
         For each number its seconds an image (of the search alone), queries a second, success, the seconds of the
@@ -39,11 +41,9 @@ def grow(
     Raises:
         PixelproofError: an attack failed.
     """
+    shown = "CIFAR-10, 200 test images (the shipped sample)" if data is None else "CIFAR-10, 10,000 test images"
     return {
-        "kind": "growth",
-        "created": now(),
-        "cpu": cpu_model(),
-        "threads": threads,
+        **heading("growth", read_bundle(bundle), data=shown, threads=threads, command=command),
         "method": method,
         "rows": [_row(attack_command(bundle, data, size, method, threads)) for size in sizes],
     }
@@ -78,6 +78,7 @@ def main() -> int:
     line.add_argument("--threads", type=int, default=1)
     asked = line.parse_args()
     options = {"data": asked.data, "sizes": tuple(asked.images), "method": asked.method, "threads": asked.threads}
+    options["command"] = typed("pixelproof.benchmarks.growth")
     told(lambda: grow(asked.bundle, **options), asked.output)
     return 0
 

@@ -2,13 +2,19 @@
 
 import argparse
 import json
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pixelproof.benchmarks.codec import encode
+from pixelproof.benchmarks.conditions import describe_conditions, now
 from pixelproof.errors import PixelproofError
 from pixelproof.files import write_json
+from pixelproof.runtime import Bundle
+from pixelproof.runtime.bundle import CLASSIFIER
+from pixelproof.runtime.onnx_bytes import graph_sha256
 
 
 def parser(description: str | None) -> argparse.ArgumentParser:
@@ -17,6 +23,33 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     made.add_argument("bundle", type=Path)
     made.add_argument("-o", "--output", type=Path)
     return made
+
+
+def heading(
+    kind: str, bundle: Bundle, *, data: str, threads: int | None, command: str, seed: int | None = None
+) -> dict[str, Any]:
+    """What results begin with: their kind and date, the classifier that was measured, and the conditions.
+
+    Args:
+        kind: of the results.
+        bundle: whose bare classifier ran in ONNX Runtime on the CPU.
+        data, threads, command, seed: as for `describe_conditions`.
+    """
+    conditions = describe_conditions(
+        provider="CPUExecutionProvider", threads=threads, data=data, command=command, seed=seed
+    )
+    return {
+        "kind": kind,
+        "created": now(),
+        "classifier": bundle.manifest["classifier"]["name"],
+        "graph_sha256": graph_sha256(bundle.files[CLASSIFIER]),
+        "conditions": encode(conditions),
+    }
+
+
+def typed(module: str) -> str:
+    """The command as it was typed, for the record."""
+    return shlex.join(["python", "-m", module, *sys.argv[1:]])
 
 
 def told(measure: Callable[[], dict[str, Any]], output: Path | None) -> dict[str, Any]:

@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from pixelproof.benchmarks.attack_process import attack_command, finish, outcomes
-from pixelproof.benchmarks.conditions import cpu_model, now
-from pixelproof.benchmarks.standalone import parser, told
+from pixelproof.benchmarks.standalone import heading, parser, told, typed
+from pixelproof.runtime import read_bundle
 
 KILLS = 50
 _COMPARED = ("image", "success", "pixels", "colours", "queries", "exhausted")
 
 
 def survive(
-    bundle: Path, *, kills: int = KILLS, images: int = 100, method: str = "de", seed: int = 0
+    bundle: Path, *, kills: int = KILLS, images: int = 100, method: str = "de", seed: int = 0, command: str = ""
 ) -> dict[str, Any]:
     """Attack `images` shipped images in processes of which `kills` are killed (SIGKILL) at random moments.
 
@@ -30,6 +30,7 @@ def survive(
         images: to attack.
         method: of the attack.
         seed: of the moments.
+        command: for the record.
 
     Returns:
         The kills, how many images were done at each, and whether every image's outcome is that of an unbroken run.
@@ -40,23 +41,22 @@ def survive(
     draw = random.Random(seed)
     with tempfile.TemporaryDirectory(prefix="pixelproof-") as made:
         folder = Path(made)
-        command = [*attack_command(bundle, None, images, method, threads=1), "--records"]
-        alone = finish([*command, str(folder / "whole.sqlite"), "-o", str(folder / "whole")]).seconds
+        attack = [*attack_command(bundle, None, images, method, threads=1), "--records"]
+        alone = finish([*attack, str(folder / "whole.sqlite"), "-o", str(folder / "whole")]).seconds
         # nothing is left to do
-        idle = finish([*command, str(folder / "whole.sqlite"), "-o", str(folder / "again")]).seconds
+        idle = finish([*attack, str(folder / "whole.sqlite"), "-o", str(folder / "again")]).seconds
         slice_s = max(0.05, alone - idle) / kills
         moments = []
         for _ in range(kills):
             moment = idle * draw.uniform(0.2, 1.0) + draw.uniform(0, 1.4) * slice_s
-            if not _kill([*command, str(folder / "broken.sqlite")], moment):
+            if not _kill([*attack, str(folder / "broken.sqlite")], moment):
                 break
             moments.append(moment)
-        finish([*command, str(folder / "broken.sqlite"), "-o", str(folder / "broken")])
+        finish([*attack, str(folder / "broken.sqlite"), "-o", str(folder / "broken")])
         whole, broken = (_outcomes(folder / name) for name in ("whole", "broken"))
+    shown = "CIFAR-10, 200 test images (the shipped sample)"
     return {
-        "kind": "survival",
-        "created": now(),
-        "cpu": cpu_model(),
+        **heading("survival", read_bundle(bundle), data=shown, threads=1, command=command, seed=seed),
         "method": method,
         "images": images,
         "kills": len(moments),
@@ -90,6 +90,7 @@ def main() -> int:
     line.add_argument("--method", default="de")
     asked = line.parse_args()
     options = {"kills": asked.kills, "images": asked.images, "method": asked.method}
+    options["command"] = typed("pixelproof.benchmarks.survival")
     found = told(lambda: survive(asked.bundle, **options), asked.output)
     return int(found["same_outcomes"] != found["of"] or found["kills"] != asked.kills)
 

@@ -101,7 +101,7 @@ class Searches:
         return found
 
     def _run(self, plan: Plan, victim: Victim, deployed: Predict, chosen: NDArray[np.int64]) -> list[Record]:
-        if self.device is not None and plan.method != "de" and plan.pixels == 1:  # what a screen is proved for
+        if self.device is not None and plan.method != "de" and plan.pixels == 1:  # what a screen was validated for
             victim = self._on_gpu(self.device, victim)
         elif self.device is not None and plan.method == "de":  # by another network's fitness, which may go another way
             victim = replace(victim, identity=f"{victim.identity}, evolved on a GPU")

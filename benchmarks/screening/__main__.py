@@ -6,9 +6,9 @@ python -m pixelproof.benchmarks.screening BUNDLE --screen bf16 -o RESULTS.json
 import math
 import sys
 
-from pixelproof.benchmarks.screening.proof import PROTOCOLS, SUCCESSES, prove
 from pixelproof.benchmarks.screening.screens import SCREENS
-from pixelproof.benchmarks.standalone import parser, told
+from pixelproof.benchmarks.screening.validation import PROTOCOLS, SUCCESSES, validate_screen
+from pixelproof.benchmarks.standalone import parser, told, typed
 
 
 def main() -> int:
@@ -18,12 +18,13 @@ def main() -> int:
     line.add_argument("--protocol", choices=PROTOCOLS, default="transfer")
     line.add_argument("--successes", type=int, default=SUCCESSES)
     line.add_argument("--margin", type=float)
-    line.add_argument("--within", type=float, default=math.inf, help="nats; see `prove`")
+    line.add_argument("--within", type=float, default=math.inf, help="nats; see `validate_screen`")
     line.add_argument("--threads", type=int)
     asked = vars(line.parse_args())
     bundle, output = asked.pop("bundle"), asked.pop("output")
-    found = told(lambda: prove(bundle, **asked), output)
-    return int(found["lost"] != 0 or not found["successes"])
+    command = typed("pixelproof.benchmarks.screening")
+    found = told(lambda: validate_screen(bundle, **asked, command=command), output)
+    return int(found["lost"]["count"] != 0 or not found["successes"])
 
 
 if __name__ == "__main__":

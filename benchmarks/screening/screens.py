@@ -53,7 +53,7 @@ def check_screen(name: str, classifier: Pipeline, pixels: int = 1) -> None:
         raise unknown_name("screen", name, SCREENS, "choose one with --screen NAME")
     if pixels > 1:
         raise UsageError(
-            f"{pixels} pixels are not screened: a screen is proved for one. Next: leave out --screen, or --pixels 1"
+            f"{pixels} pixels are not screened: a screen was validated for one. Next: leave out --screen, or --pixels 1"
         )
     made_of, precision = classifier.manifest["classifier"], classifier.manifest["precision"]
     if not is_shipped(made_of) or precision != "fp32":

@@ -122,7 +122,7 @@ def test_only_shipped_weights_are_screened(make_bundle):
 
 @pytest.mark.parametrize("precision", ["int8", "fp16"])
 def test_only_float32_is_screened(precision: str, lenet_median_bundle):
-    """What a screen is proved for: int8 is off by more than bf16's margin."""
+    """What a screen was validated for: int8 is off by more than bf16's margin."""
     with Pipeline(lenet_median_bundle, part="classifier") as bare:
         bare.manifest["precision"] = precision
         with pytest.raises(UsageError, match=rf"'lenet' in {precision} is not screened: only shipped weights in fp32"):

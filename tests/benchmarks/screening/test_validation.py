@@ -10,7 +10,7 @@ import pytest
 
 from pixelproof.benchmarks.screening import bfloat16
 from pixelproof.benchmarks.screening.__main__ import main
-from pixelproof.benchmarks.screening.proof import prove
+from pixelproof.benchmarks.screening.validation import validate_screen
 from pixelproof.errors import UsageError
 from pixelproof.export import export_bundle
 from pixelproof.models.data import sample
@@ -24,10 +24,10 @@ def uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("screen", ["int8", "bf16"])
 def test_no_success_is_lost(screen: str, lenet_median_bundle: Path):
-    found = prove(lenet_median_bundle, screen=screen, successes=200, threads=1)
-    assert found["screen"] == screen
+    found = validate_screen(lenet_median_bundle, screen=screen, successes=200, threads=1)
+    assert (found["screen"], found["classifier"], found["conditions"]["threads"]) == (screen, "lenet", 1)
     assert found["successes"] >= 200
-    assert found["lost"] == 0
+    assert found["lost"]["count"] == 0
     assert found["largest_lead_at_a_success"] < found["margin"] / 2
     assert found["candidates"] == 8192 * found["images"]
     assert 0.2 < found["discarded"] < 1
@@ -38,20 +38,20 @@ def test_a_whole_pipeline_is_swept_likewise(lenet_median_bundle: Path):
     """Two images that many corners fell bare, and few behind the purifier."""
     data = sample().take(np.array([1, 2]))
     bare, whole = (
-        prove(lenet_median_bundle, screen="bf16", protocol=protocol, data=data, threads=1)
+        validate_screen(lenet_median_bundle, screen="bf16", protocol=protocol, data=data, threads=1)
         for protocol in ("transfer", "adaptive")
     )
     assert (bare["protocol"], bare["purifier"], whole["purifier"]) == ("transfer", None, "median")
     assert bare["candidates"] == whole["candidates"] == 2 * 8192
-    assert bare["successes"] > whole["successes"] > 0 == whole["lost"]
+    assert bare["successes"] > whole["successes"] > 0 == whole["lost"]["count"]
     assert whole["largest_lead_at_a_success"] < whole["margin"] / 2
     assert 0.9 < whole["discarded"] < 1
 
 
 @pytest.mark.parametrize("given", [{"margin": 0.0}, {"margin": -1.0}, {"within": 0.5}, {"margin": 2.0, "within": 1.0}])
-def test_what_proves_nothing_is_refused(given: dict, lenet_median_bundle: Path):
-    with pytest.raises(UsageError, match=r"prove nothing: .* Next: a margin above 0, and --within above it"):
-        prove(lenet_median_bundle, screen="bf16", **given)
+def test_what_tells_nothing_is_refused(given: dict, lenet_median_bundle: Path):
+    with pytest.raises(UsageError, match=r"tell nothing: .* Next: a margin above 0, and --within above it"):
+        validate_screen(lenet_median_bundle, screen="bf16", **given)
 
 
 @pytest.mark.usefixtures("uncompiled")
@@ -64,9 +64,9 @@ def test_what_cannot_be_swept_is_one_line(lenet_median_bundle: Path, tmp_path: P
         ("gets none of the images right", {"data": replace(wrong, labels=(wrong.labels + 1) % 10)}),
     ):
         with pytest.raises(UsageError, match=message):
-            prove(lenet_median_bundle, screen="bf16", threads=1, **given)
+            validate_screen(lenet_median_bundle, screen="bf16", threads=1, **given)
     with pytest.raises(UsageError, match="has no purifier to adapt to"):
-        prove(tmp_path / "bare", protocol="adaptive", threads=1)
+        validate_screen(tmp_path / "bare", protocol="adaptive", threads=1)
 
 
 @pytest.mark.usefixtures("uncompiled")
@@ -77,6 +77,7 @@ def test_the_commands_exit_code_tells_of_losses(lenet_median_bundle: Path, monke
     assert main() == 0
     written = json.loads((tmp_path / "proof.json").read_text())
     assert written == json.loads(capsys.readouterr().out)
+    assert written["conditions"]["command"].startswith("python -m pixelproof.benchmarks.screening ")
     monkeypatch.setattr(sys, "argv", [*line, "--margin", "1e-6"])
     assert main() == 1
 
@@ -84,7 +85,7 @@ def test_the_commands_exit_code_tells_of_losses(lenet_median_bundle: Path, monke
 @pytest.mark.usefixtures("uncompiled")
 def test_float32_may_be_asked_only_of_what_is_within_some_nats(lenet_median_bundle: Path):
     asked = {"screen": "bf16", "successes": 100, "threads": 1}
-    full, some = (prove(lenet_median_bundle, **asked, **more) for more in ({}, {"within": 4.0}))
+    full, some = (validate_screen(lenet_median_bundle, **asked, **more) for more in ({}, {"within": 4.0}))
     assert full["asked_in_float32"] == full["candidates"]
     assert 0 < some["asked_in_float32"] < some["candidates"]
     for name in ("images", "candidates", "successes", "lost", "discarded", "largest_lead_at_a_success"):
@@ -94,4 +95,4 @@ def test_float32_may_be_asked_only_of_what_is_within_some_nats(lenet_median_bund
 
 def test_a_screen_that_there_is_not_is_named(lenet_median_bundle: Path):
     with pytest.raises(UsageError, match=r"unknown screen 'fp8'; there are: bf16, int8\. Next: .*--screen"):
-        prove(lenet_median_bundle, screen="fp8")
+        validate_screen(lenet_median_bundle, screen="fp8")

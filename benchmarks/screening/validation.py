@@ -1,4 +1,4 @@
-"""Proves a screen on full float32 sweeps: no candidate that changes the label may be discarded."""
+"""Tries a screen on full float32 sweeps: no candidate that changes the label should be discarded."""
 
 import time
 from collections.abc import Iterator
@@ -13,18 +13,20 @@ from numpy.typing import NDArray
 from pixelproof.attack.canvas import Canvas
 from pixelproof.attack.colours import box_table, decode
 from pixelproof.attack.screened import margins
-from pixelproof.benchmarks.conditions import cpu_model, now, usable_cores
+from pixelproof.benchmarks.codec import encode
 from pixelproof.benchmarks.defence.victims import BATCH_SIZE, Predict, purified_pipeline
+from pixelproof.benchmarks.formats import Share
 from pixelproof.benchmarks.screening.screens import SCREENS, check_screen
+from pixelproof.benchmarks.standalone import heading
 from pixelproof.errors import UsageError, unknown_name
 from pixelproof.models.data import ImageSet, sample
-from pixelproof.runtime import Pipeline
+from pixelproof.runtime import Pipeline, read_bundle
 
 SUCCESSES = 2_000
 PROTOCOLS = ("transfer", "adaptive")
 
 
-def prove(
+def validate_screen(
     bundle: Path,
     *,
     screen: str = "int8",
@@ -34,6 +36,7 @@ def prove(
     within: float = np.inf,
     data: ImageSet | None = None,
     threads: int | None = None,
+    command: str = "",
 ) -> dict[str, Any]:
     """Sweep images in float32, without stopping at a success, and see what a screen would have discarded.
 
@@ -47,15 +50,16 @@ def prove(
             where all would take too long, many times the margin is nearly as good.
         data: the images, in their order; the shipped ones where None.
         threads: CPU threads a call may use.
+        command: for the record.
 
     Returns:
-        How many successes there were and were lost, the largest lead that the screen left the true class at one, the
-        share of all candidates discarded, and milliseconds a candidate, by the screen and in float32 (None with
-        `within`: few at a time take longer).
+        How many successes there were, the share lost with its 95 % interval, the largest lead that the screen left the
+        true class at one, the share of all candidates discarded, and milliseconds a candidate, by the screen and in
+        float32 (None with `within`: few at a time take longer).
 
     Raises:
         UsageError: no bundle of a shipped classifier or, to be adaptive to, without a purifier; no such screen or
-            protocol; nothing to sweep; or a margin or `within` that proves nothing.
+            protocol; nothing to sweep; or a margin or `within` that tells nothing.
     """
     if protocol not in PROTOCOLS:
         raise unknown_name("protocol", protocol, PROTOCOLS, "choose one with --protocol NAME")
@@ -66,7 +70,7 @@ def prove(
         limit = SCREENS[screen].margin if margin is None else margin
         if not 0 < limit < within:
             raise UsageError(
-                f"margin {limit} and within {within} prove nothing: what float32 is not asked of cannot be lost. "
+                f"margin {limit} and within {within} tell nothing: what float32 is not asked of cannot be lost. "
                 "Next: a margin above 0, and --within above it"
             )
         cheap = opened.enter_context(SCREENS[screen].open(bare)).predict
@@ -78,13 +82,10 @@ def prove(
     if not swept.images:
         raise UsageError(f"bundle '{bundle}' gets none of the images right. Next: give others, or --successes above 0")
     fell = swept.real <= 0
+    successes, lost = int(fell.sum()), int((fell & (swept.cheap >= limit)).sum())
+    shown = "CIFAR-10, 200 test images (the shipped sample)" if data is None else f"{len(data):,} images"
     return {
-        "kind": "screening",
-        "created": now(),
-        "cpu": cpu_model(),
-        "cores": usable_cores(),
-        "threads": threads,
-        "classifier": bare.manifest["classifier"]["name"],
+        **heading("screening", read_bundle(bundle), data=shown, threads=threads, command=command),
         "protocol": protocol,
         "purifier": None if protocol == "transfer" else bare.manifest["purifier"]["name"],
         "screen": screen,
@@ -93,8 +94,8 @@ def prove(
         "images": swept.images,
         "candidates": len(fell),
         "asked_in_float32": int(np.isfinite(swept.real).sum()),
-        "successes": int(fell.sum()),
-        "lost": int((fell & (swept.cheap >= limit)).sum()),
+        "successes": successes,
+        "lost": encode(Share(lost, successes)),
         "largest_lead_at_a_success": float(swept.cheap[fell].max()) if fell.any() else None,
         "discarded": float((swept.cheap >= limit).mean()),
         "fp32_ms": 1e3 * swept.real_s / len(fell) if np.isinf(within) else None,
