@@ -73,9 +73,10 @@ def attack(
         batch_size: rows of every batch.
         progress: called at most ten times a second, and at the end.
         on_finished: called with each image's outcome as soon as it is known, the images not attacked first.
-        **parameters: of the method. `corners`: `order`, `low`, `high` (see `Corners`); `levels`: these and `levels`
-            (see `Levels`); `de`: `population`, `generations`, `factor` (see `DifferentialEvolution`); `strongest`:
-            `order`, `colours`, `levels`, `seeds`, `population`, `generations`, `factor` (see `Strongest`).
+        **parameters: of the method. `corners`: `order`, `low`, `high`, `colours` (see `Corners`); `levels`: `order`,
+            `low`, `high`, `levels` (see `Levels`); `de`: `population`, `generations`, `factor` (see
+            `DifferentialEvolution`); `strongest`: `order`, `colours`, `levels`, `seeds`, `population`, `generations`,
+            `factor` (see `Strongest`).
 
     Returns:
         The outcomes in the order of the images.

@@ -44,7 +44,7 @@ def _fused_on(backend: str, setting: Setting) -> Iterator[Pipeline]:
     try:
         pipeline = Pipeline(setting.bundle, backend=backend, threads=setting.threads)
     except PixelproofError as error:
-        raise Absent(str(error).partition(". Next: ")[0]) from None
+        raise Absent(error.reason) from None
     with pipeline:
         yield pipeline
 

@@ -101,7 +101,8 @@ class Filling:
                     purified[name] = defence_rate(decide(bundle, fooling.images), fooling.labels)
             facts["purification"] = purified
         if precision.name == "int8":
-            facts["calibration"] = {"images": len(calibration), "source": self.calibration.name, "ranges": "MinMax"}
+            ranges = "MinMax" if precision.target == "cpu" else "MinMax, moving average"
+            facts["calibration"] = {"images": len(calibration), "source": self.calibration.name, "ranges": ranges}
         return facts
 
     def _write(

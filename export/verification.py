@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelproof.errors import ExportError
+from pixelproof.errors import ExportError, PixelproofError
 from pixelproof.export.reference import Reference, to_levels
 from pixelproof.export.replay import BATCHES
 
@@ -53,7 +53,7 @@ def _replay(bundle: Path, images: NDArray[np.uint8]) -> Arrays:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             why = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
-            why = why.partition(". Next: ")[0].replace(str(bundle), "BUNDLE")  # that folder is about to go
+            why = PixelproofError(why).reason.replace(str(bundle), "BUNDLE")  # that folder is about to go
             raise ExportError(
                 f"the exported bundle does not run: {why}. Next: pixelproof doctor checks the installation"
             )

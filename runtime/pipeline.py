@@ -124,7 +124,7 @@ class Pipeline:
 
     @property
     def graph(self) -> bytes:
-        """The ONNX file that runs; empty once closed."""
+        """The ONNX file that runs, or that the engine which runs was built from; empty once closed."""
         return self._model
 
     def close(self) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pixelproof.errors import in_clone, install_command, missing_extra, quote, unknown_name
+from pixelproof.errors import PixelproofError, in_clone, install_command, missing_extra, quote, unknown_name
 
 GPU = "pip install 'pixelproof[gpu]'"
 CPU = "pip install 'pixelproof[cpu]'"
@@ -27,6 +27,19 @@ def test_an_extra_never_leaves_both_wheels_of_onnx_runtime(
     monkeypatch.setattr("pixelproof.errors.installed_wheels", lambda: wheels)
     assert install_command(extra) == command
     assert str(missing_extra("X", extra, "a test")) == f"a test needs X, which is not installed. Next: {command}"
+
+
+@pytest.mark.parametrize(
+    ("message", "reason", "next_step"),
+    [
+        ("no a, version 1.2. Next: pip install a", "no a, version 1.2", "pip install a"),
+        ("is it there? Next: look", "is it there?", "look"),
+        ("no word of it", "no word of it", ""),
+    ],
+)
+def test_what_is_wrong_and_what_to_do_are_told_apart(message: str, reason: str, next_step: str):
+    error = PixelproofError(message)
+    assert (error.reason, error.next_step) == (reason, next_step)
 
 
 def test_a_name_of_another_kind_is_told_as_it_is():

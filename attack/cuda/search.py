@@ -42,6 +42,8 @@ def attack_on_device(
 ) -> AttackResult:
     """What `attack(predict, images, labels, method="de", ...)` does, with the same candidates and the same results.
 
+    `evaluated` excepted: a candidate that is proposed again is evaluated again.
+
     Each lane's state crosses to the host once a generation, whether it goes on and its first success; where one
     succeeds, the probabilities of its second look do too. Nothing else does.
 

@@ -36,16 +36,18 @@ class Target:
 
     def __init__(self, bundle: Path, threads: int | None) -> None:
         self.bundle, self.threads = bundle, threads
-        self.manifest: dict[str, Any] = read_bundle(bundle).manifest
+        opened = read_bundle(bundle)
+        self.manifest: dict[str, Any] = opened.manifest
+        self._graph = opened.files[CLASSIFIER]
         self.name: str = self.manifest["classifier"]["name"]
         self._opened = ExitStack()
         self._screened: dict[str, Victim] = {}
         _check_shipped(bundle, self.manifest["classifier"])
 
-    @property
+    @cached_property
     def identity(self) -> str:
         """Of the classifier's graph; see `graph_sha256`."""
-        return graph_sha256((self.bundle / CLASSIFIER).read_bytes())
+        return graph_sha256(self._graph)
 
     @cached_property
     def deployed(self) -> Pipeline:

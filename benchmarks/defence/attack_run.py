@@ -62,7 +62,7 @@ def attack_bundle(
         records: SQLite file of each image's outcome, from which an attack that was stopped goes on.
         threads: CPU threads a call may use.
         report: told how far it has come.
-        device: the GPU that `de` runs on; None for the CPU.
+        device: the GPU that `de` runs on, and that screens other methods' candidates; None for the CPU.
 
     Raises:
         UsageError: data that do not fit the bundle, nothing to attack in them, an adaptive attack on a bundle without a

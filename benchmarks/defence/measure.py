@@ -56,7 +56,7 @@ def measure_bundle(
         folder: of the records, and of what the bundle says of clean images; a measurement that was stopped goes on.
         threads: CPU threads a call may use.
         report: told what is under way.
-        device: the GPU that `de` runs on; None for the CPU.
+        device: the GPU that `de` runs on, and that screens other methods' candidates; None for the CPU.
 
     Raises:
         UsageError: a bundle without a purifier, data of another size, or none that the classifier gets right.

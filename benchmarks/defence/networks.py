@@ -38,7 +38,7 @@ def device_network(deployed: Pipeline, purifier: "nn.Module | None", classifier:
         return OnnxRuntimeNetwork(keep_outputs(deployed.graph, {"probabilities"}), classes)
     raise BackendError(
         f"no network runs on the GPU: PyTorch sees none or has not this network, and ONNX Runtime: "
-        f"{str(why).partition('. Next: ')[0]}. Next: pixelproof doctor, or --attack-backend cpu"
+        f"{why.reason}. Next: pixelproof doctor, or --attack-backend cpu"
     )
 
 

@@ -19,7 +19,7 @@ class PaperFigures:
 
 @dataclass(frozen=True)
 class DefenceRow:
-    """One classifier, purifier and search method; `queries` count evaluations an image, of all images attacked.
+    """One classifier, purifier and search method; `queries` are `Outcome`'s, of all images attacked.
 
     `screen` names the cheaper network that the searches' candidates were screened by, None where all were tried;
     `population` and `generations` are `de`'s, None where they are its defaults or it was not asked.

@@ -6,10 +6,14 @@ from pathlib import Path
 
 from pixelproof.benchmarks.gpu.environment import environment_part, toolkit, venv_python
 from pixelproof.benchmarks.gpu.slices import Part
-from pixelproof.models.data.adversarial import ADVERSARIAL
-from pixelproof.models.data.sample import SAMPLE_FOLDER
 
 _NETWORKS = ("lenet", "resnet", "pure_cnn", "nin", "densenet", "wide_resnet")
+_COPY_ADVERSARIAL = """
+import shutil, sys
+from pixelproof.models.data.adversarial import ADVERSARIAL
+from pixelproof.models.data.sample import SAMPLE_FOLDER
+shutil.copy(SAMPLE_FOLDER / ADVERSARIAL, sys.argv[1])
+"""
 _DE_IMAGES = {"densenet": 200, "wide_resnet": 200}
 
 
@@ -68,8 +72,7 @@ def _adversarial(python: str, folder: Path) -> Part:
     """Finds the shipped adversarial images, and leaves a copy of their file among the results."""
     records = ["--records", str(folder / "adversarial")]
     find = [python, "-m", "pixelproof.benchmarks.adversarial_sample", "--attack-backend", "cuda", *records]
-    copy = [python, "-c", "import shutil, sys; shutil.copy(*sys.argv[1:])"]
-    return Part("adversarial", [find, [*copy, str(SAMPLE_FOLDER / ADVERSARIAL), str(folder)]])
+    return Part("adversarial", [find, [python, "-c", _COPY_ADVERSARIAL, str(folder)]])
 
 
 def _defense(

@@ -22,7 +22,7 @@ from pixelproof.benchmarks.formats import Share, TechniqueResults, TechniqueRow
 from pixelproof.benchmarks.latency import Contender, measure_latency
 from pixelproof.benchmarks.techniques.transforms import TRANSFORMS
 from pixelproof.models.data import ImageSet
-from pixelproof.runtime import Pipeline
+from pixelproof.runtime import Pipeline, read_bundle
 from pixelproof.runtime.bundle import CLASSIFIER
 from pixelproof.runtime.onnx_bytes import graph_sha256
 
@@ -126,7 +126,7 @@ def _open(
         pipeline = opened.enter_context(Pipeline(bundle, threads=threads))
         check_fit(bundle, pipeline, choice.images)
         check_screen_or_none(screen, pipeline)
-        groups.setdefault(graph_sha256((bundle / CLASSIFIER).read_bytes()), []).append((bundle, pipeline))
+        groups.setdefault(graph_sha256(read_bundle(bundle).files[CLASSIFIER]), []).append((bundle, pipeline))
     subjects = []
     for group in groups.values():
         bundle = group[0][0]

@@ -21,7 +21,7 @@ from pixelproof.models.training.recipes import Recipe
 from pixelproof.models.training.tasks import Task
 
 Progress = Callable[[int, int, int, float], None]
-"""Called after each step with epoch (from 1), step (from 1), steps an epoch, and the mean loss so far."""
+"""Called after every tenth step, and an epoch's last: epoch and step (from 1), steps an epoch, the mean loss so far."""
 
 
 class Loop:

@@ -81,7 +81,7 @@ def open_session(name: str, source: Source, threads: int | None) -> tuple[str, S
         if not isinstance(opened, PixelproofError):
             _tell(candidate, tuple(faults))
             return candidate, opened
-        faults.append(f"{candidate}: {str(opened).partition('. Next: ')[0]}")
+        faults.append(f"{candidate}: {opened.reason}")
     session = BACKENDS[candidates[-1]].open(source, threads)
     _tell(candidates[-1], tuple(faults))
     return candidates[-1], session

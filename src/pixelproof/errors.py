@@ -14,6 +14,16 @@ class PixelproofError(Exception):
 
     exit_code = 1
 
+    @property
+    def reason(self) -> str:
+        """The message without what to do next."""
+        return str(self).partition(" Next: ")[0].rstrip(".")
+
+    @property
+    def next_step(self) -> str:
+        """What to do next; empty where the message does not say."""
+        return str(self).partition(" Next: ")[2]
+
 
 class UsageError(PixelproofError):
     """The request itself is wrong: an unknown name, an unfit value, a file of the wrong kind."""

@@ -80,8 +80,7 @@ def _onnxruntime() -> Iterator[Finding]:
 
 
 def _fault(subject: str, state: str, error: PixelproofError) -> Finding:
-    what, _, remedy = str(error).partition(" Next: ")
-    return Finding(subject, state, what.rstrip("."), remedy)
+    return Finding(subject, state, error.reason, error.next_step)
 
 
 def _extras() -> Iterator[Finding]:
@@ -128,8 +127,7 @@ def _data_set() -> Finding:
     try:
         return Finding("CIFAR-10", "ok", str(locate()))
     except DataError as error:
-        what, _, _ = str(error).partition(". Next: ")
-        return Finding("CIFAR-10", "absent", what, "pixelproof data fetch")
+        return Finding("CIFAR-10", "absent", error.reason, "pixelproof data fetch")
 
 
 def _weights() -> Iterator[Finding]:

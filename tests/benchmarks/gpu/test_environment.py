@@ -1,6 +1,7 @@
 """The environment of a GPU run stands on the one that it was started in."""
 
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,12 @@ def test_it_sees_the_packages_of_the_environment_it_starts_in(tmp_path: Path):
     found, prefix = subprocess.check_output(program, text=True).split()
     assert found == np.__file__
     assert Path(prefix) == tmp_path / "venv"
+
+
+def test_it_starts_with_the_standard_library_alone():
+    """What it installs cannot be asked for before."""
+    program = "import sys; sys.path.insert(0, 'src'); from pixelproof.benchmarks.gpu import __main__"
+    subprocess.run([sys.executable, "-I", "-S", "-c", program], check=True)
 
 
 def test_without_a_network_packages_come_from_the_folder_alone(tmp_path: Path):

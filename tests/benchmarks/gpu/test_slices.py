@@ -1,6 +1,7 @@
 """A run in slices: what is done stays done, what is stopped goes on, and everything is told."""
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -61,6 +62,12 @@ def test_nothing_runs_behind_an_essential_part_that_failed(tmp_path: Path):
     outcomes = run_slice(parts, tmp_path, 60)
     assert [outcome.state for outcome in outcomes.values()] == [FAILED, UNFINISHED]
     assert not (tmp_path / "ran").exists()
+
+
+def test_the_adversarial_images_are_left_among_the_results(tmp_path: Path):
+    (part,) = (part for part in all_parts(tmp_path, None, None) if part.name == "adversarial")
+    subprocess.run([sys.executable, *part.commands[-1][1:]], check=True)
+    assert json.loads((tmp_path / "adversarial.json").read_text()).keys() >= {"lenet", "resnet"}
 
 
 def test_a_run_has_every_part_that_the_proof_asks_for(tmp_path: Path):
