@@ -60,23 +60,23 @@ class DifferentialEvolution:
             yield self._evolve(key, problem.pixels, *problem.size)
 
     def _evolve(self, key: Key, pixels: int, height: int, width: int) -> Search:
-        people = first_population(key, self.population, pixels, height, width)
-        fitness = yield drawn(people, height, width)
+        members = first_population(key, self.population, pixels, height, width)
+        fitness = yield drawn(members, height, width)
         for generation in range(self.generations):
             ahead = generation % _GENERATIONS_AT_ONCE
             if ahead == 0:
                 last = min(generation + _GENERATIONS_AT_ONCE, self.generations)
                 chosen = parents(key, range(generation + 1, last + 1), self.population)
-            first, second, third = people[chosen[:, ahead]]
-            with np.errstate(over="ignore", invalid="ignore"):  # where no child is worse, people wander off without end
+            first, second, third = members[chosen[:, ahead]]
+            with np.errstate(over="ignore", invalid="ignore"):  # where no child is worse, members wander off for ever
                 children = first + np.float32(self.factor) * (second - third)
             children_fitness = yield drawn(children, height, width)
             better = children_fitness <= fitness
-            people[better], fitness[better] = children[better], children_fitness[better]
+            members[better], fitness[better] = children[better], children_fitness[better]
 
 
-def drawn(people: NDArray[np.float32], height: int, width: int) -> Candidates:
+def drawn(members: NDArray[np.float32], height: int, width: int) -> Candidates:
     """What is seen of float32 `(population, pixels, 5)`."""
     highest = np.array([height - 1, width - 1, 255, 255, 255], np.float32)
-    whole = np.fmin(np.fmax(np.floor(people), 0), highest).astype(np.int64)  # NaN is drawn as 0
+    whole = np.fmin(np.fmax(np.floor(members), 0), highest).astype(np.int64)  # NaN is drawn as 0
     return Candidates(whole[..., 0] * width + whole[..., 1], whole[..., 2:].astype(np.uint8))

@@ -21,13 +21,13 @@ from pixelproof.benchmarks.formats import (
 from pixelproof.benchmarks.kernels_table import kernels_layout
 from pixelproof.benchmarks.latency import STEADY
 from pixelproof.benchmarks.layers_table import layers_layout
-from pixelproof.benchmarks.layout import NOTHING, Cell, Row, Table, escaped, markdown, percent, rich_table, share_cell
+from pixelproof.benchmarks.layout import NOTHING, Cell, Row, Table, escaped, markdown, percent, share_cell
 from pixelproof.benchmarks.precision_table import precision_layouts
 from pixelproof.benchmarks.soak_table import soak_layout
 from pixelproof.benchmarks.techniques_table import techniques_layout
 
 if TYPE_CHECKING:
-    from rich.table import Table as RichTable
+    pass
 
 PAPER = "the paper's"
 
@@ -61,26 +61,6 @@ _LATENCY_NOTES = (
     "classifier's. Variation: standard deviation by mean. Images/s: at p50.",
     "Peak memory: of a process that does nothing else, interpreter and libraries included.",
 )
-
-
-def defence_markdown(rows: Sequence[DefenceRow]) -> str:
-    """The defence table in Markdown, the paper's figures below ours."""
-    return markdown(defence_layout(rows))
-
-
-def defence_table(rows: Sequence[DefenceRow]) -> "RichTable":
-    """The defence table for the terminal, the paper's figures below ours."""
-    return rich_table(defence_layout(rows))
-
-
-def latency_markdown(results: LatencyResults) -> str:
-    """The latency table in Markdown, notes below."""
-    return markdown(latency_layout(results))
-
-
-def latency_table(results: LatencyResults) -> "RichTable":
-    """The latency table for the terminal."""
-    return rich_table(latency_layout(results))
 
 
 def results_markdown(results: Results) -> str:

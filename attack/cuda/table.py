@@ -54,7 +54,7 @@ class Table:
         self.image_count = len(images)
         self._images = self._filled(images.shape, np.uint8, images)
         self._colours = self._filled((65536,), np.uint8, normal_colours())
-        self._people = self._new((lanes, size, pixels, 5), np.float32)
+        self._members = self._new((lanes, size, pixels, 5), np.float32)
         self.children = self._new((lanes, size, pixels, 5), np.float32)
         self._fitness, self._children_fitness = (self._new((lanes, size), np.float32) for _ in range(2))
         self.won = self._filled((lanes, size), np.uint8, 0)
@@ -132,7 +132,7 @@ class Table:
 
     def _propose(self) -> None:
         places = self.sizes.lanes * self.sizes.size * self.sizes.pixels
-        state = self.children, self._people, self.generations, self.keys, self._colours, self._factor, self.sizes
+        state = self.children, self._members, self.generations, self.keys, self._colours, self._factor, self.sizes
         self.device.launch("propose_candidates", places, state)
 
     def _evaluation(self, shown: DeviceArray) -> tuple[Work, ...]:
@@ -154,7 +154,7 @@ class Table:
         self.device.launch("judge_rows", self.rows, (*judged, *how))
 
     def _select(self) -> None:
-        selected = self._people, self._fitness, self.children, self._children_fitness, self.generations, self.winners
+        selected = self._members, self._fitness, self.children, self._children_fitness, self.generations, self.winners
         self.device.launch("select_children", self.sizes.lanes * self.sizes.size, (*selected, self.sizes))
 
     def _advance(self) -> None:

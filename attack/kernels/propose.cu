@@ -5,7 +5,7 @@
 //   thread = place * pixels + pixel,  place = lane * size + candidate
 //   writes children[thread * 5 + number] for all five numbers
 //   generation 0 reads words 5 * pixel .. 5 * pixel + 4 of (lane's key, candidate): word v mod 4 of block v div 4
-//   later ones read the pixel's numbers of three people of the lane; the pixels of a candidate draw the same three
+//   later ones read the pixel's numbers of three members of the lane; the pixels of a candidate draw the same three
 //
 // size must be at least 4: with fewer no three parents differ from one another and from the child's own index.
 // Compile without contraction, or a + factor * (b - c) is rounded once instead of twice.
@@ -31,10 +31,10 @@ __device__ inline Parents draw_parents(const word *key, int own, int generation,
     return drawn;
 }
 
-__device__ inline void mutate(float *child, const float *people, Parents drawn, int pixel, int pixels, float factor) {
-    const float *a = people + ((offset)drawn.first * pixels + pixel) * NUMBERS;
-    const float *b = people + ((offset)drawn.second * pixels + pixel) * NUMBERS;
-    const float *c = people + ((offset)drawn.third * pixels + pixel) * NUMBERS;
+__device__ inline void mutate(float *child, const float *members, Parents drawn, int pixel, int pixels, float factor) {
+    const float *a = members + ((offset)drawn.first * pixels + pixel) * NUMBERS;
+    const float *b = members + ((offset)drawn.second * pixels + pixel) * NUMBERS;
+    const float *c = members + ((offset)drawn.third * pixels + pixel) * NUMBERS;
     for (int number = 0; number < NUMBERS; ++number) child[number] = a[number] + factor * (b[number] - c[number]);
 }
 
@@ -56,7 +56,7 @@ __device__ inline void draw_first(float *child, const word *key, int own, int pi
 }
 
 // colours: uint8 (65536), attack/normal_colours.npy.
-extern "C" __global__ void propose_candidates(float *children, const float *people, const int *generations,
+extern "C" __global__ void propose_candidates(float *children, const float *members, const int *generations,
                                               const word *keys, const byte *colours, float factor, Sizes sizes) {
     offset thread = thread_index();
     if (thread >= places(sizes) * sizes.pixels) return;
@@ -70,6 +70,6 @@ extern "C" __global__ void propose_candidates(float *children, const float *peop
         draw_first(child, key, own, pixel, colours, sizes);
     } else {
         Parents drawn = draw_parents(key, own, generation, sizes.size);
-        mutate(child, people + first_number(sizes, (offset)lane * sizes.size), drawn, pixel, sizes.pixels, factor);
+        mutate(child, members + first_number(sizes, (offset)lane * sizes.size), drawn, pixel, sizes.pixels, factor);
     }
 }

@@ -5,7 +5,7 @@
 //   children_fitness[place], won[place] (uint8: 1 where the goal is reached) and the lane's entry of winners.
 //   class_of must lie below classes.
 // select_children: a thread a candidate, thread = place; children_fitness[place] <= fitness[place] copies the child.
-//   Generation 0 has no parents: every child is taken. A lane with a winner keeps its people, so that it can go on
+//   Generation 0 has no parents: every child is taken. A lane with a winner keeps its members, so that it can go on
 //   where a second look at the winner fails.
 // advance_lanes: a thread a lane; it stops where there is a winner or `last` was its generation, else goes on.
 #include "table.cuh"
@@ -40,7 +40,7 @@ extern "C" __global__ void judge_rows(float *children_fitness, byte *won, int *w
         atomicMin(winners + lane, place % sizes.size);
 }
 
-extern "C" __global__ void select_children(float *people, float *fitness, const float *children,
+extern "C" __global__ void select_children(float *members, float *fitness, const float *children,
                                            const float *children_fitness, const int *generations,
                                            const int *winners, Sizes sizes) {
     offset place = thread_index();
@@ -50,7 +50,7 @@ extern "C" __global__ void select_children(float *people, float *fitness, const 
     if (generation > 0 && !(children_fitness[place] <= fitness[place])) return;
     fitness[place] = children_fitness[place];
     offset first = first_number(sizes, place), end = first_number(sizes, place + 1);
-    for (offset at = first; at < end; ++at) people[at] = children[at];
+    for (offset at = first; at < end; ++at) members[at] = children[at];
 }
 
 extern "C" __global__ void advance_lanes(int *generations, const int *winners, int last, Sizes sizes) {

@@ -6,7 +6,7 @@
 //   number     0 .. 4            of a pixel: row, column, red, green, blue
 //   place      0 .. lanes * size - 1, a candidate among all: lane * size + candidate
 //
-//   people, children     float32 (lanes, size, pixels, 5), number at (place * pixels + pixel) * 5 + number
+//   members, children    float32 (lanes, size, pixels, 5), number at (place * pixels + pixel) * 5 + number
 //   fitness              float32 (lanes, size), at place
 //   keys                 uint32  (lanes, 2)
 //   generations          int32   (lanes): g >= 0 is under way; ~g, below 0, the lane stopped after generation g

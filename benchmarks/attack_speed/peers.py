@@ -29,7 +29,7 @@ ART_POPULATION = 400
 
 @dataclass(frozen=True)
 class Budget:
-    """How long differential evolution goes on: generations after the first population, people; and the seed of all."""
+    """How long differential evolution goes on: generations after the first, its population; and the seed of all."""
 
     generations: int = 75
     population: int = 400

@@ -65,15 +65,14 @@ class TensorRtSession:
         engine: what to load.
         flavour: its TensorRT.
         gpu: where; closed with the session.
-        graphs: whether a batch size that comes again is launched as a recording.
 
     Attributes:
         engine: TensorRT's own; None once closed.
-        graphs: as it was asked for; a change holds for batch sizes that have not been met yet.
+        graphs: whether a batch size that comes again is launched as a recording; a change holds for sizes not met yet.
     """
 
-    def __init__(self, engine: Engine, flavour: Flavour, gpu: Gpu, *, graphs: bool = True) -> None:
-        self._trt, self._gpu, self.graphs = flavour.trt, gpu, graphs
+    def __init__(self, engine: Engine, flavour: Flavour, gpu: Gpu) -> None:
+        self._trt, self._gpu, self.graphs = flavour.trt, gpu, True
         self._lock = threading.Lock()
         self.provider = f"{flavour.name} {flavour.version}"
         with gpu.current():

@@ -10,12 +10,10 @@ class Listener:
 
     Attributes:
         errors: in order.
-        warnings: likewise.
     """
 
     def __init__(self, trt: Any) -> None:  # noqa: ANN401  (the module)
         self.errors: list[str] = []
-        self.warnings: list[str] = []
         severities = trt.ILogger.Severity
 
         class Logger(trt.ILogger):  # type: ignore[misc]
@@ -23,20 +21,14 @@ class Listener:
                 trt.ILogger.__init__(inner)
 
             def log(inner, severity: Any, message: str) -> None:  # noqa: ANN401, N805
-                kept = {
-                    severities.INTERNAL_ERROR: self.errors,
-                    severities.ERROR: self.errors,
-                    severities.WARNING: self.warnings,
-                }.get(severity)
-                if kept is not None and len(kept) < _KEPT:
-                    kept.append(" ".join(message.split()))
+                if severity in (severities.INTERNAL_ERROR, severities.ERROR) and len(self.errors) < _KEPT:
+                    self.errors.append(" ".join(message.split()))
 
         self.logger = Logger()
 
     def clear(self) -> None:
         """Forget what an earlier build said."""
         self.errors.clear()
-        self.warnings.clear()
 
 
 _listeners: dict[str, Listener] = {}

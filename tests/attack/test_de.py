@@ -53,18 +53,18 @@ def seen(image, individual):
 
 def evolve(key, population, generations, factor, pixels, height, width):
     """Yields every individual, is sent its fitness: one at a time, in the order in which they count."""
-    people = [first_individual(key, own, pixels, height, width) for own in range(population)]
+    members = [first_individual(key, own, pixels, height, width) for own in range(population)]
     fitness = []
-    for individual in people:
+    for individual in members:
         fitness.append((yield individual))
     for generation in range(1, generations + 1):
-        before = list(people)
+        before = list(members)
         for own in range(population):
             r1, r2, r3 = three_others(key, own, generation, population)
             child = before[r1] + np.float32(factor) * (before[r2] - before[r3])
             child_fitness = yield child
             if child_fitness <= fitness[own]:
-                people[own], fitness[own] = child, child_fitness
+                members[own], fitness[own] = child, child_fitness
 
 
 def reference(predict, image, label, target, *, seed, pixels, population, generations, factor=0.5):
@@ -166,7 +166,7 @@ def test_the_seed_leaves_the_other_methods_as_they_are(make_classifier, make_cro
     same_outcomes(*(attack(classifier, images, labels, method="corners", seed=seed) for seed in (0, 2**63 - 1)))
 
 
-def test_people_that_wander_beyond_all_floats_are_drawn_inside_the_image(make_crops, never):
+def test_members_that_wander_beyond_all_floats_are_drawn_inside_the_image(make_crops, never):
     """A classifier that tells no candidate from another takes every child, and differences grow without end."""
     settings = {"population": 40, "generations": 110, "factor": 2.0}
     found = attack(never, make_crops(1, 8, 8), [0], method="de", **settings)

@@ -7,26 +7,20 @@ import pytest
 from rich.console import Console
 
 from pixelproof.benchmarks.formats import EngineRow, PrecisionResults, PrecisionRow, Share
-from pixelproof.benchmarks.layout import print_table
-from pixelproof.benchmarks.tables import (
-    defence_layout,
-    defence_markdown,
-    defence_table,
-    latency_markdown,
-    latency_table,
-    results_markdown,
-)
+from pixelproof.benchmarks.layout import markdown, print_table, rich_table
+from pixelproof.benchmarks.tables import defence_layout, latency_layout, results_markdown
 
 
-def columns(markdown):
-    """The rows of a Markdown table, each a dict of its headings."""
-    lines = [line for line in markdown.splitlines() if line.startswith("|")]
+def columns(table):
+    """The rows of a table, or of one in Markdown, each a dict of its headings."""
+    text = table if isinstance(table, str) else markdown(table)
+    lines = [line for line in text.splitlines() if line.startswith("|")]
     headings, _, *rows = ([cell.strip() for cell in line.strip("|").split(" | ")] for line in lines)
     return [dict(zip(headings, row, strict=True)) for row in rows]
 
 
 def test_defence_figures_with_their_intervals(defence):
-    row, _, _ = columns(defence_markdown(defence.rows))
+    row, _, _ = columns(defence_layout(defence.rows))
     assert row == {
         "classifier": "lenet",
         "purifier": "gated",
@@ -44,7 +38,7 @@ def test_defence_figures_with_their_intervals(defence):
 
 
 def test_the_papers_row_closes_its_classifiers_rows(defence):
-    ours, also_ours, paper = columns(defence_markdown(defence.rows))
+    ours, also_ours, paper = columns(defence_layout(defence.rows))
     assert [ours["purifier"], also_ours["purifier"]] == ["gated", "median"]
     assert [paper[name] for name in ("classifier", "purifier", "attack success", "success after", "D_suc", "PL")] == [
         "lenet",
@@ -59,27 +53,27 @@ def test_the_papers_row_closes_its_classifiers_rows(defence):
 
 def test_what_was_not_measured_has_a_dash(defence):
     row = dataclasses.replace(defence.rows[1], attack_success=Share(0, 0), queries_median=None)
-    (cells,) = columns(defence_markdown([row]))
+    (cells,) = columns(defence_layout([row]))
     assert (cells["attack success"], cells["adaptive success"]) == ("–", "–")
     assert cells["queries (adaptive)"].startswith("–")
 
 
 def test_several_pixels_are_told_with_the_method(defence):
-    assert columns(defence_markdown([dataclasses.replace(defence.rows[1], pixels=3)]))[0]["method"] == "de, k=3"
+    assert columns(defence_layout([dataclasses.replace(defence.rows[1], pixels=3)]))[0]["method"] == "de, k=3"
 
 
 def test_a_screen_is_told_with_the_method(defence):
     row = dataclasses.replace(defence.rows[0], screen="bf16")
-    assert columns(defence_markdown([row]))[0]["method"] == "corners, screened in bf16"
+    assert columns(defence_layout([row]))[0]["method"] == "corners, screened in bf16"
 
 
 def test_an_evolution_that_is_not_the_published_one_is_told_too(defence):
     row = dataclasses.replace(defence.rows[0], method="de", generations=1000, pixels=3)
-    assert columns(defence_markdown([row]))[0]["method"] == "de, generations 1,000, k=3"
+    assert columns(defence_layout([row]))[0]["method"] == "de, generations 1,000, k=3"
 
 
 def test_latency_figures_and_the_mark_of_unsteady_times(latency):
-    fused, bare = columns(latency_markdown(latency))
+    fused, bare = columns(latency_layout(latency))
     assert fused == {
         "how": "ONNX, fused graph",
         "batch": "1",
@@ -93,7 +87,9 @@ def test_latency_figures_and_the_mark_of_unsteady_times(latency):
     }
     assert bare["variation"] == "8.0 % !"
     assert bare["peak MiB"] == "–"
-    assert "Ran on CPUExecutionProvider: 'ONNX, fused graph', 'ONNX, bare classifier'" in latency_markdown(latency)
+    assert "Ran on CPUExecutionProvider: 'ONNX, fused graph', 'ONNX, bare classifier'" in markdown(
+        latency_layout(latency)
+    )
 
 
 def test_markdown_ends_in_the_conditions(defence, latency):
@@ -105,18 +101,17 @@ def test_markdown_ends_in_the_conditions(defence, latency):
 
 def test_names_cannot_break_the_markdown_table(defence):
     row = dataclasses.replace(defence.rows[1], classifier="a|b<i>\nc")
-    assert columns(defence_markdown([row]))[0]["classifier"] == "a\\|b&lt;i> c"
+    assert columns(defence_layout([row]))[0]["classifier"] == "a\\|b&lt;i> c"
 
 
 @pytest.mark.parametrize("kind", ["defence", "latency"])
 def test_the_terminals_table_holds_every_figure_of_the_markdown(kind, request):
     results = request.getfixturevalue(kind)
-    drawn = defence_table(results.rows) if kind == "defence" else latency_table(results)
+    layout = defence_layout(results.rows) if kind == "defence" else latency_layout(results)
     console = Console(file=io.StringIO(), width=200)
-    console.print(drawn)
+    console.print(rich_table(layout))
     text = console.file.getvalue()
-    markdown = defence_markdown(results.rows) if kind == "defence" else latency_markdown(results)
-    figures = [figure for row in columns(markdown) for figure in row.values()]
+    figures = [figure for row in columns(layout) for figure in row.values()]
     assert all(part.strip("!() ") in text for figure in figures for part in figure.split(" ("))
 
 

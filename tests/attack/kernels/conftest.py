@@ -80,7 +80,7 @@ class Table:
         self.images, self.colours = self._array(images, np.uint8), self._array(normal_colours(), np.uint8)
         self.image_of, self.class_of = self._array(image_of, np.int32), self._array(class_of, np.int32)
         self.keys = self._array(keys, np.uint32)
-        self.people = self._array(np.full((lanes, size, pixels, 5), np.nan), np.float32)
+        self.members = self._array(np.full((lanes, size, pixels, 5), np.nan), np.float32)
         self.children = self._array(np.full((lanes, size, pixels, 5), np.nan), np.float32)
         self.fitness = self._array(np.full((lanes, size), np.nan), np.float32)
         self.children_fitness = self._array(np.full((lanes, size), np.nan), np.float32)
@@ -119,7 +119,7 @@ class Table:
         return list(padded.reshape(-1, self.rows))
 
     def propose(self) -> None:
-        arguments = self.children, self.people, self.generations, self.keys, self.colours, self.factor, self.sizes
+        arguments = self.children, self.members, self.generations, self.keys, self.colours, self.factor, self.sizes
         self.kernels.launch("propose_candidates", self.places * self.sizes.pixels, *arguments)
 
     def draw(self, shown: NDArray[np.int32]) -> None:
@@ -136,7 +136,7 @@ class Table:
         self.kernels.launch("judge_rows", self.rows, *judged, self.generations, self.class_of, *how, self.sizes)
 
     def select(self) -> None:
-        arguments = self.people, self.fitness, self.children, self.children_fitness, self.generations, self.winners
+        arguments = self.members, self.fitness, self.children, self.children_fitness, self.generations, self.winners
         self.kernels.launch("select_children", self.places, *arguments, self.sizes)
 
     def advance(self) -> None:

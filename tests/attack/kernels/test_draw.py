@@ -12,8 +12,8 @@ BLOCKS = [1, 32, 33, 128, 256, 1024]
 def seen(table, shown):
     """Positions `(m, k)` and colours `(m, k, 3)` of the candidates shown, as de.py has it."""
     height, width = table.sizes.height, table.sizes.width
-    people = table.children.reshape(-1, table.sizes.pixels, 5)[shown]
-    whole = np.clip(np.floor(people), 0, np.array([height - 1, width - 1, 255, 255, 255], np.float32)).astype(np.int64)
+    members = table.children.reshape(-1, table.sizes.pixels, 5)[shown]
+    whole = np.clip(np.floor(members), 0, np.array([height - 1, width - 1, 255, 255, 255], np.float32)).astype(np.int64)
     return whole[..., 0] * width + whole[..., 1], whole[..., 2:].astype(np.uint8)
 
 

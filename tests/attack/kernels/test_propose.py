@@ -20,10 +20,10 @@ def first_populations(table):
 
 
 def children_of(table):
-    """What de.py makes of each lane's people in its generation."""
+    """What de.py makes of each lane's members in its generation."""
     children = []
-    for key, generation, people in zip(keys_of(table), table.generations.tolist(), table.people, strict=True):
-        first, second, third = people[parents(key, range(generation, generation + 1), table.sizes.size)[:, 0]]
+    for key, generation, members in zip(keys_of(table), table.generations.tolist(), table.members, strict=True):
+        first, second, third = members[parents(key, range(generation, generation + 1), table.sizes.size)[:, 0]]
         children.append(first + np.float32(table.factor) * (second - third))
     return np.stack(children)
 
@@ -36,7 +36,7 @@ def test_populations_are_the_references(make_kernels, random_table, same_bits, b
         table = random_table(kernels, rng, lanes=LANES, factor=float(rng.choice([0.5, 0.3, 1.25, 2.0])))
         table.propose()
         same_bits(table.children, first_populations(table))
-        table.people[:] = rng.normal(0, 300, table.people.shape)  # fractions, so that each rounding tells
+        table.members[:] = rng.normal(0, 300, table.members.shape)  # fractions, so that each rounding tells
         table.generations[:] = rng.integers(1, rng.choice([9, 1 << 20]), LANES)
         table.propose()
         same_bits(table.children, children_of(table))
@@ -45,7 +45,7 @@ def test_populations_are_the_references(make_kernels, random_table, same_bits, b
 
 def test_four_candidates_are_redrawn_until_all_differ(make_kernels, random_table, same_bits):
     table = random_table(make_kernels(), np.random.default_rng(0), size=4, lanes=LANES)
-    table.people[:] = np.random.default_rng(1).normal(0, 300, table.people.shape)
+    table.members[:] = np.random.default_rng(1).normal(0, 300, table.members.shape)
     for generation in range(1, 9):  # one draw in eleven is free of clashes: some take dozens of blocks
         table.generations[:] = generation
         table.propose()
@@ -57,7 +57,7 @@ def test_populations_of_the_published_size_and_above(make_kernels, random_table,
     table = random_table(make_kernels(256), np.random.default_rng(size), size=size, lanes=3)
     table.propose()
     same_bits(table.children, first_populations(table))
-    table.people[:] = table.children
+    table.members[:] = table.children
     table.generations[:] = [1, 50, 100]
     table.propose()
     same_bits(table.children, children_of(table))
@@ -66,7 +66,7 @@ def test_populations_of_the_published_size_and_above(make_kernels, random_table,
 def test_lanes_that_stopped_are_left_alone_and_others_are_where_they_are(make_kernels, random_table, same_bits):
     table = random_table(make_kernels(33), np.random.default_rng(3), lanes=4)
     table.propose()
-    table.people[:] = table.children
+    table.members[:] = table.children
     before = table.children.copy()
     table.generations[:] = [~0, 5, ~7, 0]
     table.propose()

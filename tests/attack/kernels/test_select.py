@@ -49,16 +49,16 @@ def test_children_that_are_no_worse_replace_their_parents(make_kernels, random_t
     for number in range(12):
         table = random_table(make_kernels(block, backwards=bool(number % 2)), rng)
         shape = table.fitness.shape
-        for numbers in (table.people, table.children):
+        for numbers in (table.members, table.children):
             numbers[:] = rng.normal(0, 300, numbers.shape)
         for fitness in (table.fitness, table.children_fitness):  # -0.0 and 0.0 tie, too
             fitness[:] = rng.choice(np.array([-0.5, -0.0, 0.0, 0.25, 1], np.float32), shape)
         table.generations[:] = rng.integers(1, 9, shape[0])
-        people, fitness = table.people.copy(), table.fitness.copy()
+        members, fitness = table.members.copy(), table.fitness.copy()
         better = table.children_fitness <= fitness
-        people[better], fitness[better] = table.children[better], table.children_fitness[better]
+        members[better], fitness[better] = table.children[better], table.children_fitness[better]
         table.select()
-        same_bits(table.people, people)
+        same_bits(table.members, members)
         same_bits(table.fitness, fitness)
         table.check_guards()
 
@@ -68,17 +68,17 @@ def test_the_first_population_is_taken_whatever_lay_there(make_kernels, random_t
     table.propose()
     table.children_fitness[:] = 0.5  # fitness is NaN still: no child would be no worse
     table.select()
-    same_bits(table.people, table.children)
+    same_bits(table.members, table.children)
     same_bits(table.fitness, table.children_fitness)
 
 
 def test_lanes_with_a_winner_and_lanes_that_stopped_keep_their_people(make_kernels, random_table, same_bits):
     table = random_table(make_kernels(), np.random.default_rng(0), lanes=3)
-    table.people[:], table.children[:] = 1, 2
+    table.members[:], table.children[:] = 1, 2
     table.fitness[:], table.children_fitness[:] = 0.5, 0.25
     table.generations[:], table.winners[1] = [4, 4, ~4], 3
     table.select()
-    assert [float(lane.min()) for lane in table.people] == [float(lane.max()) for lane in table.people] == [2, 1, 1]
+    assert [float(lane.min()) for lane in table.members] == [float(lane.max()) for lane in table.members] == [2, 1, 1]
     assert [float(lane.max()) for lane in table.fitness] == [0.25, 0.5, 0.5]
 
 
