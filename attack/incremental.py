@@ -7,6 +7,7 @@ kept one. Where windows have grown to the whole map, the rest of the network run
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -19,6 +20,7 @@ from pixelproof.attack.kept_maps import KeptMaps, Maps
 from pixelproof.attack.reach import Places, Window, Wiring, follow, start_boxes
 from pixelproof.attack.search import Predict
 
+_UNCHANGED = 0
 _FEW = 8  # rows of the batches of what is seldom many: images as they are, and ties
 _NEAR = 32  # at most, of images told with one that they are near to: boxes come in several sizes, few of each
 
@@ -155,30 +157,30 @@ class Incremental:
 
     def _classified(self, changes: "_Changes", at_once: int) -> NDArray[np.float32]:
         """The probabilities of all rows; `at_once`: rows of every batch, the last of each size of box filled up."""
-        parts: list[tuple[Places, NDArray[np.float32]]] = []
-        left_over = np.ones(len(changes.which), bool)
-        for size in self._sizes:
-            if size > min(changes.clean.shape[1:3]):
-                break
-            rows = np.flatnonzero(left_over & (changes.extent > 0) & (changes.extent <= size))
-            left_over[rows] = False
-            for batch in self._batches(rows, changes.which, at_once):
-                parts.append((batch, self._partly(changes, batch, size, at_once)))
-        for rows, size_of_batch in (
-            (np.flatnonzero(left_over & (changes.extent == 0)), _FEW),
-            (np.flatnonzero(left_over & (changes.extent > 0)), at_once),
-        ):
+        sizes = self._window_sizes(changes)
+        parts = [
+            (batch, self._partly(changes, batch, size, at_once))
+            for size in self._sizes
+            for batch in self._batches(np.flatnonzero(sizes == size), changes.which, at_once)
+        ]
+        for rows, rows_at_once in ((np.flatnonzero(sizes == _UNCHANGED), _FEW), (np.flatnonzero(sizes < 0), at_once)):
             if rows.size:
-                parts.append((rows, self._wholly(changes.drawn(rows), size_of_batch)))
-        answer = np.empty((len(left_over), parts[0][1].shape[1]), np.float32)
+                parts.append((rows, self._wholly(changes.drawn(rows), rows_at_once)))
+        answer = np.empty((len(sizes), parts[0][1].shape[1]), np.float32)
         for rows, probabilities in parts:
             answer[rows] = probabilities
         first, second = np.partition(answer, -2, axis=1)[:, :-3:-1].T
-        close = np.flatnonzero((first - second < self._tie) & ~left_over)
+        close = np.flatnonzero((first - second < self._tie) & (sizes > 0))
         if close.size:
             answer[close] = self._wholly(changes.drawn(close), _FEW)
-        self.partly += len(left_over) - close.size - int(left_over.sum())
+        self.partly += int((sizes > 0).sum()) - close.size
         return answer
+
+    def _window_sizes(self, changes: "_Changes") -> Places:
+        """The smallest size that each row's box fits into; `_UNCHANGED` where it has none, -1 where it fits none."""
+        fitting = [size for size in self._sizes if size <= min(changes.clean.shape[1:3])]
+        sizes = np.array([*fitting, -1])[np.searchsorted(fitting, changes.extent)]
+        return np.where(changes.extent == 0, _UNCHANGED, sizes)
 
     def _batches(self, rows: Places, which: Places, at_once: int) -> Iterator[Places]:
         """`rows` in batches, those of one clean image together, each with no more of these than are remembered."""
@@ -197,46 +199,41 @@ class Incremental:
         filled = batch[np.minimum(np.arange(at_once), count - 1)]  # the last row fills the batch up
         known, which = np.unique(changes.which[filled], return_inverse=True)
         slots = self._maps.slots(changes.clean[known])[which]
-        top, left = np.minimum(changes.top[filled], height - size), np.minimum(changes.left[filled], width - size)
         if size not in self._windows:
             self._windows[size] = _Windows(self._staged, self._maps.lengths(), size)
         windows = self._windows[size]
+        at = _Boxes(
+            slots,
+            windows,
+            top=np.minimum(changes.top[filled], height - size),
+            left=np.minimum(changes.left[filled], width - size),
+        )
         shown = changes.box(filled, size)
         changed: Maps = {self._staged.stages[0].wiring.inputs[0]: shown.astype(np.float32)}
         for stage, rows, columns in windows.stages():
-            changed |= self._advance(stage, rows, columns, changed, slots, top, left, windows)
+            changed |= self._advance(stage, rows, columns, changed, at)
         whole = []
         for name in self._staged.rest:
             maps = self._maps.arrays[name][slots]
-            _lay(maps, changed[name], windows.rows[name].start[top], windows.columns[name].start[left])
+            _lay(maps, changed[name], *at.corner(name))
             whole.append(maps)
         return checked_probabilities(self._staged.finish(whole), at_once)[:count]
 
-    def _advance(
-        self,
-        stage: Stage,
-        rows: Window,
-        columns: Window,
-        changed: Maps,
-        slots: NDArray[np.int64],
-        top: NDArray[np.int64],
-        left: NDArray[np.int64],
-        windows: "_Windows",
-    ) -> Maps:
-        """The changed boxes of the stage's outputs."""
+    def _advance(self, stage: Stage, rows: Window, columns: Window, changed: Maps, at: "_Boxes") -> Maps:
+        """The changed boxes of the stage's outputs, from those of its inputs; `rows` and `columns` are its windows."""
         given = []
         for name, (first_row, height), (first_column, width) in zip(
             stage.wiring.inputs, rows.inputs, columns.inputs, strict=True
         ):
-            row, column = first_row[top], first_column[left]
-            part = self._maps.windows(name, slots, row, column, (height, width))
-            box_row, box_column = windows.rows[name].start[top] - row, windows.columns[name].start[left] - column
-            _lay(part, changed[name], box_row, box_column)
+            row, column = first_row[at.top], first_column[at.left]
+            part = self._maps.windows(name, at.slots, row, column, (height, width))
+            box_row, box_column = at.corner(name)
+            _lay(part, changed[name], box_row - row, box_column - column)
             given.append(part)
         outputs = stage.run(given)
         if (rows.size, columns.size) != (rows.changed.size, columns.changed.size):
-            at_row = rows.changed.start[top] - rows.start[top]
-            at_column = columns.changed.start[left] - columns.start[left]
+            at_row = (rows.changed.start - rows.start)[at.top]
+            at_column = (columns.changed.start - columns.start)[at.left]
             outputs = [_taken(maps, rows.changed.size, columns.changed.size, at_row, at_column) for maps in outputs]
         return dict(zip(stage.wiring.outputs, outputs, strict=True))
 
@@ -282,6 +279,25 @@ class _Windows:
 
     def stages(self) -> "zip[tuple[Stage, Window, Window]]":
         return zip(self._staged.stages, self._row_windows, self._column_windows, strict=True)
+
+
+class _Boxes(NamedTuple):
+    """Where the changed boxes of a batch lie, int64 `(n,)` each.
+
+    Attributes:
+        slots: of each row's clean image among the kept ones.
+        windows: for boxes of their size.
+        top, left: their first row and column in the image.
+    """
+
+    slots: Places
+    windows: _Windows
+    top: Places
+    left: Places
+
+    def corner(self, name: str) -> tuple[Places, Places]:
+        """First row and column of what they have changed in the map called `name`."""
+        return self.windows.rows[name].start[self.top], self.windows.columns[name].start[self.left]
 
 
 def _padding(stages: Sequence[Stage]) -> dict[str, int]:

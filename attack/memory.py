@@ -14,9 +14,12 @@ class Memory:
     """The fitness of every candidate of one search, of one pixel each; `unseen` and `recall` take turns."""
 
     def __init__(self) -> None:
-        self._keys, self._fitness = np.empty(0, np.int64), np.empty(0, np.float32)  # sorted, and one for each
-        self._asked, self._number = self._keys, self._keys  # distinct keys asked for last, and which a candidate has
-        self._place, self._known = self._keys, self._keys.astype(bool)  # of these among all keys, and if they are there
+        self._keys = np.empty(0, np.int64)  # of all that was seen, sorted
+        self._fitness = np.empty(0, np.float32)  # of each of these
+        self._asked = self._keys  # distinct keys of the candidates asked for last, sorted
+        self._number = self._keys  # of each candidate asked for last: which of these it has
+        self._place = self._keys  # of each of these: where it stands among all keys, or would
+        self._known = np.empty(0, np.bool_)  # of each of these: whether it stands there
 
     def unseen(self, candidates: Candidates) -> NDArray[np.int64]:
         """Ranks, ascending, of the candidates not seen before, each once: where it comes first."""

@@ -74,24 +74,44 @@ def window(
     first, last = _seen_by(boxes, fields, length)
     size = int((last - first).max()) + 1
     changed = Box(first.clip(0, length - size), size)
-    if padded:
-        inputs = tuple(
-            (field.stride * changed.start - field.before, field.stride * (size - 1) + field.before + field.after + 1)
-            for field in fields
+    return _with_padding(changed, fields) if padded else _within_map(changed, fields, lengths, length)
+
+
+def _with_padding(changed: Box, fields: Sequence[Field]) -> Window:
+    """The changed outputs alone, of all that they see of each input, padding included."""
+    inputs = tuple(
+        (
+            field.stride * changed.start - field.before,
+            field.stride * (changed.size - 1) + field.before + field.after + 1,
         )
-        return Window(changed.start, size, changed, inputs)
+        for field in fields
+    )
+    return Window(changed.start, changed.size, changed, inputs)
+
+
+def _within_map(changed: Box, fields: Sequence[Field], lengths: Sequence[int], length: int) -> Window:
+    """The changed outputs with a margin of others, of windows that lie within the inputs.
+
+    The stage takes the end of a window for the map's and lays its padding there. Outputs that see across it come out
+    wrong, unless it is the map's: the margin on each side is as many as do.
+    """
+    # a window has what the map has: stride places for each output, and so many more
     surplus = [given - field.stride * length for given, field in zip(lengths, fields, strict=True)]
-    left = max(-(-field.before // field.stride) for field in fields)
+    left = max(_ceiling(field.before, field.stride) for field in fields)
     right = max(
-        max(0, -((extra + field.stride - 1 - field.after) // field.stride))
+        max(0, _ceiling(field.after - field.stride + 1 - extra, field.stride))
         for extra, field in zip(surplus, fields, strict=True)
     )
-    whole = min(length, size + left + right)
-    start = (changed.start - left).clip(0, length - whole)
+    size = min(length, changed.size + left + right)
+    start = (changed.start - left).clip(0, length - size)
     inputs = tuple(
-        (field.stride * start, field.stride * whole + extra) for extra, field in zip(surplus, fields, strict=True)
+        (field.stride * start, field.stride * size + extra) for extra, field in zip(surplus, fields, strict=True)
     )
-    return Window(start, whole, changed, inputs)
+    return Window(start, size, changed, inputs)
+
+
+def _ceiling(number: int, divisor: int) -> int:
+    return -(-number // divisor)
 
 
 def fits_padded(fields: Sequence[Field], lengths: Sequence[int], length: int) -> bool:

@@ -94,6 +94,11 @@ def attack_on_device(
     return AttackResult.of(outcomes)
 
 
+def _generation(counter: np.int32) -> int:
+    """Which generation a lane's counter stands for: a lane that stopped in generation g holds ~g, below 0."""
+    return int(max(counter, ~counter))
+
+
 @dataclass
 class _Lane:
     """An image under attack, as the host knows it."""
@@ -168,7 +173,7 @@ class _Search:
         """The outcomes of the lanes that stopped; a success that does not hold when shown again goes on."""
         generations = self._table.generations.read()
         for number, lane in self._lanes.items():
-            lane.generation = max(int(generations[number]), ~int(generations[number]))
+            lane.generation = _generation(generations[number])
         stopped = [number for number in self._lanes if generations[number] < 0]
         if not stopped:
             return {}
@@ -245,8 +250,8 @@ class _Search:
             return {}
         table = self._table
         before, winners = table.generations.read(), table.winners.read()
-        alone = np.minimum(before, ~before)
-        alone[numbers] = ~before[numbers]
+        alone = np.minimum(before, ~before)  # every lane stopped
+        alone[numbers] = ~before[numbers]  # but these
         winners[numbers] = self._size
         table.winners.write(winners)
         table.generations.write(alone)
@@ -255,7 +260,7 @@ class _Search:
         before[numbers] = after[numbers]
         table.generations.write(before)
         for number in numbers:
-            self._lanes[number].generation = max(int(after[number]), ~int(after[number]))
+            self._lanes[number].generation = _generation(after[number])
         return {number: self._failed(number) for number in numbers if after[number] < 0}
 
     def _failed(self, number: int) -> Outcome:
