@@ -149,24 +149,11 @@ def _built(
         raise BackendError(
             _refusal(flavour, "does not start", listening.errors, "nvidia-smi shows whether there is a GPU")
         )
-    strongly_typed = getattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)
-    network = builder.create_network(0 if strongly_typed is None else 1 << int(strongly_typed))
-    parser = trt.OnnxParser(network, listening.logger)
-    if not parser.parse(graph):
-        told = [" ".join(parser.get_error(index).desc().split()) for index in range(parser.num_errors)]
-        raise ExportError(
-            _refusal(flavour, "refuses the graph", told + listening.errors, "export it again with --force")
-        )
+    network, _parser = _parsed(flavour, builder, listening, graph)
     shares = lower_shares(trt, network)
     check_shares(bundle.manifest["precision"], shares)
-    config = builder.create_builder_config()
-    if machine is not None:
-        config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED  # for the inspector to tell weights' types
-    config.clear_flag(trt.BuilderFlag.TF32)  # the purifier's decisions are comparisons: float32 is to be float32
-    if hasattr(trt.BuilderFlag, "REQUIRE_USER_ALLOCATION"):  # without it TensorRT for RTX cannot be recorded
-        config.set_flag(trt.BuilderFlag.REQUIRE_USER_ALLOCATION)
+    config = _configured(flavour, machine, builder, request)
     _set_profile(builder, config, network, request.profile, listening)
-    _set_capability(flavour, config, request.capability)
     timings = Timings(config, machine)
     cancel = Cancel()
     config.progress_monitor = monitor(trt, progress, cancel)
@@ -182,6 +169,32 @@ def _built(
     if inspected is not None:
         check_shares(bundle.manifest["precision"], inspected)
     return built, inspected or shares
+
+
+def _parsed(flavour: Flavour, builder: Any, listening: Listener, graph: bytes) -> tuple[Any, Any]:  # noqa: ANN401
+    """TensorRT's network of the ONNX graph, and the parser that holds its weights, to be kept as long."""
+    trt = flavour.trt
+    strongly_typed = getattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)
+    network = builder.create_network(0 if strongly_typed is None else 1 << int(strongly_typed))
+    parser = trt.OnnxParser(network, listening.logger)
+    if not parser.parse(graph):
+        told = [" ".join(parser.get_error(index).desc().split()) for index in range(parser.num_errors)]
+        raise ExportError(
+            _refusal(flavour, "refuses the graph", told + listening.errors, "export it again with --force")
+        )
+    return network, parser
+
+
+def _configured(flavour: Flavour, machine: Machine | None, builder: Any, request: Request) -> Any:  # noqa: ANN401
+    trt = flavour.trt
+    config = builder.create_builder_config()
+    if machine is not None:
+        config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED  # for the inspector to tell weights' types
+    config.clear_flag(trt.BuilderFlag.TF32)  # the purifier's decisions are comparisons: float32 is to be float32
+    if hasattr(trt.BuilderFlag, "REQUIRE_USER_ALLOCATION"):  # without it TensorRT for RTX cannot be recorded
+        config.set_flag(trt.BuilderFlag.REQUIRE_USER_ALLOCATION)
+    _set_capability(flavour, config, request.capability)
+    return config
 
 
 def _set_profile(builder: Any, config: Any, network: Any, profile: tuple[int, int, int], listening: Listener) -> None:  # noqa: ANN401
