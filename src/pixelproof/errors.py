@@ -6,7 +6,8 @@ The command line prints them on one line and leaves with `exit_code`; a program 
 import difflib
 import os
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class PixelproofError(Exception):
@@ -55,6 +56,15 @@ class Interrupted(PixelproofError):  # noqa: N818  (not a fault of anything)
     """The user stopped the work; the message says what is kept and how to go on."""
 
     exit_code = 130  # as shells have it of Ctrl-C: a loop around the command stops, too
+
+
+@contextmanager
+def resumable(kept: str) -> Iterator[None]:
+    """Make of a Ctrl-C in the block an `Interrupted` that says what is `kept`: the same command goes on from there."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted(f"stopped; {kept}. Next: the same command goes on") from None
 
 
 def quote(path: str | os.PathLike[str]) -> str:

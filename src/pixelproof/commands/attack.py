@@ -19,7 +19,7 @@ from pixelproof.commands.options import (
     Threads,
 )
 from pixelproof.commands.tables import print_table
-from pixelproof.errors import Interrupted, UsageError, unknown_name
+from pixelproof.errors import UsageError, resumable, unknown_name
 from pixelproof.files import is_free
 
 if TYPE_CHECKING:
@@ -79,23 +79,21 @@ def attack(
         population=population,
         generations=generations,
     )
-    try:
-        with (
-            open_attack_device(attack_backend, method, [bundle], pixels=pixels, screen=screen) as device,
-            attack_progress() as progress,
-        ):
-            run = attack_bundle(
-                bundle,
-                choice,
-                settings,
-                protocol=protocol,
-                records=records,
-                threads=threads,
-                report=progress,
-                device=device,
-            )
-    except KeyboardInterrupt:
-        raise Interrupted(f"stopped; finished images are kept in '{records}'. Next: the same command goes on") from None
+    with (
+        resumable(f"finished images are kept in '{records}'"),
+        open_attack_device(attack_backend, method, [bundle], pixels=pixels, screen=screen) as device,
+        attack_progress() as progress,
+    ):
+        run = attack_bundle(
+            bundle,
+            choice,
+            settings,
+            protocol=protocol,
+            records=records,
+            threads=threads,
+            report=progress,
+            device=device,
+        )
     _show(run.summary, as_json)
     if output is not None:
         _save(run, output)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from pixelproof.commands.options import AsJson, Data, Results, Sample, Threads, typed
-from pixelproof.errors import Interrupted, UsageError
+from pixelproof.errors import UsageError, resumable
 
 
 def attack_speed(
@@ -45,19 +45,16 @@ def attack_speed(
     if output is not None:
         result_paths(output)
     settings = AttackSpeedSettings(_counts(images), Budget(generations, population, seed))
-    try:
-        with stages() as progress:
-            results = bench_attack(
-                bundles,
-                DataChoice.sample() if sample else DataChoice.at(data, bundles[0]),
-                settings,
-                folder=records,
-                command=typed(),
-                threads=threads,
-                progress=progress,
-            )
-    except KeyboardInterrupt:
-        raise Interrupted(f"stopped; finished images are kept in '{records}'. Next: the same command goes on") from None
+    with resumable(f"finished images are kept in '{records}'"), stages() as progress:
+        results = bench_attack(
+            bundles,
+            DataChoice.sample() if sample else DataChoice.at(data, bundles[0]),
+            settings,
+            folder=records,
+            command=typed(),
+            threads=threads,
+            progress=progress,
+        )
     deliver(results, output, as_json=as_json)
 
 

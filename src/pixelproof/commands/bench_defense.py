@@ -17,7 +17,7 @@ from pixelproof.commands.options import (
     Threads,
     typed,
 )
-from pixelproof.errors import Interrupted, unknown_name
+from pixelproof.errors import resumable, unknown_name
 
 PROTOCOLS = ("both", "transfer")
 
@@ -69,24 +69,22 @@ def defense(
     )
     chosen = DataChoice.sample() if sample else DataChoice.at(data, bundles[0])
     command = typed()
-    try:
-        with (
-            open_attack_device(attack_backend, method, bundles, pixels=pixels, screen=screen) as device,
-            stages() as progress,
-        ):
-            place = ran_on(method, device)
-            results = bench_defence(
-                bundles,
-                chosen,
-                settings,
-                folder=records,
-                threads=threads,
-                command=command,
-                device=device,
-                report=lambda stage, done: progress(stage, done.finished, done.images),
-            )
-    except KeyboardInterrupt:
-        raise Interrupted(f"stopped; finished images are kept in '{records}'. Next: the same command goes on") from None
+    with (
+        resumable(f"finished images are kept in '{records}'"),
+        open_attack_device(attack_backend, method, bundles, pixels=pixels, screen=screen) as device,
+        stages() as progress,
+    ):
+        place = ran_on(method, device)
+        results = bench_defence(
+            bundles,
+            chosen,
+            settings,
+            folder=records,
+            threads=threads,
+            command=command,
+            device=device,
+            report=lambda stage, done: progress(stage, done.finished, done.images),
+        )
     if place:
         typer.echo(place, err=True)
     deliver(results, output, as_json=as_json)

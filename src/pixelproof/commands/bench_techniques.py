@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from pixelproof.commands.options import AsJson, Data, Results, Sample, Screen, Threads, typed
-from pixelproof.errors import Interrupted
+from pixelproof.errors import resumable
 
 
 def techniques(
@@ -38,17 +38,14 @@ def techniques(
 
     if output is not None:
         result_paths(output)
-    try:
-        with stages() as progress:
-            results = bench_techniques(
-                bundles,
-                DataChoice.sample() if sample else DataChoice.at(data, bundles[0]),
-                TechniqueSettings(images=images, adaptive_images=adaptive_images, seed=seed, screen=screen),
-                folder=records,
-                command=typed(),
-                threads=threads,
-                report=lambda stage, done: progress(stage, done.finished, done.images),
-            )
-    except KeyboardInterrupt:
-        raise Interrupted(f"stopped; finished images are kept in '{records}'. Next: the same command goes on") from None
+    with resumable(f"finished images are kept in '{records}'"), stages() as progress:
+        results = bench_techniques(
+            bundles,
+            DataChoice.sample() if sample else DataChoice.at(data, bundles[0]),
+            TechniqueSettings(images=images, adaptive_images=adaptive_images, seed=seed, screen=screen),
+            folder=records,
+            command=typed(),
+            threads=threads,
+            report=lambda stage, done: progress(stage, done.finished, done.images),
+        )
     deliver(results, output, as_json=as_json)

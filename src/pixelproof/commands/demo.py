@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pixelproof.commands.options import typed
-from pixelproof.errors import Interrupted
+from pixelproof.errors import resumable
 
 if TYPE_CHECKING:
     from pixelproof.benchmarks.formats import DefenceResults
@@ -23,10 +23,8 @@ def demo(
 ) -> None:
     """Export, attack, defend and time the shipped networks on the shipped images, and write the report."""
     command = typed()
-    try:
+    with resumable(f"what is done is kept in '{folder}'"):
         _run(output, folder, command)
-    except KeyboardInterrupt:
-        raise Interrupted(f"stopped; what is done is kept in '{folder}'. Next: the same command goes on") from None
 
 
 def _run(output: Path, folder: Path, command: str) -> None:
