@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelproof.benchmarks.latency import Contender
+from pixelproof.benchmarks.pytorch_threads import pytorch_threads
 from pixelproof.errors import PixelproofError
 from pixelproof.models import is_shipped
 from pixelproof.runtime import Pipeline
@@ -157,12 +158,8 @@ def _pytorch(
                 return probabilities
             return probabilities, (purified + 0.5).floor().permute(0, 2, 3, 1).to(torch.uint8).numpy()
 
-    threads = torch.get_num_threads()
-    torch.set_num_threads(setting.threads or threads)
-    try:
+    with pytorch_threads(setting.threads, purpose="timing PyTorch"):
         yield run
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _compiled(module: "nn.Module") -> "Callable[..., Tensor]":

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pixelproof.errors import UsageError, unknown_name
+from pixelproof.runtime.signature import BARE_OUTPUTS, FUSED_OUTPUTS, tensors
 
 Size = tuple[int, int]
 Channels = tuple[float, float, float]
@@ -27,19 +28,15 @@ class Interface:
 
     def inputs_spec(self) -> list[dict[str, Any]]:
         """The graphs' input, as the manifest lists it."""
-        return [{"name": "images", "dtype": "uint8", "shape": ["batch", *self.size, 3]}]
+        return self._specs("images")
 
     def outputs_spec(self, *, purifies: bool) -> list[dict[str, Any]]:
         """The outputs of `pipeline.onnx` or, where nothing purifies, of `classifier.onnx`."""
-        probabilities = {"name": "probabilities", "dtype": "float32", "shape": ["batch", len(self.class_names)]}
-        if not purifies:
-            return [probabilities]
-        return [
-            probabilities,
-            {"name": "purified", "dtype": "uint8", "shape": ["batch", *self.size, 3]},
-            {"name": "suspicion", "dtype": "float32", "shape": ["batch"]},
-            {"name": "suspect", "dtype": "int64", "shape": ["batch", 2]},
-        ]
+        return self._specs(*(FUSED_OUTPUTS if purifies else BARE_OUTPUTS))
+
+    def _specs(self, *names: str) -> list[dict[str, Any]]:
+        known = tensors(self.size, len(self.class_names))
+        return [{"name": name, "dtype": known[name].dtype, "shape": list(known[name].shape)} for name in names]
 
 
 def check_outputs(outputs: str) -> str:

@@ -8,16 +8,22 @@ FUSED_OUTPUTS = ("probabilities", "purified", "suspicion", "suspect")
 BARE_OUTPUTS = ("probabilities",)
 
 
+def tensors(image_size: tuple[int, int], classes: int) -> dict[str, TensorSpec]:
+    """Input and outputs by name, of graphs for images of this height and width and so many classes."""
+    height, width = image_size
+    specs = (
+        TensorSpec("images", "uint8", ("batch", height, width, 3)),
+        TensorSpec("probabilities", "float32", ("batch", classes)),
+        TensorSpec("purified", "uint8", ("batch", height, width, 3)),
+        TensorSpec("suspicion", "float32", ("batch",)),
+        TensorSpec("suspect", "int64", ("batch", 2)),
+    )
+    return {spec.name: spec for spec in specs}
+
+
 def check_signature(bundle: Bundle, file: str, session: Session, outputs: tuple[str, ...]) -> None:
     """`BundleError` unless the opened graph takes and gives what the bundle's image size and classes ask for."""
-    height, width = bundle.image_size
-    expected = {
-        "images": TensorSpec("images", "uint8", ("batch", height, width, 3)),
-        "probabilities": TensorSpec("probabilities", "float32", ("batch", len(bundle.class_names))),
-        "purified": TensorSpec("purified", "uint8", ("batch", height, width, 3)),
-        "suspicion": TensorSpec("suspicion", "float32", ("batch",)),
-        "suspect": TensorSpec("suspect", "int64", ("batch", 2)),
-    }
+    expected = tensors(bundle.image_size, len(bundle.class_names))
     found = {tensor.name: tensor for tensor in (*session.inputs, *session.outputs)}
     if len(session.inputs) != 1:
         raise _unfit(bundle, file, "has to have one input", ", ".join(tensor.name for tensor in session.inputs))

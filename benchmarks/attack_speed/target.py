@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pixelproof.attack import gradient_order
 from pixelproof.attack.orders import Order
 from pixelproof.benchmarks.defence.screen import screen_or_none
-from pixelproof.benchmarks.defence.victims import Victim, bare_classifier
+from pixelproof.benchmarks.defence.victims import Victim, bare_classifier, on_levels
 from pixelproof.errors import UsageError
 from pixelproof.models import CLASSIFIERS, build_classifier, is_shipped
 from pixelproof.runtime import Pipeline, read_bundle
@@ -19,7 +19,7 @@ from pixelproof.runtime.bundle import CLASSIFIER
 from pixelproof.runtime.onnx_bytes import graph_sha256
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
 
 class Target:
@@ -62,7 +62,7 @@ class Target:
     @cached_property
     def order(self) -> Order:
         """The ranking of candidates by the network's gradient."""
-        return gradient_order(_on_levels(self.network))
+        return gradient_order(on_levels(None, self.network))
 
     @cached_property
     def searched(self) -> Victim:
@@ -98,19 +98,3 @@ def _check_shipped(bundle: Path, classifier: dict[str, Any]) -> None:
             f"({', '.join(CLASSIFIERS)}), so there is no PyTorch network to attack beside it. "
             "Next: pixelproof export lenet -o lenet-gated"
         )
-
-
-def _on_levels(network: "nn.Module") -> "nn.Module":
-    """The network for images on the 0..255 scale."""
-    from torch import nn
-
-    class OnLevels(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.network = network
-
-        def forward(self, levels: "Tensor") -> "Tensor":
-            logits: Tensor = self.network(levels / 255)
-            return logits
-
-    return OnLevels().eval()

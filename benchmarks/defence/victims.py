@@ -62,7 +62,7 @@ class Victim:
 def bare_classifier(classifier: Pipeline, *, windows: bool = True) -> Victim:
     """The bundle's classifier without its purifier; by `windows` where that pays."""
     module = _classifier_module(classifier)
-    order = sweep_order(classifier.predict) if module is None else gradient_order(_Logits(None, module))
+    order = sweep_order(classifier.predict) if module is None else gradient_order(on_levels(None, module))
     predict = (_by_windows(classifier) if windows else None) or classifier.predict
     return Victim(predict, order, None, _identity(classifier), lambda: device_network(classifier, None, module))
 
@@ -91,7 +91,7 @@ def purified_pipeline(pipeline: Pipeline, classifier: Pipeline, *, windows: bool
         order: Order = sweep_order(predict)
     else:
         known = purifier, module
-        order = gradient_order(_Logits(purifier, module))
+        order = gradient_order(on_levels(purifier, module))
     return Victim(predict, order, passes, _identity(pipeline), lambda: device_network(pipeline, *known), around)
 
 
@@ -145,14 +145,18 @@ def _passes(purifier: Any) -> Callable[[NDArray[np.uint8]], NDArray[np.uint8]]: 
     return colours
 
 
-def _Logits(purifier: "nn.Module | None", classifier: "nn.Module | None") -> "nn.Module":  # noqa: N802
-    """Purifier and classifier as one module: `(n, 3, H, W)` on the 0..255 scale to logits."""
+def on_levels(purifier: "nn.Module | None", classifier: "nn.Module") -> "nn.Module":
+    """Purifier, if any, and classifier as one module: float32 `(n, 3, H, W)` on the 0..255 scale to logits."""
     from torch import Tensor, nn
 
-    class Logits(nn.Module):
-        def forward(self, images: Tensor) -> Tensor:
-            purified = images if purifier is None else purifier(images).clamp(0, 255)
-            logits: Tensor = classifier(purified / 255)  # type: ignore[misc]
+    class OnLevels(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.purifier, self.classifier = purifier, classifier  # registered: some ask a module for its parameters
+
+        def forward(self, levels: Tensor) -> Tensor:
+            purified = levels if self.purifier is None else self.purifier(levels).clamp(0, 255)
+            logits: Tensor = self.classifier(purified / 255)
             return logits
 
-    return Logits().eval()
+    return OnLevels().eval()
