@@ -164,7 +164,7 @@ def _unfit(name: str, expected: str, given: NDArray[Any]) -> UsageError:
     return UsageError(f"{name} has dtype {given.dtype} and shape {given.shape}, expected {expected}. {_HELP}")
 
 
-def checked_factor(name: str, number: Any) -> None:  # noqa: ANN401
+def check_factor(name: str, number: Any) -> None:  # noqa: ANN401
     """Refuse a differential weight that is not above 0 and at most 2."""
     if not isinstance(number, int | float | np.floating) or not 0 < number <= 2:
         raise UsageError(f"{name} is {number!r}, expected a number above 0, at most 2. {_HELP}")

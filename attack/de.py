@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelproof.attack.checks import checked_factor, checked_number
+from pixelproof.attack.checks import check_factor, checked_number
 from pixelproof.attack.randomness import Key, first_population, parents, search_key
 from pixelproof.attack.search import Candidates, Plan, Problem, Search
 
@@ -40,7 +40,7 @@ class DifferentialEvolution:
     def __post_init__(self) -> None:
         checked_number("population", self.population, 4, 1 << 20)
         checked_number("generations", self.generations, 0, 1 << 20)
-        checked_factor("factor", self.factor)
+        check_factor("factor", self.factor)
 
     def plan(self, problem: Problem) -> Plan:
         """The plan for a problem; what it proposes for an image depends on the seed and the image alone."""

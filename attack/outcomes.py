@@ -1,4 +1,4 @@
-"""How one image's search ended, put into words that both engines share."""
+"""Makes the `Outcome` of one image, for the searches on the CPU and on a GPU alike."""
 
 from typing import Any
 

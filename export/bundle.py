@@ -87,6 +87,7 @@ def export_bundle(
         WeightsError: weights that are missing, damaged or made for another network.
         ExportError: a network cannot be exported, the bundle does not compute what the networks compute, or its
             precision costs too much.
+        DataError: `data` that are missing or incomplete.
         BackendError: ONNX Runtime does not work.
     """
     path, say = Path(output), progress or (lambda _: None)

@@ -49,7 +49,7 @@ def export_triton(
     Raises:
         UsageError: an `output` that is no repository or has such a model already, an engine that the bundle does not
             have or Triton does not run, or an unfit batch or delay.
-        BundleError: an engine that is missing or damaged.
+        BundleError: a bundle or an engine that is missing or damaged.
     """
     opened = read_bundle(bundle)
     name = bundle.resolve().name

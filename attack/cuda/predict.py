@@ -27,14 +27,14 @@ class DevicePredict:
         network.bind(self._batch, self._probabilities, device.stream)
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """The network's probabilities of any number of images."""
+        """The network's probabilities, float32 `(n, classes)`, of any number of images, uint8 `(n, H, W, 3)`."""
         return ask(self._network, self._batch, self._probabilities, images)
 
 
 def ask(
     network: DeviceNetwork, batch: DeviceArray, probabilities: DeviceArray, images: NDArray[np.uint8]
 ) -> NDArray[np.float32]:
-    """What the network, bound to `batch` and `probabilities`, says of any number of images, in whole batches."""
+    """What the network, bound to `batch` and `probabilities`, says of `images`, uint8 `(n, H, W, 3)`, batch by batch."""
     rows = batch.shape[0]
     found = [np.empty((0, network.classes), np.float32)]
     for start in range(0, len(images), rows):

@@ -71,6 +71,8 @@ def bench_attack(
     Raises:
         UsageError: a bundle of a classifier that is not shipped, data that do not fit or none that it gets right, or
             `images` neither one number nor one for each bundle.
+        BundleError: a bundle that is missing or damaged.
+        DataError: kept outcomes that are damaged.
         PixelproofError: PyTorch is not installed.
     """
     counts = _counts(settings.images, len(bundles))

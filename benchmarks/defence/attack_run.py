@@ -67,6 +67,9 @@ def attack_bundle(
     Raises:
         UsageError: data that do not fit the bundle, nothing to attack in them, an adaptive attack on a bundle without a
             purifier, or a screen that the attack has no use for.
+        BundleError: the bundle is missing or damaged.
+        DataError: kept outcomes that are damaged.
+        BackendError: what is asked for does not run here.
     """
     screen, target = settings.screen, settings.target
     with (

@@ -60,6 +60,9 @@ def measure_bundle(
 
     Raises:
         UsageError: a bundle without a purifier, data of another size, or none that the classifier gets right.
+        BundleError: the bundle is missing or damaged.
+        DataError: kept outcomes that are damaged.
+        BackendError: what is asked for does not run here.
     """
     with (
         Pipeline(bundle, threads=threads) as pipeline,

@@ -46,6 +46,7 @@ def bench_kernels(
         progress: told what is under way.
 
     Raises:
+        BundleError: the bundle is missing or damaged.
         UsageError: a bundle for images of another size than the shipped ones.
         PixelproofError: the network does not run on the GPU, or there is too little memory.
     """

@@ -101,6 +101,9 @@ def bench_techniques(
 
     Raises:
         UsageError: data that do not fit a bundle, none that its classifier gets right, or a screen that is not for it.
+        BundleError: a bundle that is missing or damaged.
+        DataError: kept outcomes that are damaged.
+        BackendError: what is asked for does not run here.
     """
     with ExitStack() as opened:
         subjects = _open(bundles, choice, settings.screen, threads, opened)

@@ -75,6 +75,7 @@ def build_engine(
         The engine's path; its sidecar lies beside it, with the suffix `.json`.
 
     Raises:
+        BundleError: the bundle is missing or damaged.
         UsageError: an unfit profile, part, flavour or compute capability, or an int8 bundle made for ONNX Runtime.
         PixelproofError: the flavour is not installed, or finds no GPU.
         ExportError: TensorRT refuses the graph, or the engine would not be what the bundle is named after.

@@ -81,8 +81,8 @@ class BlindPredictor(nn.Module):
         windows = F.unfold(_with_validity(images.float())[:, :3], WINDOW).movedim(1, -1).flatten(0, 1) * hole
         covariance = windows.T @ windows / len(windows) + torch.diag(1 - hole)
         variance, directions = torch.linalg.eigh(covariance.double())
-        scaled = directions / (variance.clamp(min=0) + _LEAST_VARIANCE).sqrt()
-        self.whitening.copy_(scaled @ directions.T)
+        whitened = directions / (variance.clamp(min=0) + _LEAST_VARIANCE).sqrt()
+        self.whitening.copy_(whitened @ directions.T)
 
     @torch.no_grad()
     def folded(self, threshold: float) -> tuple[nn.Conv2d, nn.Conv2d, nn.Conv2d]:

@@ -51,7 +51,10 @@ class Median(nn.Module):
 
 
 def sorted_neighbours(images: Tensor) -> list[Tensor]:
-    """The eight neighbours of each pixel, each channel sorted on its own, smallest first; reflected at the border."""
+    """The eight neighbours of each pixel, each channel sorted on its own, smallest first; reflected at the border.
+
+    `(n, 3, H, W)`, and so are the eight.
+    """
     height, width = images.shape[-2:]
     padded = F.pad(images, (1, 1, 1, 1), mode="reflect")
     ranked = [

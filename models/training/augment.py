@@ -9,13 +9,13 @@ from torch.nn import functional as F
 
 
 def flip(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Mirror each image left to right with probability 1/2; `(n, c, H, W)`."""
+    """Mirror each image left to right with probability 1/2; `(n, c, H, W)`, of any dtype."""
     chosen = (torch.rand(len(images), generator=generator) < 0.5).to(images.device, non_blocking=True)
     return torch.where(chosen[:, None, None, None], images.flip(3), images)
 
 
 def crop(images: Tensor, margin: int, generator: torch.Generator) -> Tensor:
-    """Shift each image by up to `margin` pixels in each direction, black beyond the border; `(n, c, H, W)`."""
+    """Shift each image by up to `margin` pixels along each axis, 0 beyond the border; `(n, c, H, W)`, of any dtype."""
     count, channels, height, width = images.shape
     padded = F.pad(images, (margin, margin, margin, margin))
     offsets = torch.randint(0, 2 * margin + 1, (2, count), generator=generator).to(images.device, non_blocking=True)
@@ -27,7 +27,7 @@ def crop(images: Tensor, margin: int, generator: torch.Generator) -> Tensor:
 
 
 def cutout(images: Tensor, side: int, generator: torch.Generator) -> Tensor:
-    """Blacken a square of `side` pixels, centred anywhere in the image; `(n, c, H, W)`.
+    """Set a square of `side` pixels to 0, centred anywhere in the image; `(n, c, H, W)`, of any dtype.
 
     Source: DeVries, Taylor, "Improved regularization of convolutional neural networks with cutout", 2017.
     """

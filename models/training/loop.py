@@ -20,6 +20,8 @@ from pixelproof.models.training.gradients import gradients_of
 from pixelproof.models.training.recipes import Recipe
 from pixelproof.models.training.tasks import Task
 
+_EVALUATED_AT_ONCE = 500  # images
+
 Progress = Callable[[int, int, int, float], None]
 """Called after every tenth step, and an epoch's last: epoch and step (from 1), steps an epoch, the mean loss so far."""
 
@@ -128,7 +130,8 @@ def evaluate(task: Task, module: nn.Module, images: Tensor, labels: Tensor) -> d
     """The mean of each of the task's figures over `images` `(n, 3, H, W)` uint8 and `labels` `(n,)`."""
     module.eval()
     scores: dict[str, list[Tensor]] = {}
-    for start in range(0, len(images), 500):
-        for name, score in task.score(module, images[start : start + 500], labels[start : start + 500]).items():
+    for start in range(0, len(images), _EVALUATED_AT_ONCE):
+        some = slice(start, start + _EVALUATED_AT_ONCE)
+        for name, score in task.score(module, images[some], labels[some]).items():
             scores.setdefault(name, []).append(score)
     return {name: torch.cat(parts).mean().item() for name, parts in scores.items()}
