@@ -34,7 +34,7 @@ class DevicePredict:
 def ask(
     network: DeviceNetwork, batch: DeviceArray, probabilities: DeviceArray, images: NDArray[np.uint8]
 ) -> NDArray[np.float32]:
-    """What the network, bound to `batch` and `probabilities`, says of `images`, uint8 `(n, H, W, 3)`, batch by batch."""
+    """What the network, bound to `batch` and `probabilities`, says of images, uint8 `(n, H, W, 3)`, batch by batch."""
     rows = batch.shape[0]
     found = [np.empty((0, network.classes), np.float32)]
     for start in range(0, len(images), rows):
