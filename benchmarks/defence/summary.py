@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelproof.benchmarks.defence.paper import PAPER
+from pixelproof.benchmarks.defence.paper import PAPER, PIXELS
 from pixelproof.benchmarks.defence.search import changed_images, write_png
 from pixelproof.benchmarks.defence.settings import Settings
 from pixelproof.benchmarks.defence.store import Record
@@ -84,7 +84,7 @@ def row(measured: Measured) -> DefenceRow:
         adaptive_queries_median=adaptive_queries[0],
         adaptive_queries_p90=adaptive_queries[1],
         adaptive_seconds_per_image=_mean_seconds(adaptive or []),
-        paper=PAPER.get(classifier),
+        paper=PAPER.get(classifier) if measured.settings.pixels == PIXELS else None,
         screen=measured.settings.screen,
         **measured.settings.evolution,
     )

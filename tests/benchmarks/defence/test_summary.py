@@ -91,6 +91,8 @@ def test_the_row_says_what_was_measured_beside_the_papers_figures(measured: Meas
     assert figures.paper == PaperFigures(0.612, 0.217, 395 / 612, 151 / 783)
     own = dataclasses.replace(measured, manifest=MANIFEST | {"classifier": {"name": "own.onnx"}})
     assert row(own).paper is None
+    three = dataclasses.replace(measured, settings=dataclasses.replace(measured.settings, pixels=3))
+    assert row(three).paper is None  # its table is of one
 
 
 def test_without_the_adaptive_attack_its_figures_are_left_out(measured: Measured):
