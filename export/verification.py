@@ -16,6 +16,7 @@ from pixelproof.export.replay import BATCHES
 PROBABILITY_TOLERANCE = 1e-5
 LEVEL_TOLERANCE = 1
 _SUSPICION_TOLERANCE = LEVEL_TOLERANCE / 255 + 1e-6
+_PERCENTILES = (50, 90, 99)  # of clean images' suspicion, for whoever sets an alarm
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -90,6 +91,9 @@ def _compare_pipeline(told: Arrays, reference: Reference) -> dict[str, Any]:
         "purified_max_difference": int(largest),
         "purified_share_different": float((difference > 0).mean()),
         "pixels_changed": float((change > 0).mean()),
+        "suspicion_percentiles": {
+            str(percent): float(np.percentile(told["pipeline.suspicion"], percent)) for percent in _PERCENTILES
+        },
     }
 
 
