@@ -75,13 +75,20 @@ class Engine:
         self.lanes += islice(waiting, min(LANES, self._batch_size) - len(self.lanes))
 
     def _allot(self) -> list[int]:
-        """How many rows each lane gets: equal shares, what one cannot use going to those that want more."""
+        """How many rows each lane gets: half for the oldest, else equal shares; what one cannot use goes to the others.
+
+        So images that withstand a long search end one after the other, and a run that is broken off has kept most of
+        what it did. Each lane gets a row at least, which one that is being confirmed relies on.
+        """
         wanted = [lane.wanted for lane in self.lanes]
+        first = min(wanted[0], (self._batch_size - len(wanted)) // 2)
+        wanted[0] -= first
         shares = [0] * len(wanted)
-        free = self._batch_size
+        free = self._batch_size - first
         for done, lane in enumerate(sorted(range(len(wanted)), key=wanted.__getitem__)):
             shares[lane] = min(wanted[lane], free // (len(wanted) - done))
             free -= shares[lane]
+        shares[0] += first
         return shares
 
     def _evaluate(self, shares: list[int], fitness: Fitness) -> None:

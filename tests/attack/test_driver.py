@@ -179,7 +179,7 @@ def test_progress_counts_the_spent_part_of_searches_under_way(monkeypatch, make_
     attack(never, make_crops(2, 4, 4), [0, 0], progress=reports.append, batch_size=64)
     assert [report.evaluated for report in reports] == [64, 128, 192, 256, 256]
     assert [report.share for report in reports] == [0.25, 0.5, 0.75, 1, 1]
-    assert [report.finished for report in reports] == [0, 0, 0, 2, 2]
+    assert [report.finished for report in reports] == [0, 0, 1, 2, 2]
 
 
 @pytest.mark.parametrize("step_s", [0, 0.03, 1])

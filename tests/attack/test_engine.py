@@ -79,6 +79,23 @@ def test_work_is_counted_as_done_and_little_of_it_is_wasted(victims):
         assert (found.evaluated[~found.attacked] == 0).all()
 
 
+@pytest.mark.parametrize("method", ["corners", "levels", "de"])
+def test_images_that_withstand_end_one_after_the_other(make_crops, never, method):
+    """The first of ten ends long before the last: what was done is not all lost when it is broken off."""
+    done, ended = [], []
+    attack(
+        lambda images: done.append(len(images)) or never(images),
+        make_crops(10, 8, 8),
+        [0] * 10,
+        method=method,
+        batch_size=64,
+        on_finished=lambda outcome: ended.append((len(done), outcome.index)),
+        **({"population": 40, "generations": 50} if method == "de" else {}),
+    )
+    assert ended[0][1] == 0
+    assert ended[0][0] < 0.5 * ended[-1][0]
+
+
 def test_a_success_is_shown_twice(victims, record):
     classifier, images, labels = victims
     for index in range(1, 9):
