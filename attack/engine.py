@@ -17,7 +17,8 @@ from pixelproof.attack.lane import Lane
 from pixelproof.attack.memory import Memory
 from pixelproof.attack.search import Fitness, OfChanges, Predict, Problem, Search
 
-LANES = 32  # searches at a time: enough that few candidates of a fallen image are in flight, few enough to be cheap
+LANES = 32
+"""Searches at a time: so many that one which begins has few candidates in flight when it succeeds; more cost time."""
 
 
 class Engine:

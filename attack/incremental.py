@@ -282,12 +282,12 @@ class _Windows:
 
 
 class _Boxes(NamedTuple):
-    """Where the changed boxes of a batch lie, int64 `(n,)` each.
+    """Where the changed boxes of a batch lie.
 
     Attributes:
-        slots: of each row's clean image among the kept ones.
+        slots: int64 `(n,)`, which of the kept images each row's clean one is.
         windows: for boxes of their size.
-        top, left: their first row and column in the image.
+        top, left: int64 `(n,)`, the box's first row and column in the image.
     """
 
     slots: Places

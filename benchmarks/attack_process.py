@@ -46,6 +46,12 @@ def finish(command: list[str]) -> Usage:
     return Usage(time.perf_counter() - started, float(done.stdout.split()[-1]) if memory_is_told() else None)
 
 
+def summary(folder: Path) -> dict[str, Any]:
+    """Settings, conditions and figures of an attack, as `pixelproof attack -o folder` wrote them."""
+    written: dict[str, Any] = json.loads((folder / "results.json").read_bytes())
+    return written
+
+
 def outcomes(folder: Path) -> list[dict[str, Any]]:
     """Each image's outcome, as `pixelproof attack -o folder` wrote them."""
     return [json.loads(line) for line in (folder / "results.jsonl").read_text().splitlines()]

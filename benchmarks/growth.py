@@ -8,9 +8,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from pixelproof.benchmarks.attack_process import attack_command, finish, outcomes
+from pixelproof.benchmarks.attack_process import attack_command, finish, outcomes, summary
 from pixelproof.benchmarks.standalone import heading, parser, told, typed
 from pixelproof.runtime import read_bundle
+from pixelproof.runtime.bundle import CLASSIFIER
 
 SIZES = (100, 1_000, 7_500)
 
@@ -41,24 +42,24 @@ def grow(
     Raises:
         PixelproofError: an attack failed.
     """
-    shown = "CIFAR-10, 200 test images (the shipped sample)" if data is None else "CIFAR-10, 10,000 test images"
-    return {
-        **heading("growth", read_bundle(bundle), data=shown, threads=threads, command=command),
-        "method": method,
-        "rows": [_row(attack_command(bundle, data, size, method, threads)) for size in sizes],
-    }
+    opened = read_bundle(bundle)
+    rows, said = zip(*(_measured(attack_command(bundle, data, size, method, threads)) for size in sizes), strict=True)
+    name, graph = opened.manifest["classifier"]["name"], opened.files[CLASSIFIER]
+    conditions = {"provider": said[-1]["provider"], "data": said[-1]["data"], "threads": threads, "command": command}
+    return {**heading("growth", name, graph, **conditions), "method": method, "rows": list(rows)}
 
 
-def _row(command: list[str]) -> dict[str, Any]:
+def _measured(command: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The row of one number of images, and what the attack says of itself."""
     with tempfile.TemporaryDirectory(prefix="pixelproof-") as made:
         records, folder = Path(made) / "records.sqlite", Path(made) / "found"
         command = [*command, "--records", str(records)]
         whole = finish(command)
         finish([*command, "-o", str(folder)])  # from the records: nothing is attacked again
-        found = outcomes(folder)
+        found, said = outcomes(folder), summary(folder)
     seconds = sum(outcome["seconds"] for outcome in found)
     queries = sum(outcome["queries"] for outcome in found)
-    return {
+    row = {
         "images": len(found),
         "success": sum(outcome["success"] for outcome in found) / len(found),
         "queries_per_image": queries / len(found),
@@ -67,6 +68,7 @@ def _row(command: list[str]) -> dict[str, Any]:
         "start_s": whole.seconds - seconds,
         "peak_mib": whole.peak_mib,
     }
+    return row, said
 
 
 def main() -> int:

@@ -27,9 +27,12 @@ def resident_mib() -> float:
 
 
 def child_says(what: str, arguments: Sequence[str], task: str = "") -> str | None:
-    """The last line of a Python process with these arguments and `task` as its input; None where it fails.
+    """The last line that a Python process prints; None where it fails, which is logged with its cause.
 
-    A failure is logged with its cause: it is not that of a system that tells nothing. `what` was to be measured.
+    Args:
+        what: is measured, in words.
+        arguments: of the interpreter.
+        task: what it reads.
     """
     done = subprocess.run([sys.executable, *arguments], input=task, capture_output=True, text=True, check=False)
     said = (done.stderr if done.returncode else done.stdout).strip().splitlines()

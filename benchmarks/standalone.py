@@ -12,8 +12,6 @@ from pixelproof.benchmarks.codec import encode
 from pixelproof.benchmarks.conditions import describe_conditions, now
 from pixelproof.errors import PixelproofError
 from pixelproof.files import write_json
-from pixelproof.runtime import Bundle
-from pixelproof.runtime.bundle import CLASSIFIER
 from pixelproof.runtime.onnx_bytes import graph_sha256
 
 
@@ -25,25 +23,21 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     return made
 
 
-def heading(
-    kind: str, bundle: Bundle, *, data: str, threads: int | None, command: str, seed: int | None = None
-) -> dict[str, Any]:
-    """What results begin with: their kind and date, the classifier that was measured, and the conditions.
+def heading(kind: str, classifier: str, graph: bytes, **conditions: Any) -> dict[str, Any]:  # noqa: ANN401
+    """What results begin with: their kind and date, what was measured, and how.
 
     Args:
         kind: of the results.
-        bundle: whose bare classifier ran in ONNX Runtime on the CPU.
-        data, threads, command, seed: as for `describe_conditions`.
+        classifier: its name.
+        graph: the ONNX file that ran.
+        conditions: as for `describe_conditions`.
     """
-    conditions = describe_conditions(
-        provider="CPUExecutionProvider", threads=threads, data=data, command=command, seed=seed
-    )
     return {
         "kind": kind,
         "created": now(),
-        "classifier": bundle.manifest["classifier"]["name"],
-        "graph_sha256": graph_sha256(bundle.files[CLASSIFIER]),
-        "conditions": encode(conditions),
+        "classifier": classifier,
+        "graph_sha256": graph_sha256(graph),
+        "conditions": encode(describe_conditions(**conditions)),
     }
 
 

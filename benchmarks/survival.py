@@ -11,9 +11,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from pixelproof.benchmarks.attack_process import attack_command, finish, outcomes
+from pixelproof.benchmarks.attack_process import attack_command, finish, outcomes, summary
 from pixelproof.benchmarks.standalone import heading, parser, told, typed
 from pixelproof.runtime import read_bundle
+from pixelproof.runtime.bundle import CLASSIFIER
 
 KILLS = 50
 _COMPARED = ("image", "success", "pixels", "colours", "queries", "exhausted")
@@ -38,7 +39,7 @@ def survive(
     Raises:
         PixelproofError: an attack failed.
     """
-    draw = random.Random(seed)
+    draw, opened = random.Random(seed), read_bundle(bundle)
     with tempfile.TemporaryDirectory(prefix="pixelproof-") as made:
         folder = Path(made)
         attack = [*attack_command(bundle, None, images, method, threads=1), "--records"]
@@ -54,9 +55,11 @@ def survive(
             moments.append(moment)
         finish([*attack, str(folder / "broken.sqlite"), "-o", str(folder / "broken")])
         whole, broken = (_outcomes(folder / name) for name in ("whole", "broken"))
-    shown = "CIFAR-10, 200 test images (the shipped sample)"
+        said = summary(folder / "whole")
+    name, graph = opened.manifest["classifier"]["name"], opened.files[CLASSIFIER]
+    conditions = {"provider": said["provider"], "data": said["data"], "threads": 1, "command": command, "seed": seed}
     return {
-        **heading("survival", read_bundle(bundle), data=shown, threads=1, command=command, seed=seed),
+        **heading("survival", name, graph, **conditions),
         "method": method,
         "images": images,
         "kills": len(moments),

@@ -1,7 +1,7 @@
 """The defence table and the latency table, for Markdown, the terminal and the report."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pixelproof.benchmarks.attack_speed_table import attack_speed_layout
 from pixelproof.benchmarks.formats import (
@@ -25,9 +25,6 @@ from pixelproof.benchmarks.layout import NOTHING, Cell, Row, Table, escaped, mar
 from pixelproof.benchmarks.precision_table import precision_layouts
 from pixelproof.benchmarks.soak_table import soak_layout
 from pixelproof.benchmarks.techniques_table import techniques_layout
-
-if TYPE_CHECKING:
-    pass
 
 PAPER = "the paper's"
 

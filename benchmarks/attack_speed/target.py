@@ -38,16 +38,12 @@ class Target:
         self.bundle, self.threads = bundle, threads
         opened = read_bundle(bundle)
         self.manifest: dict[str, Any] = opened.manifest
-        self._graph = opened.files[CLASSIFIER]
+        self.identity: str = graph_sha256(opened.files[CLASSIFIER])
+        """Of the classifier's graph; see `graph_sha256`."""
         self.name: str = self.manifest["classifier"]["name"]
         self._opened = ExitStack()
         self._screened: dict[str, Victim] = {}
         _check_shipped(bundle, self.manifest["classifier"])
-
-    @cached_property
-    def identity(self) -> str:
-        """Of the classifier's graph; see `graph_sha256`."""
-        return graph_sha256(self._graph)
 
     @cached_property
     def deployed(self) -> Pipeline:

@@ -58,7 +58,7 @@ def attack_bundle(
         bundle: the bundle's folder.
         choice: images of its size and classes.
         settings: how many of them, and by what; adaptive corners try those of what the purifier lets pass, too.
-        protocol: "transfer" (the bare classifier) or "adaptive" (the whole pipeline).
+        protocol: "transfer" (the bare classifier) or "adaptive" (the whole pipeline), whatever `settings.adaptive`.
         records: SQLite file of each image's outcome, from which an attack that was stopped goes on.
         threads: CPU threads a call may use.
         report: told how far it has come.
@@ -141,7 +141,9 @@ def _described(
 def _asked(settings: Settings, choice: DataChoice) -> dict[str, Any]:
     target = None if settings.target is None else choice.images.class_names[settings.target]
     asked = {"method": settings.method, "pixels": settings.pixels, "seed": settings.seed, "target": target}
-    return asked | settings.evolution | {"screen": settings.screen}
+    if settings.evolves:
+        asked |= {"population": settings.population, "generations": settings.generations}
+    return asked | {"screen": settings.screen}
 
 
 def _figures(records: list[Record]) -> dict[str, Any]:

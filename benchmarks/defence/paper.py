@@ -3,7 +3,7 @@
 from pixelproof.benchmarks.formats import PaperFigures
 
 PIXELS = 1
-"""That the table's attack changes."""
+"""Changed by the table's attack."""
 PAPER: dict[str, PaperFigures] = {
     "pure_cnn": PaperFigures(162 / 1000, 23 / 1000, 139 / 162, 131 / 977),
     "lenet": PaperFigures(612 / 1000, 217 / 1000, 395 / 612, 151 / 783),

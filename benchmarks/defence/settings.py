@@ -47,7 +47,7 @@ class Settings:
         population, generations: of `de`, as for `DifferentialEvolution`.
 
     Raises:
-        UsageError: one of these two where the method is another.
+        UsageError: `population` or `generations` is not the default, and the method does not evolve.
     """
 
     method: str = "corners"
@@ -62,10 +62,15 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name in self.evolution:
-            if self.method not in ("de", STRONGEST):
+            if not self.evolves:
                 raise UsageError(
                     f"{self.method} evolves nothing, so it has no {name}. Next: leave out --{name}, or --method de"
                 )
+
+    @property
+    def evolves(self) -> bool:
+        """Whether `de` is the method, or part of it."""
+        return self.method in ("de", STRONGEST)
 
     @property
     def evolution(self) -> dict[str, int]:

@@ -20,7 +20,7 @@ from pixelproof.benchmarks.screening.screens import SCREENS, check_screen
 from pixelproof.benchmarks.standalone import heading
 from pixelproof.errors import UsageError, unknown_name
 from pixelproof.models.data import ImageSet, sample
-from pixelproof.runtime import Pipeline, read_bundle
+from pixelproof.runtime import Pipeline
 
 SUCCESSES = 2_000
 PROTOCOLS = ("transfer", "adaptive")
@@ -74,18 +74,27 @@ def validate_screen(
                 "Next: a margin above 0, and --within above it"
             )
         cheap = opened.enter_context(SCREENS[screen].open(bare)).predict
-        real = bare.predict
+        victim = bare
         if protocol == "adaptive":
-            whole = opened.enter_context(Pipeline(bundle, backend="cpu", threads=threads))
-            real, cheap = whole.predict, purified_pipeline(whole, bare, windows=False).around(cheap)
-        swept = _sweep(real, cheap, sample() if data is None else data, successes, within)
+            victim = opened.enter_context(Pipeline(bundle, backend="cpu", threads=threads))
+            cheap = purified_pipeline(victim, bare, windows=False).around(cheap)
+        swept = _sweep(victim.predict, cheap, sample() if data is None else data, successes, within)
+        graph = victim.graph
     if not swept.images:
         raise UsageError(f"bundle '{bundle}' gets none of the images right. Next: give others, or --successes above 0")
     fell = swept.real <= 0
     successes, lost = int(fell.sum()), int((fell & (swept.cheap >= limit)).sum())
     shown = "CIFAR-10, 200 test images (the shipped sample)" if data is None else f"{len(data):,} images"
     return {
-        **heading("screening", read_bundle(bundle), data=shown, threads=threads, command=command),
+        **heading(
+            "screening",
+            bare.manifest["classifier"]["name"],
+            graph,
+            provider=bare.provider,
+            data=shown,
+            threads=threads,
+            command=command,
+        ),
         "protocol": protocol,
         "purifier": None if protocol == "transfer" else bare.manifest["purifier"]["name"],
         "screen": screen,

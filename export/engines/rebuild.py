@@ -12,8 +12,8 @@ def rebuild_engines(bundle: Path, *, progress: Progress = lambda *_: None) -> li
     """Build each engine again, with its own part, flavour, profile and compute capability, that does not fit.
 
     One is left as it is that fits. One of TensorRT for RTX that was built for other GPUs is measured by its version and
-    the bundle's graph alone. One of TensorRT for another GPU stays; where there is none for the GPU that is here, one
-    comes beside it.
+    the bundle's graph alone. One of TensorRT for another compute capability stays; where there is none for the one that
+    is here, one comes beside it.
 
     Args:
         bundle: its folder.
@@ -29,35 +29,43 @@ def rebuild_engines(bundle: Path, *, progress: Progress = lambda *_: None) -> li
     opened = read_bundle(bundle)
     if not opened.engines:
         raise UsageError(f"bundle '{bundle}' has no engines to rebuild. Next: pixelproof build-engine {bundle}")
-    flavours = sorted({_parts(name)[1] for name in opened.engines})
-    machines = {flavour: machine_here(open_flavour(flavour, purpose="building")) for flavour in flavours}
+    flavours = {_parts(name)[1] for name in opened.engines}
     built = []
-    for (part, flavour, built_for), names in _places(opened, machines).items():
-        there = {name: engine for name in names if (engine := _readable(opened, name)) is not None}
-        own = there.get(engine_name(part, flavour, built_for))
-        if own is not None and not _misfits(own, opened, machines[flavour]):
-            continue
-        asked_like = own or next(iter(there.values()), None)
-        profile = asked_like.profile if asked_like else DEFAULT_PROFILE
-        capability = built_for if flavour == "tensorrt-rtx" else None
-        built.append(
-            build_engine(bundle, flavour=flavour, part=part, profile=profile, capability=capability, progress=progress)
-        )
+    for flavour in sorted(flavours, reverse=True):  # TensorRT for RTX first, which builds where the other finds no GPU
+        machine = machine_here(open_flavour(flavour, purpose="building"))
+        for (part, built_for), names in _places(opened, flavour, machine).items():
+            there = {name: engine for name in names if (engine := _readable(opened, name)) is not None}
+            own = there.get(engine_name(part, flavour, built_for))
+            if own is not None and not _misfits(own, opened, machine):
+                continue
+            asked_like = own or next(iter(there.values()), None)
+            profile = asked_like.profile if asked_like else DEFAULT_PROFILE
+            capability = built_for if _chooses(flavour) else None
+            built.append(
+                build_engine(
+                    bundle, flavour=flavour, part=part, profile=profile, capability=capability, progress=progress
+                )
+            )
     return built
 
 
-def _places(bundle: Bundle, machines: dict[str, Machine | None]) -> dict[tuple[str, str, str], list[str]]:
-    """By part, flavour and what it would be built for now: the engines of which one built there takes the place.
+def _places(bundle: Bundle, flavour: str, machine: Machine | None) -> dict[tuple[str, str], list[str]]:
+    """By part and what it would be built for now: the flavour's engines of which one built there takes the place.
 
     TensorRT builds for the GPU that is here, so that all of a part's engines come to the one place.
     """
-    places: dict[tuple[str, str, str], list[str]] = {}
+    places: dict[tuple[str, str], list[str]] = {}
     for name in bundle.engines:
-        part, flavour, capability = _parts(name)
-        machine = machines[flavour]
-        here = capability if flavour == "tensorrt-rtx" or machine is None else machine.capability
-        places.setdefault((part, flavour, here), []).append(name)
+        part, of, capability = _parts(name)
+        if of == flavour:
+            here = capability if machine is None or _chooses(flavour) else machine.capability
+            places.setdefault((part, here), []).append(name)
     return places
+
+
+def _chooses(flavour: str) -> bool:
+    """Whether it builds for GPUs that are not here."""
+    return flavour == "tensorrt-rtx"
 
 
 def _parts(name: str) -> tuple[str, str, str]:

@@ -14,16 +14,18 @@ def test_kills_change_nothing(lenet_median_bundle: Path):
     found = survival.survive(lenet_median_bundle, kills=6, images=12, method="corners")
     assert 1 <= found["kills"] == len(found["kill_moments_s"]) <= 6  # a machine that has sped up ends it before
     assert (found["same_outcomes"], found["of"]) == (12, 12)
+    assert (found["classifier"], found["conditions"]["provider"]) == ("lenet", "CPUExecutionProvider")
+    assert found["conditions"]["data"].startswith("CIFAR-10, 200 test images")
 
 
-def test_an_attack_that_fails_is_told(tmp_path: Path):
-    with pytest.raises(PixelproofError, match=r"the attack failed: .*there is no bundle"):
-        survival.survive(tmp_path / "none", kills=1)
+def test_an_attack_that_fails_is_told(lenet_median_bundle: Path):
+    with pytest.raises(PixelproofError, match=r"the attack failed: .*unknown method 'cornerz'"):
+        survival.survive(lenet_median_bundle, kills=1, method="cornerz")
 
 
 def test_a_module_tells_an_error_in_a_line(tmp_path: Path):
     command = [sys.executable, "-m", "pixelproof.benchmarks.survival", str(tmp_path / "none"), "--kills", "1"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert done.stderr.startswith("error: the attack failed")
+    assert done.stderr.startswith("error: there is no bundle")
     assert "Traceback" not in done.stderr

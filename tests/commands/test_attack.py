@@ -106,7 +106,7 @@ def test_an_evolution_of_ones_own(lenet_median_bundle: Path, run_cli):
     assert (small["population"], small["generations"], small["queries_median"]) == (10, 4, 50)
     whole = json.loads(run_cli(*arguments).out)
     assert whole["queries_median"] == 400 * 101
-    assert "population" not in whole
+    assert (whole["population"], whole["generations"]) == (400, 100)
 
 
 @pytest.mark.parametrize("protocol", ["transfer", "adaptive"])

@@ -72,7 +72,7 @@ def test_the_first_population_is_taken_whatever_lay_there(make_kernels, random_t
     same_bits(table.fitness, table.children_fitness)
 
 
-def test_lanes_with_a_winner_and_lanes_that_stopped_keep_their_people(make_kernels, random_table, same_bits):
+def test_lanes_with_a_winner_and_lanes_that_stopped_keep_their_members(make_kernels, random_table, same_bits):
     table = random_table(make_kernels(), np.random.default_rng(0), lanes=3)
     table.members[:], table.children[:] = 1, 2
     table.fitness[:], table.children_fitness[:] = 0.5, 0.25

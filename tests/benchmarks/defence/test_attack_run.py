@@ -129,7 +129,8 @@ def test_an_evolution_of_ones_own_is_kept_apart(run_attack):
     union = run_attack(method="strongest", images=2, population=8)
     whole = run_attack(method="strongest", images=2)
     assert whole.images[1]["queries"] - union.images[1]["queries"] == 3 * (400 - 8) * 101
-    assert "population" not in whole.summary
+    assert (whole.summary["population"], whole.summary["generations"]) == (400, 100)
+    assert "population" not in run_attack(images=2).summary
 
 
 def test_what_evolves_nothing_has_no_population(run_attack, tmp_path: Path):

@@ -87,24 +87,30 @@ def test_de_ran_on_the_device_with_the_same_settings(
     asked = []
 
     def stand_in(device, network, images, labels, **settings):
-        asked.append((device, network, settings["pixels"], settings["seed"]))
+        asked.append((device, network, settings["pixels"], settings["seed"], settings["generations"]))
         assert settings.pop("exact")(images).argmax(1).tolist() == labels.tolist()
-        return attack(victim[0].predict, images, labels, method="de", **settings, batch_size=256, generations=3)
+        return attack(victim[0].predict, images, labels, method="de", **settings, batch_size=256)
 
     victim = []
     monkeypatch.setattr(search, "attack_on_device", stand_in)
     real = search._attack
     monkeypatch.setattr(search, "_attack", lambda plan, it, *more: victim.append(it) or real(plan, it, *more))
     monkeypatch.setattr(victims, "device_network", lambda deployed, purifier, classifier: classifier and "network")
-    settings = Settings(method="de", images=3, pixels=2, seed=5)
+    settings = Settings(method="de", images=3, pixels=2, seed=5, generations=3)
     records = tmp_path / "records"
     run = attack_bundle(lenet_median_bundle, some_real, settings, protocol=protocol, records=records, device=GPU)
-    assert asked == [(GPU, "network", 2, 5)]
+    assert asked == [(GPU, "network", 2, 5, 3)]
     assert run.summary["attack_backend"] == "cuda (Stand-in GPU)"
     assert ran_on("de", GPU) == "de ran on Stand-in GPU, in CUDA kernels"
     assert (ran_on("strongest", None), ran_on("corners", None)) == ("de ran on the CPU", "")
     assert ran_on("corners", GPU) == "corners of one pixel was screened on Stand-in GPU, in half precision"
     assert len(run.images) == 3
+    monkeypatch.setattr(search, "attack", lambda *arguments, **more: on_cpu.append(1) or attack(*arguments, **more))
+    on_cpu: list[int] = []
+    attack_bundle(lenet_median_bundle, some_real, settings, protocol=protocol, records=records, device=GPU)
+    assert (len(asked), on_cpu) == (1, [])  # kept
+    attack_bundle(lenet_median_bundle, some_real, settings, protocol=protocol, records=records)
+    assert (len(asked), on_cpu) == (1, [1])  # what was found there does not speak for the CPU
 
 
 @pytest.mark.parametrize("protocol", ["transfer", "adaptive"])

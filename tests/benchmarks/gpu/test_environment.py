@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+import pixelproof
 from pixelproof.benchmarks.gpu.environment import environment_part, venv_python
 
 
@@ -20,8 +21,9 @@ def test_it_sees_the_packages_of_the_environment_it_starts_in(tmp_path: Path):
 
 def test_it_starts_with_the_standard_library_alone():
     """What it installs cannot be asked for before."""
-    program = "import sys; sys.path.insert(0, 'src'); from pixelproof.benchmarks.gpu import __main__"
-    subprocess.run([sys.executable, "-I", "-S", "-c", program], check=True)
+    source = Path(pixelproof.__file__).parent.parent
+    program = "import sys; sys.path.insert(0, sys.argv[1]); from pixelproof.benchmarks.gpu import __main__"
+    subprocess.run([sys.executable, "-I", "-S", "-c", program, str(source)], check=True)
 
 
 def test_without_a_network_packages_come_from_the_folder_alone(tmp_path: Path):

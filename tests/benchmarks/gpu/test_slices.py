@@ -70,7 +70,7 @@ def test_the_adversarial_images_are_left_among_the_results(tmp_path: Path):
     assert json.loads((tmp_path / "adversarial.json").read_text()).keys() >= {"lenet", "resnet"}
 
 
-def test_a_run_has_every_part_that_the_proof_asks_for(tmp_path: Path):
+def test_a_run_has_every_part_that_a_gpu_is_needed_for(tmp_path: Path):
     names = [part.name for part in all_parts(tmp_path, tmp_path / "wheels", tmp_path / "data")]
     assert names[:4] == ["environment", "tests", "sanitizer", "bundles"]
     assert {"kernels-resnet", "latency-resnet", "train", "adversarial", "de-lenet", "strongest-resnet"} <= set(names)

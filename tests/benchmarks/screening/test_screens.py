@@ -20,7 +20,7 @@ from pixelproof.runtime import Pipeline
 
 @pytest.fixture(autouse=True)
 def uncompiled(monkeypatch: pytest.MonkeyPatch):
-    """The same arithmetic without the compiler's half minute; compiled it is in the proof's tests."""
+    """The same arithmetic without the compiler's half minute; compiled it is in the validation's tests."""
     monkeypatch.setattr(bfloat16, "_compiled", lambda network, shape: None)
 
 

@@ -71,11 +71,11 @@ def test_what_cannot_be_swept_is_one_line(lenet_median_bundle: Path, tmp_path: P
 
 @pytest.mark.usefixtures("uncompiled")
 def test_the_commands_exit_code_tells_of_losses(lenet_median_bundle: Path, monkeypatch, tmp_path: Path, capsys):
-    asked = ["--screen", "bf16", "--successes", "20", "--threads", "1", "-o", str(tmp_path / "proof.json")]
+    asked = ["--screen", "bf16", "--successes", "20", "--threads", "1", "-o", str(tmp_path / "validation.json")]
     line = ["x", str(lenet_median_bundle), *asked]
     monkeypatch.setattr(sys, "argv", line)
     assert main() == 0
-    written = json.loads((tmp_path / "proof.json").read_text())
+    written = json.loads((tmp_path / "validation.json").read_text())
     assert written == json.loads(capsys.readouterr().out)
     assert written["conditions"]["command"].startswith("python -m pixelproof.benchmarks.screening ")
     monkeypatch.setattr(sys, "argv", [*line, "--margin", "1e-6"])

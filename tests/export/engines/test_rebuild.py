@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tensorrt_stand_in import add_engine
 
-from pixelproof.errors import UsageError
+from pixelproof.errors import BackendError, UsageError
 from pixelproof.export.engines import build_engine, rebuild, rebuild_engines
 from pixelproof.runtime import read_bundle
 from pixelproof.runtime.engines import Flavour, Machine, read_engine
@@ -62,6 +62,27 @@ def test_a_tampered_engine_or_sidecar_is_built_again(bundle: Path):
 def test_a_bundle_without_engines_is_told(lenet_median_bundle: Path):
     with pytest.raises(UsageError, match=r"has no engines to rebuild\. Next: pixelproof build-engine"):
         rebuild_engines(lenet_median_bundle)
+
+
+def test_without_a_gpu_what_needs_none_is_built_all_the_same(bundle: Path, monkeypatch: pytest.MonkeyPatch):
+    """An engine of TensorRT beside them, which finds none."""
+
+    def open_gpu(**_: str) -> None:
+        raise BackendError("there is no GPU here")
+
+    monkeypatch.setattr("pixelproof.export.engines.build.open_gpu", open_gpu)
+    opened = rebuild.open_flavour
+    monkeypatch.setattr(  # TensorRT itself need not be installed
+        rebuild,
+        "open_flavour",
+        lambda name, purpose: Flavour(name, SimpleNamespace()) if name == "tensorrt" else opened(name, purpose=purpose),
+    )
+    add_engine(bundle, name="classifier.tensorrt.9.0.engine")
+    path = bundle / "engines" / "pipeline.tensorrt-rtx.portable.engine"
+    change(path, version="1.0.0.1")
+    with pytest.raises(BackendError, match="there is no GPU here"):
+        rebuild_engines(bundle)
+    assert read_engine(read_bundle(bundle), path.name).sidecar["version"] != "1.0.0.1"
 
 
 @pytest.fixture
