@@ -123,7 +123,9 @@ def _row(
     figures = compare_decisions(full, own, test.labels, Precision(precision, max_accuracy_drop=100))
     bare, pipeline = figures["classifier"], figures["pipeline"]
     compared = precision != "fp32"  # which agrees with itself
-    fooling = None if attacked is None else decide(bundle.path, attacked.images, threads=threads)
+    d_suc = None
+    if attacked is not None:
+        d_suc = defence_rate(decide(bundle.path, attacked.images, threads=threads), attacked.labels)
     return PrecisionRow(
         classifier=classifier,
         precision=precision,
@@ -133,7 +135,7 @@ def _row(
         pipeline_agreement=pipeline["top1_agreement"] if compared else None,
         accuracy=bare["accuracy"],
         pipeline_accuracy=pipeline["accuracy"],
-        d_suc=None if attacked is None or fooling is None else defence_rate(fooling, attacked.labels),
+        d_suc=d_suc,
         pl=performance_loss(own, test.labels),
         nbytes=len(bundle.files[PIPELINE]),
         times_faster=faster,

@@ -5,7 +5,16 @@ from pathlib import Path
 from pixelproof.errors import BundleError, UsageError
 from pixelproof.export.engines.build import DEFAULT_PROFILE, Progress, build_engine, machine_here
 from pixelproof.runtime import Bundle, read_bundle
-from pixelproof.runtime.engines import FLAVOURS, Engine, Machine, engine_name, misfits, open_flavour, read_engine
+from pixelproof.runtime.engines import (
+    FLAVOURS,
+    Engine,
+    Flavour,
+    Machine,
+    engine_name,
+    misfits,
+    open_flavour,
+    read_engine,
+)
 
 
 def rebuild_engines(bundle: Path, *, progress: Progress = lambda *_: None) -> list[Path]:
@@ -32,15 +41,16 @@ def rebuild_engines(bundle: Path, *, progress: Progress = lambda *_: None) -> li
     flavours = {_parts(name)[1] for name in opened.engines}
     built = []
     for flavour in sorted(flavours, reverse=True):  # TensorRT for RTX first, which builds where the other finds no GPU
-        machine = machine_here(open_flavour(flavour, purpose="building"))
-        for (part, built_for), names in _places(opened, flavour, machine).items():
+        chosen = open_flavour(flavour, purpose="building")
+        machine = machine_here(chosen)
+        for (part, built_for), names in _places(opened, chosen, machine).items():
             there = {name: engine for name in names if (engine := _readable(opened, name)) is not None}
             own = there.get(engine_name(part, flavour, built_for))
             if own is not None and not _misfits(own, opened, machine):
                 continue
             asked_like = own or next(iter(there.values()), None)
             profile = asked_like.profile if asked_like else DEFAULT_PROFILE
-            capability = built_for if _chooses(flavour) else None
+            capability = built_for if chosen.chooses_capability else None
             built.append(
                 build_engine(
                     bundle, flavour=flavour, part=part, profile=profile, capability=capability, progress=progress
@@ -49,7 +59,7 @@ def rebuild_engines(bundle: Path, *, progress: Progress = lambda *_: None) -> li
     return built
 
 
-def _places(bundle: Bundle, flavour: str, machine: Machine | None) -> dict[tuple[str, str], list[str]]:
+def _places(bundle: Bundle, flavour: Flavour, machine: Machine | None) -> dict[tuple[str, str], list[str]]:
     """By part and what it would be built for now: the flavour's engines of which one built there takes the place.
 
     TensorRT builds for the GPU that is here, so that all of a part's engines come to the one place.
@@ -57,15 +67,10 @@ def _places(bundle: Bundle, flavour: str, machine: Machine | None) -> dict[tuple
     places: dict[tuple[str, str], list[str]] = {}
     for name in bundle.engines:
         part, of, capability = _parts(name)
-        if of == flavour:
-            here = capability if machine is None or _chooses(flavour) else machine.capability
+        if of == flavour.name:
+            here = capability if machine is None or flavour.chooses_capability else machine.capability
             places.setdefault((part, here), []).append(name)
     return places
-
-
-def _chooses(flavour: str) -> bool:
-    """Whether it builds for GPUs that are not here."""
-    return flavour == "tensorrt-rtx"
 
 
 def _parts(name: str) -> tuple[str, str, str]:
