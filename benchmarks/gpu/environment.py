@@ -1,5 +1,6 @@
 """The environment of a GPU run: a virtual one over the system's packages, as those hold PyTorch with CUDA."""
 
+import importlib.metadata
 import importlib.util
 import os
 import shutil
@@ -45,6 +46,8 @@ def environment_part(folder: Path, wheels: Path | None) -> Part:
     pip = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet"]
     offline = [] if wheels is None else ["--no-index", "--find-links", str(wheels)]
     missing = [package for module, package in PACKAGES.items() if importlib.util.find_spec(module) is None]
+    if _wants_onnxruntime_gpu(wheels):  # over the system's, which may be the CPU's, and never beside it
+        missing = [package for package in missing if package != "onnxruntime"] + ["onnxruntime-gpu"]
     commands = [
         [sys.executable, "-m", "venv", "--system-site-packages", "--without-pip", str(folder / "venv")],
         [python, "-c", _SEE_PARENT, sysconfig.get_path("purelib")],
@@ -60,6 +63,12 @@ def environment_part(folder: Path, wheels: Path | None) -> Part:
     return Part("environment", commands, essential=True)
 
 
+def _wants_onnxruntime_gpu(wheels: Path | None) -> bool:
+    """Whether it is missing and can be had: a folder of wheels may do without it, as it is large."""
+    missing = not any(importlib.metadata.distributions(name="onnxruntime-gpu"))
+    return missing and (wheels is None or any(wheels.glob("onnxruntime_gpu-*.whl")))
+
+
 def venv_python(folder: Path) -> Path:
     """The environment's interpreter."""
     return folder / "venv" / "bin" / "python"
@@ -71,6 +80,8 @@ def build_variables(folder: Path) -> dict[str, str]:
     home.mkdir(parents=True, exist_ok=True)
     (home / ".aksetup-defaults.py").write_text("CUDA_ENABLE_CURAND = False\n")
     variables = {**os.environ, "HOME": str(home)}
+    if packages := _nvidia_libraries():  # what ONNX Runtime's provider is linked with
+        variables["LD_LIBRARY_PATH"] = os.pathsep.join([*packages, os.environ.get("LD_LIBRARY_PATH", "")]).rstrip(":")
     root = toolkit()
     if root is not None:
         included = [str(root / "include"), os.environ.get("CPATH", "")]
@@ -81,3 +92,10 @@ def build_variables(folder: Path) -> dict[str, str]:
             "LIBRARY_PATH": os.pathsep.join(filter(None, libraries)),
         }
     return variables
+
+
+def _nvidia_libraries() -> list[str]:
+    """Folders of CUDA's libraries that came by pip, which are not found from an environment over theirs."""
+    found = importlib.util.find_spec("nvidia")
+    folders = [] if found is None else found.submodule_search_locations or []
+    return sorted(str(path) for folder in folders for path in Path(folder).glob("*/lib"))

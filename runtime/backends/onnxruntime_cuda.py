@@ -1,5 +1,8 @@
 """ONNX Runtime on an NVIDIA GPU."""
 
+import contextlib
+import functools
+import io
 from types import ModuleType
 from typing import Any
 
@@ -25,5 +28,14 @@ class OnnxRuntimeCuda(OnnxRuntimeCpu):
                     "Next: pip install --force-reinstall onnxruntime-gpu"
                 )
             raise missing_extra("onnxruntime-gpu (in place of onnxruntime)", "gpu", f"running on {self.wanted}")
+        load_libraries(runtime)
         options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
         return [(self.wanted, EXACT)]
+
+
+@functools.cache
+def load_libraries(runtime: ModuleType) -> None:
+    """Load CUDA's and cuDNN's libraries out of pip's packages, where the provider does not look by itself."""
+    if hasattr(runtime, "preload_dlls"):  # since 1.21
+        with contextlib.redirect_stdout(io.StringIO()):  # what is missing is printed, and told by the session too
+            runtime.preload_dlls()

@@ -6,6 +6,7 @@ The command line prints them on one line and leaves with `exit_code`; a program 
 import difflib
 import os
 import shlex
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
@@ -90,10 +91,14 @@ ONNX_RUNTIME = {"cpu": "onnxruntime", "gpu": "onnxruntime-gpu"}
 
 
 def installed_wheels() -> list[str]:
-    """Those of ONNX Runtime's wheels that are installed."""
-    import importlib.metadata  # slow to import, and needed here alone
+    """Those of ONNX Runtime's wheels that are installed, in the folder from which Python takes the module."""
+    from importlib.metadata import distributions  # slow to import, and needed here alone
 
-    return [name for name in ONNX_RUNTIME.values() if any(importlib.metadata.distributions(name=name))]
+    for folder in sys.path:  # an environment made over another hides the other's
+        there = [name for name in ONNX_RUNTIME.values() if any(distributions(name=name, path=[folder]))]
+        if there:
+            return there
+    return []
 
 
 def install_command(extra: str) -> str:

@@ -38,7 +38,8 @@ def test_without_onnxruntime_it_fails_with_the_command(run_cli, monkeypatch):
 
 
 def test_both_wheels_are_found(run_cli, monkeypatch, tmp_path: Path):
-    install(tmp_path, "onnxruntime-gpu", "1.31.1")
+    for name in ("onnxruntime", "onnxruntime-gpu"):
+        install(tmp_path, name, "1.31.1")
     monkeypatch.syspath_prepend(tmp_path)
     code, out, _ = run_cli("doctor", "--json")
     assert code == 1

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 import pixelproof
-from pixelproof.benchmarks.gpu.environment import environment_part, venv_python
+from pixelproof.benchmarks.gpu.environment import build_variables, environment_part, venv_python
 
 
 def test_it_sees_the_packages_of_the_environment_it_starts_in(tmp_path: Path):
@@ -31,3 +31,22 @@ def test_without_a_network_packages_come_from_the_folder_alone(tmp_path: Path):
     installing = [command for command in commands if "install" in command]
     assert installing
     assert all({"--no-index", str(tmp_path / "wheels")} <= set(command) for command in installing)
+
+
+def test_onnx_runtime_for_a_gpu_comes_where_it_can_be_had(tmp_path: Path):
+    def asked(wheels: Path | None) -> set[str]:
+        return {package for command in environment_part(tmp_path, wheels).commands for package in command}
+
+    assert "onnxruntime-gpu" in asked(None)
+    assert "onnxruntime-gpu" not in asked(tmp_path)  # a folder of wheels without it: the run goes on without
+    (tmp_path / "onnxruntime_gpu-1.31.1-cp312-cp312-manylinux_2_28_x86_64.whl").touch()
+    assert "onnxruntime-gpu" in asked(tmp_path)
+
+
+def test_libraries_that_came_by_pip_are_found(tmp_path: Path, monkeypatch):
+    (tmp_path / "site" / "nvidia" / "cudnn" / "lib").mkdir(parents=True)
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/before")
+    folders = build_variables(tmp_path)["LD_LIBRARY_PATH"].split(":")
+    assert str(tmp_path / "site" / "nvidia" / "cudnn" / "lib") in folders
+    assert folders[-1] == "/before"

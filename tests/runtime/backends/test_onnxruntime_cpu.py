@@ -21,11 +21,23 @@ def test_onnxruntime_not_installed(make_bundle: MakeBundle, monkeypatch):
         Pipeline(make_bundle())
 
 
+def install(folder: Path, name: str) -> None:
+    """What pip leaves of a wheel's name."""
+    told = folder / f"{name.replace('-', '_')}-1.31.0.dist-info" / "METADATA"
+    told.parent.mkdir(parents=True)
+    told.write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.31.0\n")
+
+
+def test_a_wheel_hides_the_other_that_an_environment_below_has(tmp_path: Path, monkeypatch):
+    assert installed_wheels() == ["onnxruntime"]
+    install(tmp_path, "onnxruntime-gpu")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert installed_wheels() == ["onnxruntime-gpu"]
+
+
 def test_both_wheels_installed(make_bundle: MakeBundle, tmp_path: Path, monkeypatch):
-    for name in ("onnxruntime", "onnxruntime_gpu"):
-        folder = tmp_path / f"{name}-1.31.0.dist-info"
-        folder.mkdir()
-        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name.replace('_', '-')}\nVersion: 1.31.0\n")
+    for name in ("onnxruntime", "onnxruntime-gpu"):
+        install(tmp_path, name)
     monkeypatch.syspath_prepend(tmp_path)
     assert installed_wheels() == ["onnxruntime", "onnxruntime-gpu"]
     with pytest.raises(BackendError, match="are both installed") as told:
