@@ -8,15 +8,24 @@ from pixelproof.benchmarks.latency_ways import Absent, Setting, Way, need_purifi
 from pixelproof.errors import PixelproofError
 from pixelproof.gpu import open_gpu
 from pixelproof.runtime import Pipeline
+from pixelproof.runtime.backends.onnxruntime_cuda import OnnxRuntimeCuda
 from pixelproof.runtime.backends.tensorrt import TensorRtSession
 from pixelproof.runtime.engines import FLAVOURS
 
 
 @contextmanager
-def cuda_provider(setting: Setting) -> Iterator[Contender]:
-    """The fused graph on ONNX Runtime's CUDA provider."""
-    with _fused_on("cuda", setting) as pipeline:
-        yield Contender("ONNX, fused graph on CUDA", pipeline.provider, pipeline)
+def cuda_recorded(setting: Setting) -> Iterator[Contender]:
+    """The fused graph on ONNX Runtime's CUDA provider, each batch size recorded as a CUDA graph."""
+    with _on_cuda(setting) as (pipeline, session):
+        yield Contender("ONNX on CUDA, CUDA graph", pipeline.provider, pipeline, session.split)
+
+
+@contextmanager
+def cuda_plain(setting: Setting) -> Iterator[Contender]:
+    """The same, launched anew for each batch."""
+    with _on_cuda(setting) as (pipeline, session):
+        session.graphs = False
+        yield Contender("ONNX on CUDA, no CUDA graph", pipeline.provider, pipeline)
 
 
 @contextmanager
@@ -34,7 +43,7 @@ def tensorrt_plain(setting: Setting) -> Iterator[Contender]:
         yield Contender("TensorRT engine, no CUDA graph", pipeline.provider, pipeline, session.split)
 
 
-ON_GPU: tuple[Way, ...] = (cuda_provider, tensorrt_recorded, tensorrt_plain)
+ON_GPU: tuple[Way, ...] = (cuda_recorded, cuda_plain, tensorrt_recorded, tensorrt_plain)
 """Those that are tried where there is a GPU."""
 
 
@@ -47,6 +56,14 @@ def _fused_on(backend: str, setting: Setting) -> Iterator[Pipeline]:
         raise Absent(error.reason) from None
     with pipeline:
         yield pipeline
+
+
+@contextmanager
+def _on_cuda(setting: Setting) -> Iterator[tuple[Pipeline, OnnxRuntimeCuda]]:
+    with _fused_on("cuda", setting) as pipeline:
+        session = pipeline.session
+        assert isinstance(session, OnnxRuntimeCuda)
+        yield pipeline, session
 
 
 @contextmanager

@@ -14,13 +14,20 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-def device_network(deployed: Pipeline, purifier: "nn.Module | None", classifier: "nn.Module | None") -> DeviceNetwork:
+TUNED_FROM = 250
+"""Images whose search is long enough for the compiler to time its choices: ten million candidates of `de` at most."""
+
+
+def device_network(
+    deployed: Pipeline, purifier: "nn.Module | None", classifier: "nn.Module | None", images: int
+) -> DeviceNetwork:
     """The bundle's engine where that is what runs, else PyTorch in half precision, else ONNX Runtime.
 
     Args:
         deployed: the bundle as it was opened.
         purifier: its purifier in PyTorch; None where `deployed` is its bare classifier.
         classifier: its classifier in PyTorch; None for one that is not a shipped one, or behind such a purifier.
+        images: how many are to be attacked.
 
     Raises:
         BackendError: none of them runs here.
@@ -32,8 +39,10 @@ def device_network(deployed: Pipeline, purifier: "nn.Module | None", classifier:
     if classifier is not None and _pytorch_sees_a_gpu():
         from pixelproof.benchmarks.defence.half_precision import can_compile, half_precision
 
-        classify = half_precision(classifier, purifier, "cuda", compiled=can_compile())
-        return TorchNetwork(classify, classes, description="PyTorch, classifier in float16")
+        tuned = images >= TUNED_FROM and can_compile()
+        classify = half_precision(classifier, purifier, "cuda", compiled=can_compile(), tuned=tuned)
+        description = f"PyTorch, classifier in float16{', tuned' if tuned else ''}"
+        return TorchNetwork(classify, classes, description=description)
     if (why := fault("cuda")) is None:
         return OnnxRuntimeNetwork(keep_outputs(deployed.graph, {"probabilities"}), classes)
     raise BackendError(

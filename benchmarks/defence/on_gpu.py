@@ -14,17 +14,18 @@ and ResNet-32, in PyTorch on the CPU)."""
 ROWS = 3200  # candidates a batch
 
 
-def screened_on(device: Device, victim: Victim, size: tuple[int, int]) -> Victim:
+def screened_on(device: Device, victim: Victim, size: tuple[int, int], images: int) -> Victim:
     """The victim with its candidates screened on the GPU; what is in doubt and each success are the bundle's own.
 
     Args:
         device: the GPU.
         victim: its records are kept apart from those of searches that try every candidate.
         size: height and width of the images.
+        images: how many are to be attacked.
 
     Raises:
         PixelproofError: its network does not run there, or there is too little memory.
     """
-    cheap = DevicePredict(device, victim.on_device(), size, ROWS)
+    cheap = DevicePredict(device, victim.on_device(images), size, ROWS)
     predict = Screened(victim.predict, cheap, margin=MARGIN, batch_size=cheap.rows)
     return replace(victim, predict=predict, identity=f"{victim.identity}, screened on a GPU at {MARGIN} nats")

@@ -119,9 +119,8 @@ def _attack(
         "on_finished": keep,
     }
     if device is not None and plan.method == "de":
-        attack_on_device(
-            device, victim.on_device(), images.images, images.labels, exact=deployed, **common | plan.evolution
-        )
+        network = victim.on_device(len(images))
+        attack_on_device(device, network, images.images, images.labels, exact=deployed, **common | plan.evolution)
     else:
         batch_size = getattr(victim.predict, "batch_size", BATCH_SIZE)  # a screen's own
         parameters = common | {"method": plan.method, "batch_size": batch_size} | _parameters(plan, victim, images)

@@ -102,7 +102,7 @@ class Searches:
 
     def _run(self, plan: Plan, victim: Victim, deployed: Predict, chosen: NDArray[np.int64]) -> list[Record]:
         if self.device is not None and plan.method != "de" and plan.pixels == 1:  # what a screen was validated for
-            victim = self._on_gpu(self.device, victim)
+            victim = self._on_gpu(self.device, victim, len(chosen))
         elif self.device is not None and plan.method == "de":  # by another network's fitness, which may go another way
             victim = replace(victim, identity=f"{victim.identity}, evolved on a GPU")
         store = self.open_records(settings_of(plan, victim, self.choice.name))
@@ -111,10 +111,10 @@ class Searches:
         finally:
             store.close()
 
-    def _on_gpu(self, device: Device, victim: Victim) -> Victim:
+    def _on_gpu(self, device: Device, victim: Victim, images: int) -> Victim:
         if victim.identity not in self._screened:
             size = self.choice.images.images.shape[1], self.choice.images.images.shape[2]
-            self._screened[victim.identity] = screened_on(device, victim, size)
+            self._screened[victim.identity] = screened_on(device, victim, size, images)
         return self._screened[victim.identity]
 
 

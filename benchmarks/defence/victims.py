@@ -28,7 +28,7 @@ SAMPLE_SIZE = (32, 32)  # of the images on which windows are compared with the w
 Predict = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 
-def _no_network() -> DeviceNetwork:
+def _no_network(_images: int) -> DeviceNetwork:
     raise UsageError("this victim does not run on the GPU. Next: --attack-backend cpu")
 
 
@@ -46,7 +46,7 @@ class Victim:
         passes: uint8 images `(n, H, W, 3)` to the extreme colours that the purifier lets pass, uint8
             `(n, H, W, 8, 3)`; None where no purifier tells.
         identity: for the record of what was attacked: what the graph computes (see `graph_sha256`), and on what.
-        on_device: makes the same network for a search on a GPU.
+        on_device: makes the same network for a search on a GPU, of so many images.
         around: what the victim would be with another bare classifier, `predict` from `predict`; a purified image
             reaches that in whole levels.
     """
@@ -55,7 +55,7 @@ class Victim:
     order: Order
     passes: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] | None
     identity: str
-    on_device: Callable[[], DeviceNetwork] = _no_network
+    on_device: Callable[[int], DeviceNetwork] = _no_network
     around: Callable[[Predict], Predict] = _itself
 
 
@@ -64,7 +64,7 @@ def bare_classifier(classifier: Pipeline, *, windows: bool = True) -> Victim:
     module = _classifier_module(classifier)
     order = sweep_order(classifier.predict) if module is None else gradient_order(on_levels(None, module))
     predict = (_by_windows(classifier) if windows else None) or classifier.predict
-    return Victim(predict, order, None, _identity(classifier), lambda: device_network(classifier, None, module))
+    return Victim(predict, order, None, _identity(classifier), partial(device_network, classifier, None, module))
 
 
 def purified_pipeline(pipeline: Pipeline, classifier: Pipeline, *, windows: bool = True) -> Victim:
@@ -92,7 +92,7 @@ def purified_pipeline(pipeline: Pipeline, classifier: Pipeline, *, windows: bool
     else:
         known = purifier, module
         order = gradient_order(on_levels(purifier, module))
-    return Victim(predict, order, passes, _identity(pipeline), lambda: device_network(pipeline, *known), around)
+    return Victim(predict, order, passes, _identity(pipeline), partial(device_network, pipeline, *known), around)
 
 
 def _identity(network: Pipeline) -> str:

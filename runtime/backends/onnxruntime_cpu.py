@@ -32,7 +32,7 @@ class OnnxRuntimeCpu:
         options = _options(runtime, threads)
         providers = self._prepare(runtime, options)
         try:
-            self._session = runtime.InferenceSession(model, options, providers=providers)
+            self._session = self._opened(runtime, model, options, providers)
         except Exception as error:  # its exceptions share no base class
             raise BackendError(
                 f"ONNX Runtime {runtime.__version__} refuses the graph: {_first_line(error)}. Next: pixelproof doctor"
@@ -49,6 +49,14 @@ class OnnxRuntimeCpu:
         """Check the runtime for what this provider needs, set its options, and name the providers to ask for."""
         return [self.wanted]
 
+    def _opened(self, runtime: ModuleType, model: bytes, options: Any, providers: list[Any]) -> Any:  # noqa: ANN401
+        """ONNX Runtime's session; whatever that raises."""
+        return runtime.InferenceSession(model, options, providers=providers)
+
+    def _run_options(self) -> Any:  # noqa: ANN401  (onnxruntime.RunOptions)
+        """Of a run; None for ONNX Runtime's own."""
+        return None
+
     def images_a_run(self, size: tuple[int, int]) -> int:
         """See `Session`: 64 of 32x32."""
         return max(1, self.pixels // math.prod(size))
@@ -63,7 +71,7 @@ class OnnxRuntimeCpu:
     def evaluate(self, inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str]) -> list[NDArray[Any]]:
         """The named outputs for arrays by their inputs' names."""
         try:
-            results: list[NDArray[Any]] = self._session.run(list(outputs), dict(inputs))
+            results: list[NDArray[Any]] = self._session.run(list(outputs), dict(inputs), self._run_options())
         except Exception as error:  # its exceptions share no base class
             raise BackendError(
                 f"ONNX Runtime failed on a batch of {len(next(iter(inputs.values())))} images: {_first_line(error)}. "

@@ -19,15 +19,15 @@ def test_engines_are_timed_with_and_without_recordings(trt, make_bundle, monkeyp
     assert names[-2:] == ["TensorRT engine, CUDA graph", "TensorRT engine, no CUDA graph"]
     assert {row.provider for row in results.rows[-2:]} == {"tensorrt 10.16.1"}
     notes = " ".join(results.notes)
-    assert "Not timed: cuda provider, because running on CUDAExecutionProvider needs onnxruntime-gpu" in notes
+    assert "Not timed: cuda recorded, because running on CUDAExecutionProvider needs onnxruntime-gpu" in notes
     # the stand-in's clock counts calls: one copy there, one launch, four outputs back
-    assert "TensorRT engine, no CUDA graph, batch 3, on the GPU's clock: 1.000 ms to copy it there, 1.000" in notes
+    assert "TensorRT engine, no CUDA graph, batch 3, its parts apart: 1.000 ms to copy it to the GPU, 1.000" in notes
 
 
 def test_a_bundle_without_engines_says_so(trt, make_bundle):
     bundle = make_bundle()
     setting = Setting(bundle, read_bundle(bundle).manifest, "auto", None)
-    with pytest.raises(Absent, match="has no tensorrt engine of its pipeline; "), ON_GPU[1](setting):
+    with pytest.raises(Absent, match="has no tensorrt engine of its pipeline; "), ON_GPU[2](setting):
         pass
 
 

@@ -68,7 +68,9 @@ def test_the_results_are_written_and_reported(
     monkeypatch.setattr("pixelproof.benchmarks.kernels.parts._COPIED", 1 << 12)
     monkeypatch.setattr(
         "pixelproof.benchmarks.defence.victims.device_network",
-        lambda deployed, purifier, classifier: make_device_network(device, predict, classes=len(deployed.class_names)),
+        lambda deployed, purifier, classifier, images: make_device_network(
+            device, predict, classes=len(deployed.class_names)
+        ),
     )
     results = bench_kernels(lenet_median_bundle, device, images=4, population=SMALL, generations=2)
     assert (results.candidates, results.gpu, results.classifier) == (4 * 8 * 3, "stand-in", "lenet")

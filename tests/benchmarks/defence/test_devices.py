@@ -95,7 +95,9 @@ def test_de_ran_on_the_device_with_the_same_settings(
     monkeypatch.setattr(search, "attack_on_device", stand_in)
     real = search._attack
     monkeypatch.setattr(search, "_attack", lambda plan, it, *more: victim.append(it) or real(plan, it, *more))
-    monkeypatch.setattr(victims, "device_network", lambda deployed, purifier, classifier: classifier and "network")
+    monkeypatch.setattr(
+        victims, "device_network", lambda deployed, purifier, classifier, images: classifier and "network"
+    )
     settings = Settings(method="de", images=3, pixels=2, seed=5, generations=3)
     records = tmp_path / "records"
     run = attack_bundle(lenet_median_bundle, some_real, settings, protocol=protocol, records=records, device=GPU)
@@ -133,7 +135,9 @@ def test_sweeps_are_screened_on_the_device(
             return self.pipeline.predict(images).astype(np.float16).astype(np.float32)
 
     monkeypatch.setattr(on_gpu, "DevicePredict", Rounded)
-    monkeypatch.setattr(victims, "device_network", lambda deployed, purifier, classifier: classifier and "network")
+    monkeypatch.setattr(
+        victims, "device_network", lambda deployed, purifier, classifier, images: classifier and "network"
+    )
     asked = {"protocol": protocol, "records": tmp_path / "records"}
     expected = attack_bundle(lenet_median_bundle, some_real, Settings(images=3), **asked)
     run = attack_bundle(lenet_median_bundle, some_real, Settings(images=3), **asked, device=GPU)

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +55,28 @@ def test_different_images_in_a_row_through_one_recording(deployed, count: int):
         for turn in range(5):
             images = IMAGES[turn * count :][:count]
             np.testing.assert_allclose(pipeline.predict(images), reference.predict(images), atol=2e-3)
+
+
+def test_eight_threads_at_once_get_their_own_answers(deployed):
+    backend, bundle = deployed
+    batches = [IMAGES[start : start + 8] for start in range(0, 512, 8)]
+    with Pipeline(bundle, backend=backend) as pipeline:
+        expected = [pipeline(batch) for batch in batches]
+        with ThreadPoolExecutor(8) as pool:
+            found = list(pool.map(pipeline, batches))
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one.purified, other.purified)
+        np.testing.assert_allclose(one.probabilities, other.probabilities, atol=1e-5)
+
+
+def test_a_calls_arrays_are_its_own(deployed):
+    backend, bundle = deployed
+    with Pipeline(bundle, backend=backend) as pipeline:
+        for turn in range(3):  # from the second on through a recording
+            kept = pipeline(IMAGES[turn : turn + 4])
+            before = kept.purified.copy()
+            pipeline(IMAGES[50:54])
+            np.testing.assert_array_equal(kept.purified, before)
 
 
 def test_pytorch_before_and_after_in_one_process(deployed):

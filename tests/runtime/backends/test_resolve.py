@@ -76,7 +76,8 @@ def gpu_wheel(monkeypatch: pytest.MonkeyPatch):
     """ONNX Runtime as its GPU wheel has it; `runs` is the provider that a session then really takes."""
     made = SimpleNamespace(runs=CUDA_PROVIDER, asked=[], options=[])
 
-    def session(model, options, providers):
+    def session(model, options, *, providers, enable_fallback):
+        assert not enable_fallback  # it would run on the CPU, in silence
         made.asked.append(providers)
         made.options.append(options.get_session_config_entry("session.disable_cpu_ep_fallback"))
         return SimpleNamespace(
@@ -90,7 +91,7 @@ def gpu_wheel(monkeypatch: pytest.MonkeyPatch):
 
 def test_no_node_may_fall_back_to_the_cpu(gpu_wheel):
     assert OnnxRuntimeCuda(b"", threads=None).provider == CUDA_PROVIDER
-    assert gpu_wheel.asked == [[(CUDA_PROVIDER, {"use_tf32": "0"})]]
+    assert gpu_wheel.asked == [[(CUDA_PROVIDER, {"use_tf32": "0", "enable_cuda_graph": "1"})]]
     assert gpu_wheel.options == ["1"]
 
 
@@ -123,7 +124,8 @@ def test_the_tensorrt_provider_keeps_its_engines_and_knows_the_batches(monkeypat
     monkeypatch.setattr("onnxruntime.get_available_providers", lambda: available)
     made = SimpleNamespace(get_providers=lambda: available, get_inputs=list, get_outputs=list)
     monkeypatch.setattr(
-        "onnxruntime.InferenceSession", lambda model, options, providers: asked.append(providers) or made
+        "onnxruntime.InferenceSession",
+        lambda model, options, providers, enable_fallback: asked.append(providers) or made,
     )
     session = BACKENDS["ort-tensorrt"].open(Source(b"", (4, 6)), None)
     assert (session.provider, session.images_a_run((224, 224))) == (TENSORRT_PROVIDER, 256)

@@ -1,0 +1,134 @@
+"""ONNX Runtime's recordings, with its CPU provider in the GPU's place: the same calls, in the CPU's memory."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from pixelproof.errors import BackendError
+from pixelproof.models.data import sample
+from pixelproof.runtime.backends import onnxruntime_cuda
+from pixelproof.runtime.backends.onnxruntime_cpu import PROVIDER, OnnxRuntimeCpu
+from pixelproof.runtime.backends.onnxruntime_cuda import OnnxRuntimeCuda
+from pixelproof.runtime.backends.onnxruntime_recording import Recording
+
+OUTPUTS = ["probabilities", "purified", "suspicion", "suspect"]
+
+
+class InTheCpu(OnnxRuntimeCuda):
+    """Its sessions on the CPU, which takes no notice of recordings."""
+
+    wanted = PROVIDER
+
+    def _prepare(self, runtime, options):
+        return [PROVIDER]
+
+
+@pytest.fixture(scope="module")
+def model(lenet_gated_bundle: Path) -> bytes:
+    return (lenet_gated_bundle / "pipeline.onnx").read_bytes()
+
+
+@pytest.fixture
+def made(monkeypatch) -> list[int]:
+    """The batch sizes that got buffers, which lie in the CPU's memory."""
+    sizes: list[int] = []
+    value = onnxruntime.OrtValue
+    in_cpu = {name: getattr(value, name) for name in ("ortvalue_from_numpy", "ortvalue_from_shape_and_type")}
+
+    def of_images(images, device, number):
+        assert (device, number) == ("cuda", 0)
+        sizes.append(len(images))
+        return in_cpu["ortvalue_from_numpy"](images.copy(), "cpu", 0)
+
+    monkeypatch.setattr(value, "ortvalue_from_numpy", of_images)
+    monkeypatch.setattr(
+        value,
+        "ortvalue_from_shape_and_type",
+        lambda shape, dtype, *_: in_cpu["ortvalue_from_shape_and_type"](shape, dtype, "cpu", 0),
+    )
+    own = value.numpy
+    monkeypatch.setattr(value, "numpy", lambda array: own(array).copy())  # from the GPU's memory it is one
+    return sizes
+
+
+def test_a_size_is_recorded_when_it_comes_again_and_gives_the_same(model: bytes, made: list[int]):
+    session, reference = InTheCpu(model, threads=1), OnnxRuntimeCpu(model, threads=1)
+    for turn in range(4):
+        images = np.ascontiguousarray(sample().images[5 * turn :][:5])
+        for name, found, expected in zip(
+            OUTPUTS, session.run(images, OUTPUTS), reference.run(images, OUTPUTS), strict=True
+        ):
+            np.testing.assert_array_equal(found, expected, err_msg=name)
+            assert found.dtype == expected.dtype
+        assert made == ([5] if turn else [])
+    kept = session.run(np.ascontiguousarray(sample().images[:5]), ["purified"])[0]
+    before = kept.copy()
+    session.run(np.ascontiguousarray(sample().images[5:10]), ["purified"])
+    np.testing.assert_array_equal(kept, before)  # one call's arrays are its own
+
+
+def test_more_sizes_than_are_kept_run_without_one(model: bytes, made: list[int], monkeypatch):
+    monkeypatch.setattr(onnxruntime_cuda, "_KEPT_SIZES", 2)
+    session = InTheCpu(model, threads=1)
+    for _ in range(3):
+        for rows in (1, 2, 3):
+            assert len(session.run(np.ascontiguousarray(sample().images[:rows]), ["probabilities"])[0]) == rows
+    assert made == [1, 2]
+
+
+def test_eight_threads_at_once_get_their_own_answers(model: bytes, made: list[int]):
+    session = InTheCpu(model, threads=1)
+    batches = [np.ascontiguousarray(sample().images[start : start + 4]) for start in range(0, 128, 4)]
+    expected = [session.run(batch, ["probabilities"])[0] for batch in batches]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda batch: session.run(batch, ["probabilities"])[0], batches))
+    np.testing.assert_array_equal(found, expected)
+    assert made == [4]
+
+
+def test_a_recording_that_cannot_be_made_is_done_without(model: bytes, made: list[int], monkeypatch):
+    monkeypatch.setattr(Recording, "run", lambda *_: (_ for _ in ()).throw(BackendError("memory")))
+    session, images = InTheCpu(model, threads=1), np.ascontiguousarray(sample().images[:3])
+    first, second = (session.run(images, ["probabilities"])[0] for _ in range(2))
+    np.testing.assert_array_equal(second, first)
+    assert not session.graphs
+
+
+def test_one_that_was_made_and_fails_is_an_error(model: bytes, made: list[int], monkeypatch):
+    session, images = InTheCpu(model, threads=1), np.ascontiguousarray(sample().images[:3])
+    for _ in range(2):
+        session.run(images, ["probabilities"])
+    monkeypatch.setattr(
+        onnxruntime.InferenceSession, "run_with_iobinding", lambda *_: (_ for _ in ()).throw(RuntimeError("gone"))
+    )
+    with pytest.raises(BackendError, match=r"failed on a recorded batch: gone. Next: pixelproof doctor"):
+        session.run(images, ["probabilities"])
+
+
+def test_the_parts_of_a_batch_are_timed_once_it_is_recorded(model: bytes, made: list[int]):
+    session, images = InTheCpu(model, threads=1), np.ascontiguousarray(sample().images[:3])
+    with pytest.raises(BackendError, match="a batch of 3 is not recorded"):
+        session.split(images)
+    assert min(session.split(images)) > 0
+
+
+def test_a_graph_that_cannot_be_recorded_opens_without(model: bytes, made: list[int], monkeypatch):
+    whole = onnxruntime.InferenceSession
+    tried: list[int] = []
+
+    def session(*arguments, **settings):
+        tried.append(1)
+        if len(tried) == 1:
+            raise RuntimeError("the model has control flow nodes which can't be supported by graph capture")
+        return whole(*arguments, **settings)
+
+    monkeypatch.setattr(InTheCpu, "_prepare", lambda *_: [(PROVIDER, {})])
+    monkeypatch.setattr(onnxruntime_cuda, "EXACT", {})
+    monkeypatch.setattr(onnxruntime, "InferenceSession", session)
+    opened, images = InTheCpu(model, threads=1), np.ascontiguousarray(sample().images[:3])
+    for _ in range(3):
+        assert len(opened.run(images, ["probabilities"])[0]) == 3
+    assert (len(tried), made) == (2, [])
