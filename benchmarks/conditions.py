@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pixelproof.benchmarks.formats import Conditions
+from pixelproof.errors import ONNX_RUNTIME, installed_wheels
 
-_PACKAGES = ("pixelproof", "numpy", "onnxruntime", "onnxruntime-gpu", "torch")
+_PACKAGES = ("pixelproof", "numpy", *ONNX_RUNTIME.values(), "torch")
 
 
 def describe_conditions(
@@ -40,7 +41,8 @@ def usable_cores() -> int:
 
 def _versions() -> dict[str, str]:
     versions = {"python": platform.python_version()}
+    hidden = set(ONNX_RUNTIME.values()) - set(installed_wheels())
     for package in _PACKAGES:
-        if any(importlib.metadata.distributions(name=package)):
+        if package not in hidden and any(importlib.metadata.distributions(name=package)):
             versions[package] = importlib.metadata.version(package)
     return versions | {"system": f"{platform.system()} {platform.release()}"}

@@ -12,7 +12,7 @@ from pixelproof.benchmarks.conditions import describe_conditions, now
 from pixelproof.benchmarks.formats import LatencyResults, LatencyRow
 from pixelproof.benchmarks.latency import BATCHES, ROUNDS, STEADY, Contender, Progress, measure_latency
 from pixelproof.benchmarks.latency_memory import peak_memory
-from pixelproof.benchmarks.latency_on_gpu import ON_GPU, has_gpu
+from pixelproof.benchmarks.latency_on_gpu import ON_GPU, gpu_here
 from pixelproof.benchmarks.latency_ways import (
     BARE,
     BESIDE,
@@ -107,11 +107,12 @@ def _open(
     setting: Setting, others: Sequence[Setting], compiled: bool, stack: ExitStack
 ) -> tuple[dict[Contender, tuple[Way, Setting]], list[str]]:
     """Every way that can be timed, opened until `stack` closes, and a note on each that cannot."""
-    ways_here = (*WAYS, *ON_GPU) if setting.backend != "cpu" and has_gpu() else WAYS
+    gpu = None if setting.backend == "cpu" else gpu_here()
+    ways_here = WAYS if gpu is None else (*WAYS, *ON_GPU)
     wanted = [(way, setting) for way in ways_here if compiled or way not in COMPILED]
     wanted += [(way, other) for other in others for way in BESIDE]
     ways: dict[Contender, tuple[Way, Setting]] = {}
-    notes = []
+    notes = [] if gpu is None else [f"GPU: {gpu}"]
     for way, chosen in wanted:
         try:
             ways[stack.enter_context(way(chosen))] = way, chosen

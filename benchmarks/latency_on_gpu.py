@@ -82,10 +82,12 @@ def _engine(setting: Setting) -> Iterator[tuple[Pipeline, TensorRtSession]]:
     raise Absent("; ".join(reasons))
 
 
-def has_gpu() -> bool:
-    """Whether there is one to time on."""
+def gpu_here() -> str | None:
+    """The GPU to time on and what its driver knows, for the record; None where there is none."""
     try:
-        open_gpu(purpose="timing", instead="nothing").close()
+        gpu = open_gpu(purpose="timing", instead="nothing")
     except PixelproofError:
-        return False
-    return True
+        return None
+    told = f"{gpu.name}, compute capability {'.'.join(map(str, gpu.capability))}, a driver for CUDA {gpu.cuda}"
+    gpu.close()
+    return told

@@ -21,6 +21,8 @@ def main() -> int:
     parser.add_argument("--only", nargs="*", help="names of parts")
     asked = parser.parse_args()
     folder: Path = asked.out.resolve()
+    if folder.is_relative_to(Path.cwd()):  # as results name their files
+        folder = folder.relative_to(Path.cwd())
     parts = all_parts(folder, asked.wheels, asked.data)
     names = [part.name for part in parts]
     if unknown := set(asked.only or []) - set(names):

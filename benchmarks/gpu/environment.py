@@ -76,7 +76,7 @@ def venv_python(folder: Path) -> Path:
 
 def build_variables(folder: Path) -> dict[str, str]:
     """The process's variables, with what PyCUDA's build asks for: the toolkit, and no cuRAND."""
-    home = folder / "home"
+    home = folder.resolve() / "home"
     home.mkdir(parents=True, exist_ok=True)
     (home / ".aksetup-defaults.py").write_text("CUDA_ENABLE_CURAND = False\n")
     variables = {**os.environ, "HOME": str(home)}

@@ -5,7 +5,7 @@ import pytest
 from tensorrt_stand_in import add_engine
 
 from pixelproof.benchmarks.latency_bundle import bench_latency
-from pixelproof.benchmarks.latency_on_gpu import ON_GPU, has_gpu
+from pixelproof.benchmarks.latency_on_gpu import ON_GPU, gpu_here
 from pixelproof.benchmarks.latency_ways import Absent, Setting
 from pixelproof.runtime import read_bundle
 
@@ -18,6 +18,7 @@ def test_engines_are_timed_with_and_without_recordings(trt, make_bundle, monkeyp
     names = [row.name for row in results.rows]
     assert names[-2:] == ["TensorRT engine, CUDA graph", "TensorRT engine, no CUDA graph"]
     assert {row.provider for row in results.rows[-2:]} == {"tensorrt 10.16.1"}
+    assert results.notes[0].startswith("GPU: ")
     notes = " ".join(results.notes)
     assert "Not timed: cuda recorded, because running on CUDAExecutionProvider needs onnxruntime-gpu" in notes
     # the stand-in's clock counts calls: one copy there, one launch, four outputs back
@@ -33,7 +34,7 @@ def test_a_bundle_without_engines_says_so(trt, make_bundle):
 
 def test_without_a_gpu_none_is_tried(make_bundle, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
-    assert not has_gpu()
+    assert gpu_here() is None
     results = bench_latency(make_bundle(), batches=[1], rounds=1)
     assert not any("TensorRT" in row.name for row in results.rows)
     assert not any("cuda" in note for note in results.notes)
