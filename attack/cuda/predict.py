@@ -3,8 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelproof.attack.cuda.device import Device, DeviceArray, device_array
+from pixelproof.attack.cuda.device import Device, DeviceArray, Sizes, device_array
 from pixelproof.attack.cuda.network import DeviceNetwork
+from pixelproof.attack.kernels.sources import CHUNK
 
 
 class DevicePredict:
@@ -21,14 +22,102 @@ class DevicePredict:
     """
 
     def __init__(self, device: Device, network: DeviceNetwork, size: tuple[int, int], rows: int) -> None:
-        self._network, self.rows = network, min(rows, network.most_rows or rows)
+        self._device, self._network, self._size = device, network, size
+        self.rows = min(rows, network.most_rows or rows)
         self._batch = device_array(device, (self.rows, *size, 3), np.uint8)
         self._probabilities = device_array(device, (self.rows, network.classes), np.float32)
         network.bind(self._batch, self._probabilities, device.stream)
+        self._drawing: _Drawing | None = None
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The network's probabilities, float32 `(n, classes)`, of any number of images, uint8 `(n, H, W, 3)`."""
+        if self._drawing is not None:
+            self._drawing.forget()
         return ask(self._network, self._batch, self._probabilities, images)
+
+    def of_changes(
+        self,
+        images: NDArray[np.uint8],
+        image_of_row: NDArray[np.int64],
+        positions: NDArray[np.int64],
+        colours: NDArray[np.uint8],
+    ) -> NDArray[np.float32]:
+        """See `OfChanges`: the device draws the candidates itself; of each, some 30 bytes cross to it.
+
+        `images` stay on the device until others are given, so they must not change.
+        """
+        if self._drawing is None or not self._drawing.serves(positions.shape[1]):
+            self._drawing = _Drawing(self._device, self._batch, positions.shape[1])
+        self._drawing.hold(images)
+        found = [np.empty((0, self._network.classes), np.float32)]
+        for start in range(0, len(positions), self.rows):
+            part = slice(start, start + self.rows)
+            self._drawing.draw(image_of_row[part], positions[part], colours[part])
+            self._network.enqueue()
+            found.append(self._probabilities.read()[: len(positions[part])])
+        return np.concatenate(found)
+
+
+class _Drawing:
+    """Candidates drawn on the network's batch by the search's own kernels: each row is a lane of one candidate.
+
+    Args:
+        device: where the batch lies.
+        batch: uint8 `(rows, H, W, 3)`.
+        pixels: of a candidate.
+    """
+
+    def __init__(self, device: Device, batch: DeviceArray, pixels: int) -> None:
+        rows, height, width, _ = batch.shape
+        self._device, self._batch, self._rows = device, batch, rows
+        self._sizes = Sizes(rows, 1, pixels, height, width)
+        self._image_of, self._shown, self._held, self._running = (
+            device_array(device, (rows,), np.int32) for _ in range(4)
+        )
+        self._drawn = device_array(device, (rows, pixels), np.int32)
+        self._numbers = device_array(device, (rows, 1, pixels, 5), np.float32)
+        self._drawn.write(0)
+        self._running.write(0)  # generation 0: no lane has stopped
+        self._on_host: NDArray[np.uint8] | None = None
+        self._images = device_array(device, (0, height, width, 3), np.uint8)
+        self.forget()
+
+    def serves(self, pixels: int) -> bool:
+        """Whether it was made for candidates of so many pixels."""
+        return self._sizes.pixels == pixels
+
+    def forget(self) -> None:
+        """Let no row count as holding an image."""
+        self._held.write(-1)
+
+    def hold(self, images: NDArray[np.uint8]) -> None:
+        """Have these, uint8 `(n, H, W, 3)`, on the device."""
+        if images is self._on_host:
+            return
+        if len(images) > self._images.shape[0]:
+            self._images = device_array(self._device, images.shape, np.uint8)
+        self._device.write(self._images.pointer, np.ascontiguousarray(images))
+        self._on_host = images
+        self.forget()
+
+    def draw(self, image_of_row: NDArray[np.int64], positions: NDArray[np.int64], colours: NDArray[np.uint8]) -> None:
+        """Launch what shows these candidates in the first rows; the others hold what they held."""
+        count, width = len(image_of_row), self._sizes.width
+        numbers = np.zeros(self._numbers.shape, np.float32)
+        numbers[:count, 0, :, 0], numbers[:count, 0, :, 1] = np.divmod(positions, width)
+        numbers[:count, 0, :, 2:] = colours
+        self._numbers.write(numbers)
+        self._image_of.write(np.pad(image_of_row, (0, self._rows - count)))
+        shown = np.arange(self._rows)
+        shown[count:] = -1
+        self._shown.write(shown)
+        pieces = -(-3 * self._sizes.height * width // CHUNK)
+        lanes = self._shown, self._running, self._rows, self._sizes
+        self._device.launch(
+            "place_images", self._rows * pieces, (self._batch, self._images, self._image_of, self._held, *lanes)
+        )
+        drawing = self._batch, self._held, self._drawn, self._images, self._image_of, self._numbers
+        self._device.launch("draw_candidates", self._rows, (*drawing, *lanes))
 
 
 def ask(

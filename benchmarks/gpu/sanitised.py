@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelproof.attack import attack
-from pixelproof.attack.cuda import attack_on_device, open_device
+from pixelproof.attack.cuda import DevicePredict, attack_on_device, open_device
 from pixelproof.attack.cuda.device import DeviceArray
 
 _CLASSES = 4
@@ -51,6 +51,11 @@ def main() -> None:
             found = attack_on_device(device, network, images, labels, pixels=pixels, lanes=5, rows=48, **settings)
             for name in ("success", "pixels", "colours", "queries"):
                 np.testing.assert_array_equal(getattr(found, name), getattr(expected, name), err_msg=name)
+        predict, rows = DevicePredict(device, network, images.shape[1:3], rows=48), np.arange(100) % len(images)
+        seen = predict.of_changes(images, rows, np.arange(100)[:, None] % 63, images[rows, :1, 0])
+        shown = images[rows]
+        shown.reshape(100, -1, 3)[np.arange(100), np.arange(100) % 63] = images[rows, 0, 0]
+        np.testing.assert_array_equal(seen, network(shown), err_msg="of_changes")
     print(f"same as the CPU, {int(expected.success.sum())} of {len(images)} fell")
 
 
