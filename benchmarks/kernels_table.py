@@ -10,7 +10,7 @@ def kernels_layout(results: KernelResults) -> Table:
     """A row a kernel, then the network and the whole."""
     whole = results.generation_ms
     rows = [Row(_cells(row, whole)) for row in results.kernels]
-    batches = -(-results.lanes * results.population // results.rows)
+    batches = results.batches or -(-results.lanes * results.population // results.rows)
     network = KernelRow(f"network ({results.network})", batches, results.network_ms, None)
     everything = KernelRow("generation", 1, whole, None)
     rows += [Row(_cells(row, whole)) for row in (network, everything)]
@@ -37,5 +37,12 @@ def _notes(results: KernelResults) -> tuple[str, ...]:
         f"What is not the network takes {percent(results.kernels_share)} of a generation: candidates go by at "
         f"{percent(results.share_of_network_alone)} of the network's own speed.",
         f"{results.images:,} images, whole budget and no early stop: {results.candidates:,} candidates in "
-        f"{results.seconds:,.1f} s, {results.candidates / results.seconds:,.0f} a second.",
+        f"{results.seconds:,.1f} s, {results.candidates / results.seconds:,.0f} a second{_seen(results)}.",
     )
+
+
+def _seen(results: KernelResults) -> str:
+    if results.evaluated is None:
+        return ""
+    share = percent(results.evaluated / results.candidates)
+    return f"; {results.evaluated:,} of them ({share}) had not been seen before and were evaluated"

@@ -42,10 +42,10 @@ def attack_on_device(
 ) -> AttackResult:
     """What `attack(predict, images, labels, method="de", ...)` does, with the same candidates and the same results.
 
-    `evaluated` excepted: a candidate that is proposed again is evaluated again.
+    `evaluated` excepted, where an image falls: a generation is evaluated to its end.
 
-    Each lane's state crosses to the host once a generation, whether it goes on and its first success; where one
-    succeeds, the probabilities of its second look do too. Nothing else does.
+    Each lane's state crosses to the host once a generation, how many of its candidates are new, whether it goes on and
+    its first success; where one succeeds, the probabilities of its second look do too. Nothing else does.
 
     Args:
         device: the GPU; see `open_device`.
@@ -105,6 +105,7 @@ class _Lane:
 
     index: int
     generation: int = 0
+    evaluated: int = 0
 
 
 class _Search:
@@ -131,8 +132,10 @@ class _Search:
         waiting = iter(np.flatnonzero(right).tolist())
         self._fill(range(table.sizes.lanes), waiting)
         while self._lanes:
-            table.generation(self._running())
-            self._evaluated += self._size * len(self._lanes)
+            new = table.generation(fresh=any(lane.generation == 0 for lane in self._lanes.values()))
+            for number, running in self._lanes.items():
+                running.evaluated += int(new[number])
+            self._evaluated += int(new.sum())
             ended = self._settle()
             for lane, outcome in ended.items():
                 del self._lanes[lane]
@@ -146,11 +149,6 @@ class _Search:
         successes = sum(outcome.success for outcome in outcomes)
         share = min(1.0, (len(outcomes) + under_way) / images)
         return Progress(len(outcomes), images, successes, self._evaluated, share)
-
-    def _running(self) -> NDArray[np.bool_]:
-        running = np.zeros(self._table.sizes.lanes, bool)
-        running[list(self._lanes)] = True
-        return running
 
     def _fill(self, free: "range | dict[int, Outcome]", waiting: Iterator[int]) -> None:
         taken = list(zip(free, waiting, strict=False))
@@ -255,7 +253,7 @@ class _Search:
         winners[numbers] = self._size
         table.winners.write(winners)
         table.generations.write(alone)
-        table.select_and_advance()
+        table.close_generation()
         after = table.generations.read()
         before[numbers] = after[numbers]
         table.generations.write(before)
@@ -264,8 +262,9 @@ class _Search:
         return {number: self._failed(number) for number in numbers if after[number] < 0}
 
     def _failed(self, number: int) -> Outcome:
-        index, count = self._lanes[number].index, (self._last + 1) * self._size
-        return failure(self._problem, index, self._before[index], queries=count, evaluated=count, exhausted=False)
+        lane, queries = self._lanes[number], (self._last + 1) * self._size
+        before = self._before[lane.index]
+        return failure(self._problem, lane.index, before, queries=queries, evaluated=lane.evaluated, exhausted=False)
 
     def _succeeded(self, number: int, winner: int, after: NDArray[np.float32]) -> Outcome:
         lane = self._lanes[number]
@@ -279,7 +278,7 @@ class _Search:
             before=self._before[lane.index],
             after=after,
             queries=spent + winner + 1,
-            evaluated=spent + self._size,
+            evaluated=lane.evaluated,
         )
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 from pixelproof.attack.cuda.device import Device, DeviceArray, Sizes, device_array
 from pixelproof.attack.cuda.network import DeviceNetwork
 from pixelproof.attack.cuda.predict import ask
+from pixelproof.attack.cuda.seen import Seen
 from pixelproof.attack.kernels.sources import CHUNK
 from pixelproof.attack.randomness import normal_colours
 
@@ -65,33 +65,40 @@ class Table:
         self.batch = self._filled((rows, height, width, 3), np.uint8, 0)
         self._held, self._drawn = self._filled((rows,), np.int32, -1), self._filled((rows, pixels), np.int32, 0)
         self.probabilities = self._new((rows, network.classes), np.float32)
-        shown = spans(lanes * size, rows)
-        self._spans = self._filled(shown.shape, np.int32, shown)
-        self._lane_of_row = np.where(shown < 0, lanes, shown // size)
         self._chosen = self._filled((rows,), np.int32, -1)
+        self._seen = Seen(device, self.sizes, last, rows)
         network.bind(self.batch, self.probabilities, device.stream)
-        self._recorded = self._record()
+        self._openings = {fresh: device.record(partial(_run, self._opening(fresh=fresh))) for fresh in (False, True)}
+        self._showings = [self._recorded(self._seen.shown[batch]) for batch in range(self.batches)]
+        self._end = device.record(self.close_generation)
 
-    def generation(self, running: NDArray[np.bool_]) -> None:
-        """One generation of the lanes that run, bool `(lanes,)`; batches that show none of them are left out."""
-        shows = np.append(running, False)[self._lane_of_row]  # rows behind the last candidate are of no lane
-        active = np.flatnonzero(shows.any(axis=1)).tolist()
-        _run(self._recorded if len(active) == self.batches else self._parts(active))
+    def generation(self, *, fresh: bool) -> NDArray[np.int32]:
+        """One generation of the lanes that run; the network is shown what they have not seen before.
 
-    def _record(self) -> list[Work]:
-        """A whole generation recorded: as one, or in what lies between the batches of a network that cannot be."""
-        parts, network = list(self._parts(range(self.batches))), self.network.enqueue
+        Args:
+            fresh: lanes are among them that begin with another image.
+
+        Returns:
+            How many candidates of each lane the network was shown, int32 `(lanes,)`.
+        """
+        self._openings[fresh]()
+        new = self._seen.new()
+        for showing in self._showings[: -(-int(new.sum()) // self.rows)]:
+            _run(showing)
+        self._end()
+        return new
+
+    def _opening(self, *, fresh: bool) -> list[Work]:
+        """What a generation begins with."""
+        forget = [partial(self._seen.forget, self.generations)] if fresh else []
+        return [*forget, self._propose, partial(self._seen.find, self.children, self.generations)]
+
+    def _recorded(self, shown: DeviceArray) -> list[Work]:
+        """A batch recorded: as one, or what lies before and behind a network that cannot be."""
+        place, draw, network, judge = self._evaluation(shown)
         if self.network.recordable:
-            return [self.device.record(partial(_run, parts))]
-        groups = [(asked, list(group)) for asked, group in groupby(parts, lambda part: part == network)]
-        return [network if asked else self.device.record(partial(_run, group)) for asked, group in groups]
-
-    def _parts(self, active: "range | list[int]") -> Iterator[Work]:
-        """What a generation launches, in order, with these batches."""
-        yield self._propose
-        for span in active:
-            yield from self._evaluation(self._spans[span])
-        yield from (self._select, self._advance)
+            return [self.device.record(partial(_run, (place, draw, network, judge)))]
+        return [self.device.record(partial(_run, (place, draw))), network, self.device.record(judge)]
 
     def look_at(self, places: NDArray[np.int64]) -> None:
         """Show the candidates at these places, `(m,)` with m at most `rows`, and judge them."""
@@ -100,8 +107,9 @@ class Table:
         self._chosen.write(shown)
         _run(self._evaluation(self._chosen))
 
-    def select_and_advance(self) -> None:
-        """Let children replace parents, and move the lanes that run on."""
+    def close_generation(self) -> None:
+        """Give repeated children their fitness, let children replace parents, and move the lanes that run on."""
+        self._seen.share(self._children_fitness, self.won, self.generations)
         self._select()
         self._advance()
 
@@ -113,16 +121,20 @@ class Table:
 
     @property
     def batches(self) -> int:
-        """Of the network, a generation of all lanes."""
-        return self._spans.shape[0]
+        """Of the network, a generation of all lanes in which every child is new."""
+        return self._seen.shown.shape[0]
 
-    def launches(self) -> Iterator[tuple[str, int, Callable[[], None]]]:
-        """Each kernel's name, how often a generation of all lanes launches it, and one such launch, for timing."""
-        span = self._spans[0]
+    def launches(self) -> Iterator[tuple[str, int, Work]]:
+        """Each kernel's name (of several: what they do), how often a generation of all lanes in which every child is
+        new launches it, and one such launch, for timing."""
+        self._chosen.write(np.resize(np.arange(self.sizes.lanes * self.sizes.size), self.rows))
         yield "propose_candidates", 1, self._propose
-        yield "place_images", self.batches, lambda: self._place(span)
-        yield "draw_candidates", self.batches, lambda: self._draw(span)
-        yield "judge_rows", self.batches, lambda: self._judge(span)
+        yield "find_candidates, mark_new, assign_rows", 1, partial(self._seen.find, self.children, self.generations)
+        yield "place_images", self.batches, partial(self._place, self._chosen)
+        yield "draw_candidates", self.batches, partial(self._draw, self._chosen)
+        yield "judge_rows", self.batches, partial(self._judge, self._chosen)
+        share = partial(self._seen.share, self._children_fitness, self.won, self.generations)
+        yield "share_fitness", 1, share
         yield "select_children", 1, self._select
         yield "advance_lanes", 1, self._advance
 
@@ -172,10 +184,3 @@ class Table:
 def _run(parts: Iterable[Work]) -> None:
     for part in parts:
         part()
-
-
-def spans(places: int, rows: int) -> NDArray[np.int32]:
-    """What the rows of each batch show, int32 `(batches, rows)`: all candidates in their order, -1 behind the last."""
-    shown = np.full(-(-places // rows) * rows, -1, np.int32)
-    shown[:places] = np.arange(places)
-    return shown.reshape(-1, rows)

@@ -17,11 +17,6 @@ __device__ inline void copy_pixel(byte *batch, const byte *images, offset to, of
     for (int channel = 0; channel < 3; ++channel) batch[to * 3 + channel] = images[from * 3 + channel];
 }
 
-// The floor, clipped to 0 .. highest; 0 for a NaN, so that nothing is ever written beside the image.
-__device__ inline int level(float number, int highest) {
-    return (int)fminf(fmaxf(floorf(number), 0.0f), (float)highest);
-}
-
 #define CHUNK 16  // bytes; also in sources.py
 
 struct alignas(CHUNK) Chunk {

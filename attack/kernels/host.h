@@ -20,6 +20,18 @@ inline int atomicMin(int *at, int value) {
     return before;
 }
 
+inline int atomicAdd(int *at, int value) {
+    int before = *at;
+    *at += value;
+    return before;
+}
+
+inline unsigned long long atomicCAS(unsigned long long *at, unsigned long long expected, unsigned long long value) {
+    unsigned long long before = *at;
+    if (before == expected) *at = value;
+    return before;
+}
+
 template <typename... Parameters, size_t... I>
 void call(void (*kernel)(Parameters...), void **arguments, std::index_sequence<I...>) {
     kernel(*static_cast<Parameters *>(arguments[I])...);
@@ -42,11 +54,17 @@ void launch(void (*kernel)(Parameters...), unsigned int grid, unsigned int block
 
 #include "draw.cu"
 #include "propose.cu"
+#include "remember.cu"
 #include "select.cu"
 
 LAUNCHER(propose_candidates)
+LAUNCHER(forget_candidates)
+LAUNCHER(find_candidates)
+LAUNCHER(mark_new)
+LAUNCHER(assign_rows)
 LAUNCHER(place_images)
 LAUNCHER(draw_candidates)
 LAUNCHER(judge_rows)
+LAUNCHER(share_fitness)
 LAUNCHER(select_children)
 LAUNCHER(advance_lanes)

@@ -17,10 +17,11 @@ FOLDER = Path(__file__).parent
 
 KERNELS = {
     "propose.cu": ("propose_candidates",),
+    "remember.cu": ("forget_candidates", "find_candidates", "mark_new", "assign_rows", "share_fitness"),
     "draw.cu": ("place_images", "draw_candidates"),
     "select.cu": ("judge_rows", "select_children", "advance_lanes"),
 }
-"""Each file's kernels, in the order in which a generation launches them."""
+"""Each file's kernels."""
 
 CHUNK = 16
 """Bytes that a thread of `place_images` copies, as draw.cu has it."""

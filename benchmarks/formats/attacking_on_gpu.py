@@ -43,6 +43,10 @@ class KernelResults:
     candidates: int
     """Of all images, with the whole budget and no early stop."""
     seconds: float
+    batches: int | None = None
+    """Of the network in the generation that was timed; None: as many as all candidates ask for."""
+    evaluated: int | None = None
+    """Of `candidates`, those not seen before; None: all were evaluated."""
 
     @property
     def kernels_share(self) -> float:

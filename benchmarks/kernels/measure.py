@@ -59,10 +59,13 @@ def bench_kernels(
         usual = replace(population, rows=min(population.rows, network.most_rows or population.rows))
         parts = Parts(device, network, np.resize(shown, (images, *shown.shape[1:])), usual, generations)
         progress("kernels", 0, 1)
-        kernels, network_ms, generation_ms = parts.kernels(), parts.network_alone(), parts.generation()
+        kernels, (generation_ms, batches) = parts.kernels(), parts.generation()
+        network_ms = parts.network_alone(batches)
         copied = parts.copy_speed()
         progress("kernels", 1, 1)
-        candidates, seconds = parts.whole_budget(images, lambda done, total: progress("whole budget", done, total))
+        candidates, evaluated, seconds = parts.whole_budget(
+            images, lambda done, total: progress("whole budget", done, total)
+        )
         manifest = pipeline.manifest
     purifier = manifest["purifier"] if purified else None
     conditions = describe_conditions(
@@ -81,8 +84,10 @@ def bench_kernels(
         kernels=kernels,
         generation_ms=generation_ms,
         network_ms=network_ms,
+        batches=batches,
         copy_gigabytes_per_second=copied,
         images=images,
         candidates=candidates,
+        evaluated=evaluated,
         seconds=seconds,
     )

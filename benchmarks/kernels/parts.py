@@ -52,7 +52,6 @@ class Parts:
             last=last,
             targeted=False,
         )
-        self.running = np.ones(population.lanes, bool)
         self.begin(0)
 
     def begin(self, first: int) -> None:
@@ -62,9 +61,10 @@ class Parts:
         self.table.keys.write(np.arange(2 * lanes, dtype=np.uint32).reshape(lanes, 2) + first)
         self.go_on(0)
 
-    def go_on(self, generation: int) -> None:
-        """Let every lane run this generation, whatever it has found."""
-        self.table.generations.write(generation)
+    def go_on(self, generation: int, lanes: int | None = None) -> None:
+        """Let so many lanes (None: all) run this generation, whatever they have found."""
+        running = np.arange(self.population.lanes) < (self.population.lanes if lanes is None else lanes)
+        self.table.generations.write(np.where(running, generation, -1))
         self.table.winners.write(self.population.size)
 
     def wait(self) -> None:
@@ -90,20 +90,26 @@ class Parts:
 
         return self.milliseconds(self.device.record(often)) / _TIMES
 
-    def generation(self) -> float:
-        """Milliseconds of a whole generation of all lanes, with what the host writes to keep them running."""
+    def generation(self) -> tuple[float, int]:
+        """Milliseconds of a whole generation of all lanes, with what the host writes to keep them running; and batches.
+
+        It is the second, in which few candidates were seen before.
+        """
+        self.begin(0)
+        shown = self.table.generation(fresh=True)
 
         def work() -> None:
+            nonlocal shown
             self.go_on(1)
-            self.table.generation(self.running)
+            shown = self.table.generation(fresh=False)
 
-        return self.milliseconds(work)
+        return self.milliseconds(work), -(-int(shown.sum()) // self.table.rows)
 
-    def network_alone(self) -> float:
-        """Milliseconds of the network's batches of a generation."""
+    def network_alone(self, batches: int) -> float:
+        """Milliseconds of so many batches of the network."""
 
         def work() -> None:
-            for _ in range(self.table.batches):
+            for _ in range(batches):
                 self.network.enqueue()
 
         return self.milliseconds(work)
@@ -127,19 +133,17 @@ class Parts:
         each = self.milliseconds(lambda: self.device.copy(target.pointer, source.pointer, _COPIED))
         return 2 * _COPIED / each / 1e6
 
-    def whole_budget(self, images: int, progress: Callable[[int, int], None]) -> tuple[int, float]:
-        """Every generation of `images` images with no early stop: how many candidates, and seconds."""
+    def whole_budget(self, images: int, progress: Callable[[int, int], None]) -> tuple[int, int, float]:
+        """Every generation of `images` images with no early stop: candidates, how many were evaluated, and seconds."""
         self.wait()
-        started, done = time.perf_counter(), 0
+        started, done, evaluated = time.perf_counter(), 0, 0
         for first in range(0, images, self.population.lanes):
             lanes = min(self.population.lanes, images - first)
             self.begin(first)
-            self.running = np.arange(self.population.lanes) < lanes
             for generation in range(self.last + 1):
-                self.go_on(generation)
-                self.table.generation(self.running)
+                self.go_on(generation, lanes)
+                evaluated += int(self.table.generation(fresh=generation == 0).sum())
             self.wait()
             done += lanes * self.population.size * (self.last + 1)
             progress(first + lanes, images)
-        self.running = np.ones(self.population.lanes, bool)
-        return done, time.perf_counter() - started
+        return done, evaluated, time.perf_counter() - started

@@ -27,9 +27,11 @@ def test_every_launch_of_a_generation_is_timed(parts: Parts, monkeypatch: pytest
     asked = [(row.part, row.launches) for row in rows]
     assert asked == [
         ("propose_candidates", 1),
+        ("find_candidates, mark_new, assign_rows", 1),
         ("place_images", 3),
         ("draw_candidates", 3),
         ("judge_rows", 3),
+        ("share_fitness", 1),
         ("select_children", 1),
         ("advance_lanes", 1),
     ]
@@ -37,7 +39,9 @@ def test_every_launch_of_a_generation_is_timed(parts: Parts, monkeypatch: pytest
     (placed,) = [row for row in rows if row.gigabytes_per_second is not None]
     assert placed.part == "place_images"
     assert placed.gigabytes_per_second == pytest.approx(2 * 3 * 8 * 7 * 10 / (placed.ms / 3) / 1e6)
-    assert min(parts.generation(), parts.network_alone(), parts.copy_speed()) > 0
+    milliseconds, batches = parts.generation()
+    assert 1 <= batches <= 3
+    assert min(milliseconds, parts.network_alone(batches), parts.copy_speed()) > 0
 
 
 def test_the_whole_budget_shows_the_network_every_candidate(parts: Parts, device):
@@ -45,17 +49,27 @@ def test_the_whole_budget_shows_the_network_every_candidate(parts: Parts, device
     judge = parts.network.predict
     parts.network.predict = lambda images: shown.append(len(images)) or judge(images)
     told = []
-    candidates, seconds = parts.whole_budget(7, lambda done, total: told.append((done, total)))
-    assert candidates == 7 * 8 * 5
+    candidates, evaluated, seconds = parts.whole_budget(7, lambda done, total: told.append((done, total)))
+    assert 7 * 8 < evaluated <= candidates == 7 * 8 * 5
     assert seconds > 0
     assert told == [(3, 7), (6, 7), (7, 7)]
-    # 24 candidates in 3 batches of 10 a generation, 5 generations; the last image alone fills one batch
-    assert sum(shown) == 10 * (3 * 5 + 3 * 5 + 1 * 5)
+    # at most 24 candidates in 3 batches of 10 a generation, 5 generations; the last image alone fills one batch
+    assert evaluated <= sum(shown) <= 10 * (3 * 5 + 3 * 5 + 1 * 5)
 
 
-def test_lanes_go_on_though_they_have_found_something(parts: Parts):
+def test_lanes_go_on_though_they_have_found_something(parts: Parts, monkeypatch: pytest.MonkeyPatch):
+    table, won = parts.table, []
+    generation = table.generation
+
+    def watched(*, fresh: bool) -> object:
+        new = generation(fresh=fresh)
+        won.append(bool(table.won.read().any()))
+        return new
+
+    monkeypatch.setattr(table, "generation", watched)
     parts.whole_budget(3, lambda *_: None)
-    assert parts.table.won.read().any()  # an attack would have stopped
+    assert len(won) == 5
+    assert any(won[:-1])  # an attack would have stopped
 
 
 def test_the_results_are_written_and_reported(
@@ -73,6 +87,7 @@ def test_the_results_are_written_and_reported(
         ),
     )
     results = bench_kernels(lenet_median_bundle, device, images=4, population=SMALL, generations=2)
+    assert 0 < (results.evaluated or 0) <= results.candidates
     assert (results.candidates, results.gpu, results.classifier) == (4 * 8 * 3, "stand-in", "lenet")
     write_results(tmp_path / "found", results)
     read = read_results(tmp_path / "found.json")

@@ -39,8 +39,12 @@ def test_the_same_results_whatever_the_lanes_and_rows(
     network = make_device_network(device, classifier, recordable=recordable)
     found = attack_on_device(device, network, images, labels, pixels=pixels, lanes=lanes, rows=rows, **SETTINGS)
     same(found, expected)
+    withstood = expected.attacked & ~expected.success
+    np.testing.assert_array_equal(found.evaluated[withstood], expected.evaluated[withstood])
+    batches = -(-min(lanes, 10) * 12 // min(rows, min(lanes, 10) * 12))
+    # two openings, the end, and of each batch all of it, or what lies before and behind the network
+    assert device.calls.count(("record", 0)) == 3 + batches * (1 if recordable else 2)
     assert ("replay", 0) in device.calls
-    assert (device.calls.count(("record", 0)) == 1) == recordable  # else what lies between the network's batches
 
 
 @pytest.mark.parametrize("target", [2, "runner-up"])
@@ -102,22 +106,44 @@ def test_nothing_but_each_lanes_state_comes_back(device, make_device_network, ma
     attack_on_device(device, network, images, np.zeros(4, int), lanes=4, rows=48, **SETTINGS)
     begin = device.calls.index(("replay", 0))
     reads = [nbytes for name, nbytes in device.calls[begin:] if name == "read"]
-    assert reads == [4 * 4] * 10 + [4 * 4]  # the lanes' state a generation, and once their winners
+    assert reads == [4 * 4] * 20 + [4 * 4]  # a generation how many are new and the lanes' state, and once their winners
     assert not [call for call in device.calls[begin:] if call[0] == "write"]
 
 
-def test_a_generation_is_propose_then_batches_then_select(device, make_device_network, make_crops, never):
+def test_a_generation_is_propose_find_then_batches_then_select(device, make_device_network, make_crops, never):
     images = make_crops(3, 8, 7)
     network = make_device_network(device, never, classes=3, recordable=False)
     settings = {"population": 10, "generations": 0, "pixels": 3}
     attack_on_device(device, network, images, np.zeros(3, int), lanes=3, rows=16, **settings)
-    launched = [call for call in device.calls if call[0] not in ("allocate", "read", "write")]
+    launched = [call for call in device.calls if call[0] not in ("allocate", "read", "write", "record")]
     drawn, network, judged = [("place_images", 16 * 11), ("draw_candidates", 16)], ("network", 16), ("judge_rows", 16)
-    last = [judged, ("select_children", 30), ("advance_lanes", 3)]
-    pieces = [[("propose_candidates", 90), *drawn], [judged, *drawn], last]  # between the network's batches
-    recorded = [call for piece in pieces for call in (*piece, ("record", 0))]
-    first, second, third = ([("replay", 0), *piece] for piece in pieces)
-    assert launched == [*recorded, network, *first, network, *second, network, *third]
+    opening = [("propose_candidates", 90), ("find_candidates", 30), ("mark_new", 32), ("assign_rows", 30)]
+    last = [("share_fitness", 30), ("select_children", 30), ("advance_lanes", 3)]
+    batch = [("replay", 0), *drawn, network, ("replay", 0), judged]
+    ran = launched[launched.index(("replay", 0)) :]
+    assert ran == [("replay", 0), *opening, *batch, *batch, ("replay", 0), *last]
+
+
+def test_lanes_forget_what_they_saw_of_other_images(device, make_device_network, make_crops, never):
+    """One lane, one image after the other: each is shown what it is shown alone."""
+    images = make_crops(3, 8, 7)
+    evaluated = []
+    for shown in (images, images[1:2], images[2:]):
+        network = make_device_network(device, never, classes=3)
+        found = attack_on_device(device, network, shown, np.zeros(len(shown), int), lanes=1, **SETTINGS)
+        evaluated.append(found.evaluated.tolist())
+    assert evaluated[0][1:] == [evaluated[1][0], evaluated[2][0]]
+    assert device.calls.count(("forget_candidates", 256)) >= 3
+
+
+def test_a_candidate_of_one_pixel_is_shown_once(device, make_device_network, make_crops, never, record):
+    images = make_crops(1, 4, 3)
+    recorder = record(never)
+    network = make_device_network(device, recorder, classes=3)
+    settings = {"population": 40, "generations": 30, "factor": 0.3, "seed": 3}
+    found = attack_on_device(device, network, images, np.zeros(1, int), rows=1, **settings)
+    candidates = np.stack(recorder.rows)[1:]
+    assert len(np.unique(candidates, axis=0)) == len(candidates) == found.evaluated[0] < found.queries[0]
 
 
 def test_batches_without_a_running_lane_are_left_out(device, make_device_network, make_classifier, make_crops):
