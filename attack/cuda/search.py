@@ -42,7 +42,8 @@ def attack_on_device(
 ) -> AttackResult:
     """What `attack(predict, images, labels, method="de", ...)` does, with the same candidates and the same results.
 
-    `evaluated` excepted, where an image falls: a generation is evaluated to its end.
+    `evaluated` excepted: a generation is evaluated to its end where an image falls in it, and a candidate again where
+    there is no memory for all of them (see `Seen`).
 
     Each lane's state crosses to the host once a generation, how many of its candidates are new, whether it goes on and
     its first success; where one succeeds, the probabilities of its second look do too. Nothing else does.

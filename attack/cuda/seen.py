@@ -1,11 +1,16 @@
 """What each lane's candidates were given, on the device, so that the network is shown none of them twice."""
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from pixelproof.attack.cuda.device import Device, DeviceArray, Sizes, device_array
+from pixelproof.attack.kernels.sources import SHARE
+from pixelproof.errors import PixelproofError
 
-MOST_BYTES = 1 << 30  # of the memory; a budget that asks for more goes without
+MOST_BYTES = 1 << 30
+"""Of the memory; a budget that asks for more goes without."""
 _BYTES_A_SLOT = 8 + 4 + 4
 
 
@@ -14,7 +19,7 @@ class Seen:
 
     Args:
         device: where they lie.
-        sizes: of the search; only candidates of one pixel are remembered.
+        sizes: of the search; only candidates of one pixel are remembered, and only where there is memory for all.
         last: the last generation.
         rows: of the network's batch.
 
@@ -23,18 +28,32 @@ class Seen:
     """
 
     def __init__(self, device: Device, sizes: Sizes, last: int, rows: int) -> None:
-        self._device, self._sizes, self._slots = device, sizes, slots(sizes, last)
-        kept = sizes.lanes, self._slots
-        self._seen, self._first = device_array(device, kept, np.uint64), device_array(device, kept, np.int32)
-        self._known = device_array(device, kept, np.float32)
+        self._device, self._sizes = device, sizes
+        self._allocate(slots(sizes, last))
         self._slot_of, self._is_new = (
             device_array(device, (sizes.lanes, sizes.size), dtype) for dtype in (np.int32, np.uint8)
         )
         self._new_of = device_array(device, (sizes.lanes,), np.int32)
+        self._new_in = device_array(device, (-(-self._places // SHARE),), np.int32)
+        self.shown = device_array(device, (-(-self._places // rows), rows), np.int32)
         begin = device_array(device, (sizes.lanes,), np.int32)
         begin.write(0)
         self.forget(begin)
-        self.shown = device_array(device, (-(-sizes.lanes * sizes.size // rows), rows), np.int32)
+
+    def _allocate(self, wanted: int) -> None:
+        """The memory, in one piece; none, where the device has too little left."""
+        kept = self._sizes.lanes, wanted
+        try:
+            whole = device_array(self._device, (*kept, _BYTES_A_SLOT), np.uint8)
+        except PixelproofError:
+            if not wanted:
+                raise
+            self._allocate(0)
+            return
+        self._slots, items = wanted, int(np.prod(kept))
+        self._seen = replace(whole, shape=kept, dtype=np.dtype(np.uint64))
+        self._first = replace(self._seen, pointer=whole.pointer + 8 * items, dtype=np.dtype(np.int32))
+        self._known = replace(self._seen, pointer=whole.pointer + 12 * items, dtype=np.dtype(np.float32))
 
     def forget(self, generations: DeviceArray) -> None:
         """Launch what lanes begin with, in generation 0: nothing is remembered."""
@@ -45,11 +64,11 @@ class Seen:
     def find(self, children: DeviceArray, generations: DeviceArray) -> None:
         """Launch what tells which children are new."""
         places, shows = self._places, int(np.prod(self.shown.shape))
-        found = self._seen, self._first, self._slot_of, self._new_of, children, generations
+        found = self._seen, self._first, self._slot_of, self._new_of, self._new_in, children, generations
         self._device.launch("find_candidates", places, (*found, self._slots, self._sizes))
-        marked = self._is_new, self._new_of, self.shown, self._first, self._slot_of, generations
+        marked = self._is_new, self._new_of, self._new_in, self.shown, self._first, self._slot_of, generations
         self._device.launch("mark_new", max(places, shows), (*marked, self._slots, shows, self._sizes))
-        self._device.launch("assign_rows", places, (self.shown, self._is_new, self._new_of, self._sizes))
+        self._device.launch("assign_rows", places, (self.shown, self._is_new, self._new_in, self._sizes))
 
     def new(self) -> NDArray[np.int32]:
         """How many children of each lane are new, int32 `(lanes,)`; waits."""

@@ -1,19 +1,20 @@
 // Shows the network each candidate of a lane once: what is drawn as one that was seen before takes over its fitness.
-// Reference: Memory in attack/memory.py. Candidates of one pixel alone; of several next to none come twice.
+// Reference: Memory in attack/memory.py. For candidates of one pixel; of several next to none come twice.
 //
-//   seen      uint64  (lanes, slots)  what was drawn: position * 2^24 + red * 2^16 + green * 2^8 + blue; FREE: nothing yet
+//   seen      uint64  (lanes, slots)  what was drawn: position * 2^24 + red * 2^16 + green * 2^8 + blue, or FREE
 //   first     int32   (lanes, slots)  the first child drawn so: generation * size + candidate; NEVER in a free slot
 //   known     float32 (lanes, slots)  its fitness
 //   slot_of   int32   (lanes, size)   a child's slot, what is drawn alike has the same; -1: there was none left
 //   is_new    uint8   (lanes, size)   1: the network has to be shown this child
 //   new_of    int32   (lanes)         how many of the lane's children are new
+//   new_in    int32   (chunks)        how many of SHARE children in a row, over all lanes, are new
 //   shown     int32   (shows)         the places of all new children, lane by lane in their order, then -1
 //
 // slots is a power of two and more than a lane ever proposes, or 0: then nothing is remembered, and every child is new.
 // Which slot a candidate has depends on the order of threads; nothing that is told by it does.
 //
 // forget_candidates: a thread a slot: frees those of lanes in generation 0, which begin with another image.
-// find_candidates: a thread a child: finds its slot, or takes a free one; sets new_of to 0.
+// find_candidates: a thread a child: finds its slot, or takes a free one; sets new_of and new_in to 0.
 // mark_new: a thread a child, or an item of shown, whichever are more.
 // assign_rows: a thread a child.
 // share_fitness: a thread a child, when the new ones are judged. Again after a second look, which judges anew.
@@ -21,6 +22,7 @@
 
 #define FREE 0xFFFFFFFFFFFFFFFFull
 #define NEVER 0x7FFFFFFF
+#define SHARE 256  // also in sources.py
 
 // As draw.cu draws it.
 __device__ inline offset drawn_as(const float *numbers, Sizes sizes) {
@@ -42,15 +44,16 @@ extern "C" __global__ void forget_candidates(offset *seen, int *first, const int
     first[at] = NEVER;
 }
 
-extern "C" __global__ void find_candidates(offset *seen, int *first, int *slot_of, int *new_of, const float *children,
-                                           const int *generations, int slots, Sizes sizes) {
+extern "C" __global__ void find_candidates(offset *seen, int *first, int *slot_of, int *new_of, int *new_in,
+                                           const float *children, const int *generations, int slots, Sizes sizes) {
     offset place = thread_index();
     if (place >= places(sizes)) return;
     int lane = (int)(place / sizes.size);
     if (place % sizes.size == 0) new_of[lane] = 0;
+    if (place % SHARE == 0) new_in[place / SHARE] = 0;
     if (slots == 0 || generations[lane] < 0) return;
     offset drawn = drawn_as(children + first_number(sizes, place), sizes), base = (offset)lane * slots;
-    // the upper bits of a product by 2^64 / golden ratio lie scattered for numbers near one another
+    // multiplied by 2^64 / golden ratio, numbers near one another lie far apart in the bits from the 32nd on
     word slot = (word)(drawn * 0x9E3779B97F4A7C15ull >> 32) & (word)(slots - 1);
     slot_of[place] = -1;
     for (int tried = 0; tried < slots; ++tried, slot = (slot + 1) & (word)(slots - 1)) {
@@ -62,8 +65,8 @@ extern "C" __global__ void find_candidates(offset *seen, int *first, int *slot_o
     }
 }
 
-extern "C" __global__ void mark_new(byte *is_new, int *new_of, int *shown, const int *first, const int *slot_of,
-                                    const int *generations, int slots, int shows, Sizes sizes) {
+extern "C" __global__ void mark_new(byte *is_new, int *new_of, int *new_in, int *shown, const int *first,
+                                    const int *slot_of, const int *generations, int slots, int shows, Sizes sizes) {
     offset thread = thread_index();
     if (thread < (offset)shows) shown[thread] = -1;
     if (thread >= places(sizes)) return;
@@ -72,16 +75,18 @@ extern "C" __global__ void mark_new(byte *is_new, int *new_of, int *shown, const
     if (is && slots > 0 && slot_of[thread] >= 0)
         is = first[(offset)lane * slots + slot_of[thread]] == number_of(generation, thread, sizes);
     is_new[thread] = is;
-    if (is) atomicAdd(new_of + lane, 1);
+    if (!is) return;
+    atomicAdd(new_of + lane, 1);
+    atomicAdd(new_in + thread / SHARE, 1);
 }
 
-extern "C" __global__ void assign_rows(int *shown, const byte *is_new, const int *new_of, Sizes sizes) {
+extern "C" __global__ void assign_rows(int *shown, const byte *is_new, const int *new_in, Sizes sizes) {
     offset place = thread_index();
     if (place >= places(sizes) || !is_new[place]) return;
-    offset lane = place / sizes.size;
+    offset chunk = place / SHARE;
     int row = 0;
-    for (offset before = 0; before < lane; ++before) row += new_of[before];
-    for (offset before = lane * sizes.size; before < place; ++before) row += is_new[before];
+    for (offset before = 0; before < chunk; ++before) row += new_in[before];
+    for (offset before = chunk * SHARE; before < place; ++before) row += is_new[before];
     shown[row] = (int)place;
 }
 

@@ -26,6 +26,9 @@ KERNELS = {
 CHUNK = 16
 """Bytes that a thread of `place_images` copies, as draw.cu has it."""
 
+SHARE = 256
+"""Children in a row that are counted together, as remember.cu has it."""
+
 ARCHITECTURES = ("sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120", "compute_75")
 """Machine code (a cubin) for each `sm_`, and PTX, which a driver compiles, for `compute_75` and all that came after."""
 

@@ -18,7 +18,7 @@
 // A generation: propose_candidates, find_candidates, mark_new, assign_rows; for each batch place_images,
 // draw_candidates, the network, judge_rows; then share_fitness, select_children, advance_lanes. Every kernel leaves the
 // lanes alone that have stopped. No thread reads what another of the same launch writes; what several write (winners,
-// and in remember.cu seen, first and new_of) they write by atomics whose result knows no order.
+// and in remember.cu seen, first, new_of, new_in) they write by atomics whose result knows no order.
 // The types hold lanes * size up to 2^31 - 1 and generations up to 2^31 - 2.
 #pragma once
 
@@ -46,7 +46,7 @@ __device__ inline int lane_of_row(Sizes sizes, const int *place_of_row, const in
     return generations[lane] < 0 ? -1 : lane;
 }
 
-// A number as it is drawn: its floor, clipped to 0 .. highest; 0 for a NaN, so that nothing is written beside the image.
+// A number as it is drawn: the floor, clipped to 0 .. highest; 0 for a NaN: nothing is ever written beside the image.
 __device__ inline int level(float number, int highest) {
     return (int)fminf(fmaxf(floorf(number), 0.0f), (float)highest);
 }

@@ -1,9 +1,12 @@
 """The search on a device gives, candidate for candidate, what `attack` gives; and asks the device for little."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from pixelproof.attack import attack
+from pixelproof.attack.cuda import seen
 from pixelproof.attack.cuda.search import attack_on_device
 from pixelproof.errors import PixelproofError, UsageError
 
@@ -98,6 +101,37 @@ def test_a_success_that_does_not_hold_is_passed_over(device, make_device_network
         assert (bool(found.success[index]), int(found.queries[index])) == (False, 7 * 12)
     looks = [rows for name, rows in device.calls if name == "network"]
     assert len(looks) > 7 * 2  # second looks among them
+
+
+@pytest.mark.parametrize(("lanes", "rows"), [(1, 12), (3, 7)])
+def test_of_one_pixel_too_with_what_was_seen_before(device, make_device_network, make_crops, make_fickle, lanes, rows):
+    """A success that does not hold is remembered as it was when shown again."""
+    images = make_crops(4, 6, 7)
+    images[:, 0, 0, 0] += ((1 - images.astype(int).sum((1, 2, 3))) % 10).astype(np.uint8)
+    settings = {"population": 20, "generations": 20, "factor": 0.4}
+    network = make_device_network(device, make_fickle(), classes=2)
+    found = attack_on_device(device, network, images, np.zeros(4, int), lanes=lanes, rows=rows, **settings)
+    for index in range(4):
+        alone = {"method": "de", "batch_size": 1, **settings}
+        reference = attack(make_fickle(), images[index : index + 1], np.zeros(1, int), **alone)
+        assert reference.evaluated[0] < reference.queries[0]
+        for name in ("success", "queries", "evaluated"):
+            assert getattr(found, name)[index] == getattr(reference, name)[0], name
+
+
+def test_without_memory_for_all_candidates_it_does_without(
+    device, make_device_network, make_classifier, make_crops, monkeypatch
+):
+    images, classifier = make_crops(10, 8, 7), make_classifier(8, 7, seed=5)
+    labels = classifier.labels(images)
+    expected = attack(classifier, images, labels, method="de", **SETTINGS)
+    for limit in (100_000, 0):  # what the device has, or what is asked of it at most
+        tight = replace(device, limit=limit or device.limit, memory={}, calls=[])
+        monkeypatch.setattr(seen, "MOST_BYTES", seen.MOST_BYTES if limit else 0)
+        found = attack_on_device(tight, make_device_network(tight, classifier), images, labels, rows=12, **SETTINGS)
+        same(found, expected)
+        withstood = found.attacked & ~found.success
+        assert (found.evaluated[withstood] == found.queries[withstood]).all()
 
 
 def test_nothing_but_each_lanes_state_comes_back(device, make_device_network, make_crops, never):

@@ -59,17 +59,19 @@ struct Search {
     std::vector<float> members, children, fitness, children_fitness, known, probabilities;
     std::vector<byte> images, colours, batch, won, is_new;
     std::vector<offset> seen;
-    std::vector<int> first, slot_of, new_of, shown, generations, winners, image_of, class_of, held, drawn;
+    std::vector<int> first, slot_of, new_of, new_in, shown, generations, winners, image_of, class_of, held, drawn;
     std::vector<word> keys;
 
     Search(Sizes sizes, int rows, int slots, int last)
         : sizes(sizes), rows(rows), slots(slots), last(last), places(sizes.lanes * sizes.size),
-          batches((places + rows - 1) / rows), members(places * sizes.pixels * NUMBERS), children(members), fitness(places),
-          children_fitness(places), known(sizes.lanes * slots), probabilities(rows * 2),
+          batches((places + rows - 1) / rows), members(places * sizes.pixels * NUMBERS), children(members),
+          fitness(places), children_fitness(places), known(sizes.lanes * slots), probabilities(rows * 2),
           images(3 * sizes.height * sizes.width * 3), colours(65536), batch(rows * sizes.height * sizes.width * 3),
           won(places), is_new(places), seen(sizes.lanes * slots), first(sizes.lanes * slots), slot_of(places),
-          new_of(sizes.lanes), shown(batches * rows), generations(sizes.lanes), winners(sizes.lanes, sizes.size),
-          image_of(sizes.lanes), class_of(sizes.lanes), held(rows, -1), drawn(rows * sizes.pixels), keys(2 * sizes.lanes) {
+          new_of(sizes.lanes), new_in(places / SHARE + 1), shown(batches * rows),
+          generations(sizes.lanes), winners(sizes.lanes, sizes.size),
+          image_of(sizes.lanes), class_of(sizes.lanes), held(rows, -1), drawn(rows * sizes.pixels),
+          keys(2 * sizes.lanes) {
         std::mt19937 random(1);
         for (byte &level : images) level = (byte)random();
         for (byte &level : colours) level = (byte)(random() % 3 * 100);  // few, so that candidates come again
@@ -91,8 +93,8 @@ struct Search {
     void show(int *rows_shown, int generation) {
         int pieces = (3 * sizes.height * sizes.width + CHUNK - 1) / CHUNK;
         launch(rows * pieces, [=, this] {
-            place_images(batch.data(), images.data(), image_of.data(), held.data(), rows_shown, generations.data(), rows,
-                         sizes);
+            place_images(batch.data(), images.data(), image_of.data(), held.data(), rows_shown, generations.data(),
+                         rows, sizes);
         });
         launch(rows, [=, this] {
             draw_candidates(batch.data(), held.data(), drawn.data(), images.data(), image_of.data(), children.data(),
@@ -115,24 +117,24 @@ struct Search {
                                sizes);
         });
         launch(places, [=, this] {
-            find_candidates(seen.data(), first.data(), slot_of.data(), new_of.data(), children.data(), generations.data(),
-                            slots, sizes);
+            find_candidates(seen.data(), first.data(), slot_of.data(), new_of.data(), new_in.data(), children.data(),
+                            generations.data(), slots, sizes);
         });
         launch(batches * rows, [=, this] {
-            mark_new(is_new.data(), new_of.data(), shown.data(), first.data(), slot_of.data(), generations.data(), slots,
-                     batches * rows, sizes);
+            mark_new(is_new.data(), new_of.data(), new_in.data(), shown.data(), first.data(), slot_of.data(),
+                     generations.data(), slots, batches * rows, sizes);
         });
-        launch(places, [=, this] { assign_rows(shown.data(), is_new.data(), new_of.data(), sizes); });
+        launch(places, [=, this] { assign_rows(shown.data(), is_new.data(), new_in.data(), sizes); });
         int fresh = 0;
         for (int count : new_of) fresh += count;
         for (int begin = 0; begin < fresh; begin += rows) show(shown.data() + begin, number);
         launch(places, [=, this] {
-            share_fitness(children_fitness.data(), won.data(), known.data(), first.data(), slot_of.data(), is_new.data(),
-                          generations.data(), slots, sizes);
+            share_fitness(children_fitness.data(), won.data(), known.data(), first.data(), slot_of.data(),
+                          is_new.data(), generations.data(), slots, sizes);
         });
         launch(places, [=, this] {
-            select_children(members.data(), fitness.data(), children.data(), children_fitness.data(), generations.data(),
-                            winners.data(), sizes);
+            select_children(members.data(), fitness.data(), children.data(), children_fitness.data(),
+                            generations.data(), winners.data(), sizes);
         });
         launch(sizes.lanes, [=, this] { advance_lanes(generations.data(), winners.data(), last, sizes); });
         return fresh;
@@ -142,7 +144,7 @@ struct Search {
 int main() {
     int fresh = 0, proposed = 0;
     for (int pixels : {1, 3}) {
-        Search search(Sizes{5, 40, pixels, 6, 5}, 37, pixels == 1 ? 2048 : 0, 14);
+        Search search(Sizes{9, 40, pixels, 6, 5}, 37, pixels == 1 ? 2048 : 0, 14);
         for (int number = 0; number <= search.last; ++number) {
             if (number == 7) search.generations[1] = 0, search.keys[2] = 99;  // a lane takes another image
             for (int generation : search.generations) proposed += generation < 0 ? 0 : search.sizes.size;

@@ -19,7 +19,10 @@ def watched(folder: Path, kernels: Path) -> subprocess.CompletedProcess[str]:
     if "tsan" in made.stderr:
         pytest.skip("g++ has no ThreadSanitizer here")
     assert made.returncode == 0, made.stderr
-    return subprocess.run([program], capture_output=True, text=True, check=False)
+    done = subprocess.run([program], capture_output=True, text=True, check=False)
+    if "unexpected memory mapping" in done.stderr:  # a kernel that scatters addresses further than it knows
+        pytest.skip("ThreadSanitizer does not start here")
+    return done
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +42,7 @@ def test_one_that_is_put_in_is_found(tmp_path: Path):
     for path in sources.FOLDER.glob("*.cu*"):
         shutil.copy(path, tmp_path)
     source = (tmp_path / "remember.cu").read_text()
-    raced = source.replace("if (is) atomicAdd(new_of + lane, 1);", "if (is) new_of[lane] += 1;")
+    raced = source.replace("atomicAdd(new_of + lane, 1);", "new_of[lane] += 1;")
     assert raced != source
     (tmp_path / "remember.cu").write_text(raced)
     done = watched(tmp_path, tmp_path)

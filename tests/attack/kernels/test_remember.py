@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from pixelproof.attack.de import drawn
+from pixelproof.attack.kernels.sources import SHARE
 from pixelproof.attack.memory import Memory
 
 FREE, NEVER = 2**64 - 1, 2**31 - 1
@@ -25,6 +26,7 @@ def remembering(table, *, slots, rows):
         slot_of=array(np.full((lanes, size), 9), np.int32),
         is_new=array(np.full((lanes, size), 9), np.uint8),
         new_of=array(np.full(lanes, 77), np.int32),
+        new_in=array(np.full(-(-table.places // SHARE), 77), np.int32),
         shown=array(np.full(shows, 99), np.int32),
     )
 
@@ -35,12 +37,13 @@ def forget(table, memory):
 
 
 def find(table, memory):
-    found = memory.seen, memory.first, memory.slot_of, memory.new_of, table.children, table.generations
+    counts = memory.new_of, memory.new_in
+    found = memory.seen, memory.first, memory.slot_of, *counts, table.children, table.generations
     table.kernels.launch("find_candidates", table.places, *found, memory.slots, table.sizes)
-    marked = memory.is_new, memory.new_of, memory.shown, memory.first, memory.slot_of, table.generations
+    marked = memory.is_new, *counts, memory.shown, memory.first, memory.slot_of, table.generations
     threads = max(table.places, memory.shows)
     table.kernels.launch("mark_new", threads, *marked, memory.slots, memory.shows, table.sizes)
-    table.kernels.launch("assign_rows", table.places, memory.shown, memory.is_new, memory.new_of, table.sizes)
+    table.kernels.launch("assign_rows", table.places, memory.shown, memory.is_new, memory.new_in, table.sizes)
 
 
 def share(table, memory):
@@ -62,7 +65,7 @@ def test_shows_and_shares_as_the_memory_does(make_kernels, random_table, same_bi
     rng, judged = np.random.default_rng(block), 0
     for _ in range(6):
         table = random_table(make_kernels(block, backwards=backwards), rng, pixels=1)
-        size, lanes = table.sizes.size, table.sizes.lanes
+        size, lanes = table.sizes.size, table.sizes.lanes  # 8 lanes of up to 40: in some, more than one share
         memory = remembering(table, slots=1024, rows=table.rows)
         references = [Memory() for _ in range(lanes)]
         table.generations[:] = 0

@@ -29,6 +29,11 @@ def test_every_kernel_compiles_for_every_architecture_without_a_spill(compiled):
     assert {path.name for path in folder.iterdir()} == names
 
 
+def test_numbers_that_both_sides_know_are_the_same():
+    for name, source in (("CHUNK", "draw.cu"), ("SHARE", "remember.cu")):
+        assert f"#define {name} {getattr(sources, name)} " in (sources.FOLDER / source).read_text()
+
+
 @needs_nvcc
 def test_no_product_is_contracted_into_a_sum(compiled):
     folder, _ = compiled
