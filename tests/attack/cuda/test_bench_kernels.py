@@ -6,6 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pixelproof.attack.canvas import Canvas
+from pixelproof.attack.de import DifferentialEvolution
+from pixelproof.attack.memory import Memory
 from pixelproof.benchmarks.formats import KernelResults
 from pixelproof.benchmarks.kernels import bench_kernels, measure
 from pixelproof.benchmarks.kernels.parts import Parts, Population
@@ -44,21 +47,43 @@ def test_every_launch_of_a_generation_is_timed(parts: Parts, monkeypatch: pytest
     assert min(milliseconds, parts.network_alone(batches), parts.copy_speed()) > 0
 
 
-def test_the_whole_budget_shows_the_network_every_candidate(parts: Parts, device):
-    shown = []
-    judge = parts.network.predict
-    parts.network.predict = lambda images: shown.append(len(images)) or judge(images)
-    told = []
+def evolved(predict, images, key, goal):
+    """How many candidates a search with the same key and goal evaluates, as attack/memory.py counts them."""
+    search, memory, evaluated = (
+        DifferentialEvolution(population=SMALL.size, generations=4)._evolve(key, 1, 8, 7),
+        Memory(),
+        0,
+    )
+    candidates = next(search)
+    while True:
+        unseen = memory.unseen(candidates)
+        evaluated += len(unseen)
+        drawn = Canvas(images, SMALL.size).draw(np.zeros(SMALL.size, int), *candidates)
+        fitness = -predict(drawn)[unseen, goal]
+        try:
+            candidates = search.send(memory.recall(unseen, fitness))
+        except StopIteration:
+            return evaluated
+
+
+def test_the_whole_budget_is_that_of_searches_which_never_end(parts: Parts, make_crops):
+    images, predict, shown, told = make_crops(7, 8, 7), parts.network.predict, [], []
+    parts.network.predict = lambda images: shown.append(len(images)) or predict(images)
     candidates, evaluated, seconds = parts.whole_budget(7, lambda done, total: told.append((done, total)))
-    assert 7 * 8 < evaluated <= candidates == 7 * 8 * 5
+    assert candidates == 7 * 8 * 5
     assert seconds > 0
     assert told == [(3, 7), (6, 7), (7, 7)]
+    goals = predict(images).argmin(1)
+    keys = [(2 * lane + first, 2 * lane + 1 + first) for first in (0, 3, 6) for lane in range(3)]
+    alone = [evolved(predict, images[index][None], keys[index], goals[index]) for index in range(7)]
+    assert evaluated == sum(alone)
     # at most 24 candidates in 3 batches of 10 a generation, 5 generations; the last image alone fills one batch
     assert evaluated <= sum(shown) <= 10 * (3 * 5 + 3 * 5 + 1 * 5)
 
 
-def test_lanes_go_on_though_they_have_found_something(parts: Parts, monkeypatch: pytest.MonkeyPatch):
+def test_lanes_go_on_though_they_have_found_something(parts: Parts, make_crops, monkeypatch: pytest.MonkeyPatch):
     table, won = parts.table, []
+    parts._goals = parts.network.predict(make_crops(7, 8, 7)).argmax(axis=1)  # reached from the start
     generation = table.generation
 
     def watched(*, fresh: bool) -> object:
