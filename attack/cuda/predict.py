@@ -27,12 +27,13 @@ class DevicePredict:
         self._batch = device_array(device, (self.rows, *size, 3), np.uint8)
         self._probabilities = device_array(device, (self.rows, network.classes), np.float32)
         network.bind(self._batch, self._probabilities, device.stream)
-        self._drawing: _Drawing | None = None
+        self._held = _Held(device, size)
+        self._drawings: dict[int, _Drawing] = {}  # by a candidate's pixels
+        self._last: _Drawing | None = None  # whose candidates the batch shows
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The network's probabilities, float32 `(n, classes)`, of any number of images, uint8 `(n, H, W, 3)`."""
-        if self._drawing is not None:
-            self._drawing.forget()
+        self._last = None
         return ask(self._network, self._batch, self._probabilities, images)
 
     def of_changes(
@@ -42,20 +43,48 @@ class DevicePredict:
         positions: NDArray[np.int64],
         colours: NDArray[np.uint8],
     ) -> NDArray[np.float32]:
-        """See `OfChanges`: the device draws the candidates itself; of each, some 30 bytes cross to it.
+        """See `OfChanges`; the device draws the candidates itself: of each, some 30 bytes cross to it.
 
         `images` stay on the device until others are given, so they must not change.
         """
-        if self._drawing is None or not self._drawing.serves(positions.shape[1]):
-            self._drawing = _Drawing(self._device, self._batch, positions.shape[1])
-        self._drawing.hold(images)
+        drawing = self._drawing(positions.shape[1], images)
         found = [np.empty((0, self._network.classes), np.float32)]
         for start in range(0, len(positions), self.rows):
             part = slice(start, start + self.rows)
-            self._drawing.draw(image_of_row[part], positions[part], colours[part])
+            drawing.draw(self._held.images, image_of_row[part], positions[part], colours[part])
             self._network.enqueue()
             found.append(self._probabilities.read()[: len(positions[part])])
         return np.concatenate(found)
+
+    def _drawing(self, pixels: int, images: NDArray[np.uint8]) -> "_Drawing":
+        """What draws candidates of so many pixels on these images, which are on the device then."""
+        if pixels not in self._drawings:
+            self._drawings[pixels] = _Drawing(self._device, self._batch, pixels)
+        drawing = self._drawings[pixels]
+        if self._held.hold(images) or drawing is not self._last:
+            drawing.forget()
+        self._last = drawing
+        return drawing
+
+
+class _Held:
+    """Images on the device, as they were last given."""
+
+    def __init__(self, device: Device, size: tuple[int, int]) -> None:
+        self._device = device
+        self.images = device_array(device, (0, *size, 3), np.uint8)
+        self._on_host: NDArray[np.uint8] | None = None
+
+    def hold(self, images: NDArray[np.uint8]) -> bool:
+        """Have these there, uint8 `(n, H, W, 3)`; whether they are others than before."""
+        if images is self._on_host:
+            return False
+        room = self.images.shape[0]
+        if len(images) > room:  # twice as much at least: what is left behind is freed with the device
+            self.images = device_array(self._device, (max(len(images), 2 * room), *images.shape[1:]), np.uint8)
+        self._device.write(self.images.pointer, np.ascontiguousarray(images))
+        self._on_host = images
+        return True
 
 
 class _Drawing:
@@ -78,29 +107,18 @@ class _Drawing:
         self._numbers = device_array(device, (rows, 1, pixels, 5), np.float32)
         self._drawn.write(0)
         self._running.write(0)  # generation 0: no lane has stopped
-        self._on_host: NDArray[np.uint8] | None = None
-        self._images = device_array(device, (0, height, width, 3), np.uint8)
-        self.forget()
-
-    def serves(self, pixels: int) -> bool:
-        """Whether it was made for candidates of so many pixels."""
-        return self._sizes.pixels == pixels
 
     def forget(self) -> None:
         """Let no row count as holding an image."""
         self._held.write(-1)
 
-    def hold(self, images: NDArray[np.uint8]) -> None:
-        """Have these, uint8 `(n, H, W, 3)`, on the device."""
-        if images is self._on_host:
-            return
-        if len(images) > self._images.shape[0]:
-            self._images = device_array(self._device, images.shape, np.uint8)
-        self._device.write(self._images.pointer, np.ascontiguousarray(images))
-        self._on_host = images
-        self.forget()
-
-    def draw(self, image_of_row: NDArray[np.int64], positions: NDArray[np.int64], colours: NDArray[np.uint8]) -> None:
+    def draw(
+        self,
+        images: DeviceArray,
+        image_of_row: NDArray[np.int64],
+        positions: NDArray[np.int64],
+        colours: NDArray[np.uint8],
+    ) -> None:
         """Launch what shows these candidates in the first rows; the others hold what they held."""
         count, width = len(image_of_row), self._sizes.width
         numbers = np.zeros(self._numbers.shape, np.float32)
@@ -113,11 +131,10 @@ class _Drawing:
         self._shown.write(shown)
         pieces = -(-3 * self._sizes.height * width // CHUNK)
         lanes = self._shown, self._running, self._rows, self._sizes
-        self._device.launch(
-            "place_images", self._rows * pieces, (self._batch, self._images, self._image_of, self._held, *lanes)
-        )
-        drawing = self._batch, self._held, self._drawn, self._images, self._image_of, self._numbers
-        self._device.launch("draw_candidates", self._rows, (*drawing, *lanes))
+        placing = self._batch, images, self._image_of, self._held, *lanes
+        self._device.launch("place_images", self._rows * pieces, placing)
+        drawing = self._batch, self._held, self._drawn, images, self._image_of, self._numbers, *lanes
+        self._device.launch("draw_candidates", self._rows, drawing)
 
 
 def ask(

@@ -78,7 +78,7 @@ def search(
     """
     left = np.array([index for index in chosen.tolist() if index not in store.records], np.int64)
     if len(left):
-        _attack(plan, victim, deployed, data.take(left), left, store, report, device)
+        _attack(plan, victim, deployed, data.take(left), left, store, report, device, len(chosen))
     return [store.records[index] for index in chosen.tolist()]
 
 
@@ -91,7 +91,9 @@ def _attack(
     store: Records,
     report: Report,
     device: Device | None,
+    asked: int,
 ) -> None:
+    """Attack what is left of the images `asked` for, whose number decides how a GPU runs the network."""
     clock = [time.perf_counter()]
 
     def keep(outcome: Outcome) -> None:
@@ -119,7 +121,7 @@ def _attack(
         "on_finished": keep,
     }
     if device is not None and plan.method == "de":
-        network = victim.on_device(len(images))
+        network = victim.on_device(asked)
         attack_on_device(device, network, images.images, images.labels, exact=deployed, **common | plan.evolution)
     else:
         batch_size = getattr(victim.predict, "batch_size", BATCH_SIZE)  # a screen's own

@@ -60,3 +60,16 @@ def test_little_crosses_to_the_device(device, make_device_network, make_classifi
     for _ in range(5):
         predict.of_changes(images, rows, positions, colours)
     assert sum(nbytes for name, nbytes in device.calls if name == "write") <= 5 * 64 * 30
+
+
+def test_memory_does_not_grow_with_calls(device, make_device_network, make_classifier, make_crops):
+    predict = DevicePredict(device, make_device_network(device, make_classifier(8, 7, seed=5)), (8, 7), rows=4)
+    given = [make_crops(count, 8, 7) for count in (3, 9, 5, 9)]
+    held = []
+    for _ in range(3):
+        for images in given:
+            for pixels in (0, 1):
+                changes = np.full((3, pixels), 9), np.full((3, pixels, 3), 200, np.uint8)
+                predict.of_changes(images, np.arange(3), *changes)
+        held.append(len(device.memory))
+    assert held[0] == held[1] == held[2]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from pixelproof.benchmarks.defence.half_precision import can_compile, half_precision
+from pixelproof.benchmarks.defence.half_precision import _tuning, can_compile, half_precision
 from pixelproof.models import build_classifier, build_purifier
 from pixelproof.models.data import sample
 
@@ -24,8 +24,14 @@ def test_probabilities_are_nearly_those_of_float32(name: str, purified: bool):
     assert next(classifier.parameters()).dtype == torch.float32  # what the gradients are of stays as it was
 
 
+def test_the_compiler_knows_what_it_is_asked_to_tune():
+    torch.compile(torch.relu, options=_tuning())  # raises for an option that it does not know
+    assert {"max_autotune", "max_autotune_conv_backends"} <= _tuning().keys()
+
+
 @pytest.mark.gpu
-def test_a_search_in_half_precision_holds_in_float32():
+@pytest.mark.parametrize("tuned", [False, True])
+def test_a_search_in_half_precision_holds_in_float32(tuned: bool):
     """ResNet-32 on the GPU, compiled and recorded: what it finds deceives the same network on the CPU."""
     from pixelproof.attack.cuda import TorchNetwork, attack_on_device, open_device
 
@@ -38,7 +44,7 @@ def test_a_search_in_half_precision_holds_in_float32():
     images, labels = sample().images[:40], sample().labels[:40]
     settings = {"population": 100, "generations": 10}
     with open_device() as device:
-        network = TorchNetwork(half_precision(classifier, None, "cuda", compiled=can_compile()), 10)
+        network = TorchNetwork(half_precision(classifier, None, "cuda", compiled=can_compile(), tuned=tuned), 10)
         found = attack_on_device(device, network, images, labels, exact=exact, rows=1000, **settings)
     right = exact(images).argmax(1) == labels
     assert found.attacked.tolist() == right.tolist()
