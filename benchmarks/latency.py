@@ -31,6 +31,8 @@ class Contender:
     run: Callable[[NDArray[np.uint8]], Any]
     split: Callable[[NDArray[np.uint8]], tuple[float, float, float]] | None = None
     """Milliseconds of copying a batch to the GPU, of computing, and of copying back; None: it has no such parts."""
+    clock: str = ""
+    """What takes these times."""
 
 
 def measure_latency(

@@ -130,8 +130,8 @@ def _split(contender: Contender, images: NDArray[np.uint8], batch: int) -> str:
     except PixelproofError as error:
         return f"{contender.name}, batch {batch:,}: its parts are not timed, because {error.reason}"
     return (
-        f"{contender.name}, batch {batch:,}, its parts apart: {there:.3f} ms to copy it to the GPU, {computed:.3f} to "
-        f"compute, {back:.3f} to copy everything back (medians of {_SPLITS})."
+        f"{contender.name}, batch {batch:,}, its parts by {contender.clock}: {there:.3f} ms to copy it to the GPU, "
+        f"{computed:.3f} to compute, {back:.3f} to copy everything back (medians of {_SPLITS})."
     )
 
 

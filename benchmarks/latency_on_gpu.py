@@ -17,7 +17,7 @@ from pixelproof.runtime.engines import FLAVOURS
 def cuda_recorded(setting: Setting) -> Iterator[Contender]:
     """The fused graph on ONNX Runtime's CUDA provider, each batch size recorded as a CUDA graph."""
     with _on_cuda(setting) as (pipeline, session):
-        yield Contender("ONNX on CUDA, CUDA graph", pipeline.provider, pipeline, session.split)
+        yield Contender("ONNX on CUDA, CUDA graph", pipeline.provider, pipeline, session.split, "the host's clock")
 
 
 @contextmanager
@@ -32,7 +32,7 @@ def cuda_plain(setting: Setting) -> Iterator[Contender]:
 def tensorrt_recorded(setting: Setting) -> Iterator[Contender]:
     """The bundle's TensorRT engine, each batch size recorded as a CUDA graph."""
     with _engine(setting) as (pipeline, session):
-        yield Contender("TensorRT engine, CUDA graph", pipeline.provider, pipeline, session.split)
+        yield Contender("TensorRT engine, CUDA graph", pipeline.provider, pipeline, session.split, "the GPU's clock")
 
 
 @contextmanager
@@ -40,7 +40,7 @@ def tensorrt_plain(setting: Setting) -> Iterator[Contender]:
     """The same, launched anew for each batch."""
     with _engine(setting) as (pipeline, session):
         session.graphs = False
-        yield Contender("TensorRT engine, no CUDA graph", pipeline.provider, pipeline, session.split)
+        yield Contender("TensorRT engine, no CUDA graph", pipeline.provider, pipeline, session.split, "the GPU's clock")
 
 
 ON_GPU: tuple[Way, ...] = (cuda_recorded, cuda_plain, tensorrt_recorded, tensorrt_plain)

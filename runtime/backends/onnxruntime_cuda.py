@@ -4,8 +4,8 @@ import contextlib
 import functools
 import io
 import logging
-import threading
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelproof.errors import BackendError, installed_wheels, missing_extra
+from pixelproof.runtime.backends.gpu_thread import on_gpu_thread
 from pixelproof.runtime.backends.onnxruntime_cpu import OnnxRuntimeCpu
 from pixelproof.runtime.backends.onnxruntime_recording import Recording, can_record, unrecorded
 
@@ -21,16 +22,16 @@ EXACT = {"use_tf32": "0"}
 """The purifier's decisions are comparisons: float32 is to be float32."""
 _RECORDED = {"enable_cuda_graph": "1"}
 _KEPT_SIZES = 64  # batch sizes that are recorded; ONNX Runtime forgets none, so others are launched anew each time
+_MET_SIZES = 4 * _KEPT_SIZES  # that are remembered until they come again
 _log = logging.getLogger("pixelproof")
-_GPU = threading.RLock()
-"""One batch at a time in all the process: memory that one thread asks for would break another's recording."""
 
 
 class OnnxRuntimeCuda(OnnxRuntimeCpu):
     """A graph opened in ONNX Runtime, on `CUDAExecutionProvider`: all of it, or an error.
 
     A batch size that comes again is recorded (as a CUDA graph), and launched at once from then on: each of a network's
-    hundred kernels takes longer to launch than to run on a few images.
+    hundred kernels takes longer to launch than to run on a few images. While a size is recorded, which takes some
+    milliseconds, GPU memory that other libraries in the process ask for is refused to them.
 
     Attributes:
         graphs: whether to record; a change holds for what comes after it.
@@ -43,9 +44,9 @@ class OnnxRuntimeCuda(OnnxRuntimeCpu):
 
     def __init__(self, model: bytes, *, threads: int | None) -> None:
         self.graphs = self.records
-        self._recordings: dict[int, Recording | None] = {}  # by batch size; None: seen once
-        with self._alone():
-            super().__init__(model, threads=threads)
+        self._recordings: dict[int, Recording] = {}  # by batch size
+        self._met: OrderedDict[int, None] = OrderedDict()  # batch sizes, the latest last
+        on_gpu_thread(lambda: OnnxRuntimeCpu.__init__(self, model, threads=threads))
 
     def _prepare(self, runtime: ModuleType, options: Any) -> list[Any]:  # noqa: ANN401  (onnxruntime.SessionOptions)
         if self.wanted not in runtime.get_available_providers():
@@ -72,18 +73,11 @@ class OnnxRuntimeCuda(OnnxRuntimeCpu):
 
     def run(self, images: NDArray[np.uint8], outputs: Sequence[str]) -> list[NDArray[Any]]:
         """See `Session`."""
-        with self._alone():
-            recording = self._recording(images)
-            if recording is None:
-                return super().run(images, outputs)
-            try:
-                return recording.run(images, outputs)
-            except BackendError as error:
-                if recording.made:
-                    raise
-                self.graphs = False  # another library may have asked for memory meanwhile
-                _log.info("%s runs without CUDA graphs: %s", self.wanted, error)
-                return super().run(images, outputs)
+        return on_gpu_thread(lambda: self._run(images, outputs))
+
+    def evaluate(self, inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str]) -> list[NDArray[Any]]:
+        """See `OnnxRuntimeCpu`."""
+        return on_gpu_thread(lambda: OnnxRuntimeCpu.evaluate(self, inputs, outputs))
 
     def split(self, images: NDArray[np.uint8]) -> tuple[float, float, float]:
         """Milliseconds of one batch, uint8 `(n, H, W, 3)`: of copying it there, of computing, of copying all back.
@@ -91,37 +85,54 @@ class OnnxRuntimeCuda(OnnxRuntimeCpu):
         They are taken by the host's clock, each waited for, of a recorded batch.
 
         Raises:
-            BackendError: this batch size was not met before, or is not recorded.
+            BackendError: this batch size was not met before, or cannot be recorded.
         """
-        with self._alone():
-            recording = self._recording(images)
-            if recording is None:
-                raise BackendError(f"a batch of {len(images)} is not recorded. Next: run it once before")
-            return recording.split(images)
+        return on_gpu_thread(lambda: self._split(images))
 
     def close(self) -> None:
-        """See `Session`; closing again does nothing."""
-        with self._alone():
-            self._recordings.clear()
+        """See `Session`: nothing is recorded from now on, so that buffers stay those of their recordings."""
+        self.graphs = False
 
-    def _alone(self) -> contextlib.AbstractContextManager[Any]:
-        return _GPU if self.records else contextlib.nullcontext()
+    def _run(self, images: NDArray[np.uint8], outputs: Sequence[str]) -> list[NDArray[Any]]:
+        recording = None
+        try:
+            recording = self._recording(images)
+            if recording is not None:
+                return recording.run(images, outputs)
+        except BackendError as error:
+            if recording is not None and recording.made:
+                raise
+            self.graphs = False  # too little memory, or another library has asked for some while it was recorded
+            _log.info("%s runs without CUDA graphs: %s", self.wanted, error)
+        return OnnxRuntimeCpu.run(self, images, outputs)
+
+    def _split(self, images: NDArray[np.uint8]) -> tuple[float, float, float]:
+        recording = self._recording(images)
+        if recording is None:
+            raise BackendError(
+                f"a batch of {len(images)} is not recorded. Next: run it once before; where that does not help, the "
+                "graph or the GPU's memory does not allow it"
+            )
+        return recording.split(images)
 
     def _run_options(self) -> Any:  # noqa: ANN401  (onnxruntime.RunOptions)
         return unrecorded(self._runtime) if self.records else None
 
     def _recording(self, images: NDArray[np.uint8]) -> Recording | None:
         """What is recorded, or is to be, for this batch size; None the first time, and where it cannot be."""
-        rows, known = len(images), self._recordings
-        if not self.graphs or not can_record(self.outputs):
+        rows = len(images)
+        if rows in self._recordings:
+            return self._recordings[rows]
+        if not self.graphs or len(self._recordings) >= _KEPT_SIZES or not can_record(self.outputs):
             return None
-        if rows not in known:
-            if len(known) < _KEPT_SIZES:
-                known[rows] = None
+        if rows not in self._met:
+            self._met[rows] = None
+            while len(self._met) > _MET_SIZES:
+                self._met.popitem(last=False)
             return None
-        if known[rows] is None:
-            known[rows] = Recording(self._runtime, self._session, self.inputs[0].name, self.outputs, images)
-        return known[rows]
+        made = Recording(self._runtime, self._session, self.inputs[0].name, self.outputs, images)
+        self._recordings[rows] = made
+        return made
 
 
 @functools.cache

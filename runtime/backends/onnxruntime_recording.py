@@ -1,8 +1,9 @@
 """A batch size of a graph in ONNX Runtime on CUDA, launched as one recording."""
 
+import contextlib
 import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -40,6 +41,9 @@ class Recording:
 
     Attributes:
         made: whether it was run once, and so recorded.
+
+    Raises:
+        BackendError: there is no memory for it, or ONNX Runtime fails.
     """
 
     def __init__(
@@ -51,42 +55,58 @@ class Recording:
         images: NDArray[np.uint8],
     ) -> None:
         self.made = False
-        value, rows = runtime.OrtValue, len(images)
         self._session, self._binding, self._options = session, session.io_binding(), runtime.RunOptions()
-        self._options.add_run_config_entry(_NUMBER, str(rows))
+        self._options.add_run_config_entry(_NUMBER, str(len(images)))
+        with _told():
+            self._bind(runtime.OrtValue, given, outputs, images)
+
+    def _bind(
+        self,
+        value: Any,  # noqa: ANN401  (onnxruntime.OrtValue)
+        given: str,
+        outputs: Sequence[TensorSpec],
+        images: NDArray[np.uint8],
+    ) -> None:
         self._images = value.ortvalue_from_numpy(images, "cuda", 0)
-        self._outputs = {
-            spec.name: value.ortvalue_from_shape_and_type((rows, *spec.shape[1:]), np.dtype(spec.dtype).type, "cuda", 0)
-            for spec in outputs
-        }
+        self._outputs = {}
+        for spec in outputs:
+            shape, dtype = (len(images), *spec.shape[1:]), np.dtype(spec.dtype).type
+            self._outputs[spec.name] = value.ortvalue_from_shape_and_type(shape, dtype, "cuda", 0)
         self._binding.bind_ortvalue_input(given, self._images)
         for name, output in self._outputs.items():
             self._binding.bind_ortvalue_output(name, output)
 
     def run(self, images: NDArray[np.uint8], outputs: Sequence[str]) -> list[NDArray[Any]]:
         """The named outputs for one batch of the size it was made for."""
-        self._images.update_inplace(images)
-        self._launch()
-        return [self._outputs[name].numpy() for name in outputs]
+        with _told():
+            self._images.update_inplace(images)
+            self._launch()
+            return [self._outputs[name].numpy() for name in outputs]
 
     def split(self, images: NDArray[np.uint8]) -> tuple[float, float, float]:
         """Milliseconds of copying one batch there, of computing, and of copying all outputs back."""
-        marks = [time.perf_counter()]
-        self._images.update_inplace(images)
-        marks.append(time.perf_counter())
-        self._launch()
-        marks.append(time.perf_counter())
-        for output in self._outputs.values():
-            output.numpy()
-        marks.append(time.perf_counter())
+        with _told():
+            marks = [time.perf_counter()]
+            self._images.update_inplace(images)
+            marks.append(time.perf_counter())
+            self._launch()
+            marks.append(time.perf_counter())
+            for output in self._outputs.values():
+                output.numpy()
+            marks.append(time.perf_counter())
         there, computed, back = (1e3 * (after - before) for before, after in itertools.pairwise(marks))
         return there, computed, back
 
     def _launch(self) -> None:
-        try:
-            self._session.run_with_iobinding(self._binding, self._options)  # waits for the GPU
-        except Exception as error:  # its exceptions share no base class
-            raise BackendError(
-                f"ONNX Runtime failed on a recorded batch: {str(error).splitlines()[0][:300]}. Next: pixelproof doctor"
-            ) from error
+        self._session.run_with_iobinding(self._binding, self._options)  # waits for the GPU
         self.made = True
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """Whatever ONNX Runtime raises, as a `BackendError`."""
+    try:
+        yield
+    except Exception as error:  # its exceptions share no base class
+        why = (str(error).splitlines() or [type(error).__name__])[0][:300]
+        raise BackendError(f"ONNX Runtime failed on a recorded batch: {why}. Next: pixelproof doctor") from error

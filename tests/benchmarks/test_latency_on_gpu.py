@@ -22,7 +22,10 @@ def test_engines_are_timed_with_and_without_recordings(trt, make_bundle, monkeyp
     notes = " ".join(results.notes)
     assert "Not timed: cuda recorded, because running on CUDAExecutionProvider needs onnxruntime-gpu" in notes
     # the stand-in's clock counts calls: one copy there, one launch, four outputs back
-    assert "TensorRT engine, no CUDA graph, batch 3, its parts apart: 1.000 ms to copy it to the GPU, 1.000" in notes
+    assert (
+        "TensorRT engine, no CUDA graph, batch 3, its parts by the GPU's clock: 1.000 ms to copy it to the GPU, 1.000"
+        in notes
+    )
 
 
 def test_a_bundle_without_engines_says_so(trt, make_bundle):

@@ -1,5 +1,8 @@
 """ONNX Runtime's recordings, with its CPU provider in the GPU's place: the same calls, in the CPU's memory."""
 
+import subprocess
+import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -73,10 +76,56 @@ def test_a_size_is_recorded_when_it_comes_again_and_gives_the_same(model: bytes,
 def test_more_sizes_than_are_kept_run_without_one(model: bytes, made: list[int], monkeypatch):
     monkeypatch.setattr(onnxruntime_cuda, "_KEPT_SIZES", 2)
     session = InTheCpu(model, threads=1)
-    for _ in range(3):
-        for rows in (1, 2, 3):
-            assert len(session.run(np.ascontiguousarray(sample().images[:rows]), ["probabilities"])[0]) == rows
+    for rows in (1, 2, 3) * 3:
+        assert len(session.run(np.ascontiguousarray(sample().images[:rows]), ["probabilities"])[0]) == rows
     assert made == [1, 2]
+
+
+def test_sizes_met_once_leave_room_for_those_that_come_again(model: bytes, made: list[int], monkeypatch):
+    monkeypatch.setattr(onnxruntime_cuda, "_KEPT_SIZES", 2)
+    session = InTheCpu(model, threads=1)
+    for rows in (1, 2, 3, 4, 5, 5):
+        session.run(np.ascontiguousarray(sample().images[:rows]), ["probabilities"])
+    assert made == [5]
+
+
+def test_all_runs_are_on_one_thread(model: bytes, made: list[int], monkeypatch):
+    """ONNX Runtime records for each thread anew, and frees none of it."""
+    ran: set[str] = set()
+    whole = onnxruntime.InferenceSession.run_with_iobinding
+
+    def watched(*arguments):
+        ran.add(threading.current_thread().name)
+        return whole(*arguments)
+
+    monkeypatch.setattr(onnxruntime.InferenceSession, "run_with_iobinding", watched)
+    sessions, images = [InTheCpu(model, threads=1) for _ in range(2)], np.ascontiguousarray(sample().images[:3])
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda turn: sessions[turn % 2].run(images, ["probabilities"]), range(20)))
+    assert len(ran) == 1
+
+
+def test_a_child_of_a_fork_has_its_own_thread():
+    program = """
+import os
+from pixelproof.runtime.backends.gpu_thread import on_gpu_thread
+assert on_gpu_thread(lambda: 1) == 1
+child = os.fork()
+if child == 0:
+    os._exit(on_gpu_thread(lambda: 7))
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+def test_a_session_that_is_closed_meanwhile_answers_as_before(model: bytes, made: list[int]):
+    session, images = InTheCpu(model, threads=1), np.ascontiguousarray(sample().images[:3])
+    expected = [session.run(images, ["probabilities"])[0] for _ in range(2)]
+    session.close()
+    for rows in (3, 2, 2):
+        found = session.run(np.ascontiguousarray(images[:rows]), ["probabilities"])[0]
+        np.testing.assert_allclose(found, expected[0][:rows], atol=1e-6)
+    assert made == [3]  # one recording a size, and no other after it
 
 
 def test_eight_threads_at_once_get_their_own_answers(model: bytes, made: list[int]):
@@ -92,6 +141,18 @@ def test_eight_threads_at_once_get_their_own_answers(model: bytes, made: list[in
 def test_a_recording_that_cannot_be_made_is_done_without(model: bytes, made: list[int], monkeypatch):
     monkeypatch.setattr(Recording, "run", lambda *_: (_ for _ in ()).throw(BackendError("memory")))
     session, images = InTheCpu(model, threads=1), np.ascontiguousarray(sample().images[:3])
+    first, second = (session.run(images, ["probabilities"])[0] for _ in range(2))
+    np.testing.assert_array_equal(second, first)
+    assert not session.graphs
+
+
+def test_without_memory_for_its_buffers_none_is_made(model: bytes, made: list[int], monkeypatch):
+    session, images = InTheCpu(model, threads=1), np.ascontiguousarray(sample().images[:3])
+    monkeypatch.setattr(
+        onnxruntime.OrtValue,
+        "ortvalue_from_numpy",
+        lambda *_: (_ for _ in ()).throw(RuntimeError("Failed to allocate memory for requested buffer")),
+    )
     first, second = (session.run(images, ["probabilities"])[0] for _ in range(2))
     np.testing.assert_array_equal(second, first)
     assert not session.graphs
