@@ -154,7 +154,10 @@ class Pipeline:
         backend = BACKENDS[self.backend]
         if backend.runs_engines:  # an engine cannot be cut down: it runs whole, and one output is fetched
             return self._usable()
-        return backend.open(Source(keep_outputs(self._model, {"purified"}), self.image_size), self.threads)
+        purifier = backend.open(Source(keep_outputs(self._model, {"purified"}), self.image_size), self.threads)
+        if hasattr(purifier, "graphs"):  # as they are wanted of the whole
+            purifier.graphs = getattr(self._session, "graphs", True)
+        return purifier
 
     def _usable(self) -> Session:
         session = self._session

@@ -100,18 +100,20 @@ class Parts:
 
         It is each time the second of the same lanes, as the populations go on and see fewer and fewer new candidates.
         """
-        seconds, batches = 0.0, 0
-        for time_counts in (False, *(True,) * _TIMES):
-            self.begin(0)
-            self.table.generation(fresh=True)
-            self.go_on(1)
-            self.wait()
-            started = time.perf_counter()
-            shown = self.table.generation(fresh=False)
-            self.wait()
-            seconds += (time.perf_counter() - started) * time_counts
-            batches = -(-int(shown.sum()) // self.table.rows)
-        return 1e3 * seconds / _TIMES, batches
+        self._second_generation()
+        times, batches = zip(*(self._second_generation() for _ in range(_TIMES)), strict=True)
+        return 1e3 * sum(times) / _TIMES, batches[0]
+
+    def _second_generation(self) -> tuple[float, int]:
+        """Its seconds, and batches."""
+        self.begin(0)
+        self.table.generation(fresh=True)
+        self.go_on(1)
+        self.wait()
+        started = time.perf_counter()
+        shown = self.table.generation(fresh=False)
+        self.wait()
+        return time.perf_counter() - started, -(-int(shown.sum()) // self.table.rows)
 
     def network_alone(self, batches: int) -> float:
         """Milliseconds of so many batches of the network."""

@@ -1,4 +1,4 @@
-"""One thread for all that ONNX Runtime does on the GPU in this process.
+"""One thread on which ONNX Runtime opens and runs its sessions on the GPU in this process.
 
 ONNX Runtime keeps recordings (CUDA graphs), and handles of CUDA's libraries, for each thread that runs a session: with
 threads that come and go it would record again and again, and free nothing. And while one thread records, memory that
@@ -8,31 +8,51 @@ another asks the GPU for is refused to it.
 import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from concurrent.futures import Future
+from queue import SimpleQueue
+from typing import Any, TypeVar
 
 T = TypeVar("T")
-_NAME = "pixelproof-gpu"
 
 
 class _Thread:
-    """It begins with the first work."""
+    """It begins with the first work, and ends with the process."""
 
     def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix=_NAME)
+        self._asked: SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = SimpleQueue()
+        self._beginning = threading.Lock()
+        self._thread: threading.Thread | None = None
 
     def do(self, work: Callable[[], T]) -> T:
         """What `work` returns or raises there; at once where this is that thread."""
-        if threading.current_thread().name.startswith(_NAME):
+        if threading.current_thread() is self._thread:
             return work()
-        return self._pool.submit(work).result()
+        with self._beginning:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._serve, name="pixelproof-gpu", daemon=True)
+                self._thread.start()
+        done: Future[T] = Future()
+        self._asked.put((work, done))
+        return done.result()
+
+    def _serve(self) -> None:
+        while True:
+            work, done = self._asked.get()
+            try:
+                done.set_result(work())
+            except BaseException as error:
+                done.set_exception(error)
+            del work, done  # the batch is theirs alone
 
 
 _thread = _Thread()
 
 
 def on_gpu_thread(work: Callable[[], T]) -> T:
-    """What `work` returns, or raises, on the thread; one after the other, in the order in which they were asked for."""
+    """What `work` returns, or raises, on the thread; one after the other, in the order in which they were asked for.
+
+    Work that is no longer waited for, as after Ctrl-C, is done to its end.
+    """
     return _thread.do(work)
 
 
@@ -41,4 +61,5 @@ def _begin_anew() -> None:
     _thread = _Thread()
 
 
-os.register_at_fork(after_in_child=_begin_anew)
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_begin_anew)

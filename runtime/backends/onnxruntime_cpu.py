@@ -35,7 +35,7 @@ class OnnxRuntimeCpu:
             self._session = self._opened(runtime, model, options, providers)
         except Exception as error:  # its exceptions share no base class
             raise BackendError(
-                f"ONNX Runtime {runtime.__version__} refuses the graph: {_first_line(error)}. Next: pixelproof doctor"
+                f"ONNX Runtime {runtime.__version__} refuses the graph: {first_line(error)}. Next: pixelproof doctor"
             ) from error
         self.provider: str = self._session.get_providers()[0]
         if self.provider != self.wanted:  # it falls back to the CPU with no more than a line on standard error
@@ -74,7 +74,7 @@ class OnnxRuntimeCpu:
             results: list[NDArray[Any]] = self._session.run(list(outputs), dict(inputs), self._run_options())
         except Exception as error:  # its exceptions share no base class
             raise BackendError(
-                f"ONNX Runtime failed on a batch of {len(next(iter(inputs.values())))} images: {_first_line(error)}. "
+                f"ONNX Runtime failed on a batch of {len(next(iter(inputs.values())))} images: {first_line(error)}. "
                 "Next: pixelproof doctor"
             ) from error
         return results
@@ -102,8 +102,7 @@ def import_onnxruntime() -> ModuleType:
 def _broken(error: Exception) -> BackendError:
     wheel = next(iter(installed_wheels()), ONNX_RUNTIME["cpu"])
     return BackendError(
-        f"ONNX Runtime is installed but does not load: {_first_line(error)}. "
-        f"Next: pip install --force-reinstall {wheel}"
+        f"ONNX Runtime is installed but does not load: {first_line(error)}. Next: pip install --force-reinstall {wheel}"
     )
 
 
@@ -137,5 +136,6 @@ def _spec(tensor: Any) -> TensorSpec:  # noqa: ANN401  (onnxruntime.NodeArg)
     return TensorSpec(tensor.name, dtype, tuple(tensor.shape))
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """What ONNX Runtime says first, shortened."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")[:300]

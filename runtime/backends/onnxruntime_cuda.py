@@ -5,18 +5,19 @@ import functools
 import io
 import logging
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pixelproof.errors import BackendError, installed_wheels, missing_extra
 from pixelproof.runtime.backends.gpu_thread import on_gpu_thread
-from pixelproof.runtime.backends.onnxruntime_cpu import OnnxRuntimeCpu
+from pixelproof.runtime.backends.onnxruntime_cpu import OnnxRuntimeCpu, first_line
 from pixelproof.runtime.backends.onnxruntime_recording import Recording, can_record, unrecorded
 
+T = TypeVar("T")
 CUDA_PROVIDER = "CUDAExecutionProvider"
 EXACT = {"use_tf32": "0"}
 """The purifier's decisions are comparisons: float32 is to be float32."""
@@ -34,19 +35,19 @@ class OnnxRuntimeCuda(OnnxRuntimeCpu):
     milliseconds, GPU memory that other libraries in the process ask for is refused to them.
 
     Attributes:
-        graphs: whether to record; a change holds for what comes after it.
+        graphs: whether to record; a change holds for batch sizes that are not recorded yet.
     """
 
     wanted = CUDA_PROVIDER
     pixels = 2**18
     records = True
-    """Whether sessions of this kind can record."""
+    """Whether it can record; on the class, whether sessions of this kind do, all of them on one thread."""
 
     def __init__(self, model: bytes, *, threads: int | None) -> None:
         self.graphs = self.records
         self._recordings: dict[int, Recording] = {}  # by batch size
         self._met: OrderedDict[int, None] = OrderedDict()  # batch sizes, the latest last
-        on_gpu_thread(lambda: OnnxRuntimeCpu.__init__(self, model, threads=threads))
+        self._do(lambda: OnnxRuntimeCpu.__init__(self, model, threads=threads))
 
     def _prepare(self, runtime: ModuleType, options: Any) -> list[Any]:  # noqa: ANN401  (onnxruntime.SessionOptions)
         if self.wanted not in runtime.get_available_providers():
@@ -65,19 +66,21 @@ class OnnxRuntimeCuda(OnnxRuntimeCpu):
         made = functools.partial(runtime.InferenceSession, model, options, enable_fallback=0)  # to the CPU, in silence
         self._runtime = runtime
         if self.records:
-            with contextlib.suppress(Exception):  # why is told below, where it is not that
+            try:
                 return made(providers=providers)
+            except Exception as error:  # its exceptions share no base class; what is wrong with more is raised below
+                _log.info("%s opens without CUDA graphs: %s", self.wanted, first_line(error))
             self.graphs = self.records = False
             providers = [(name, EXACT) for name, _ in providers]
         return made(providers=providers)
 
     def run(self, images: NDArray[np.uint8], outputs: Sequence[str]) -> list[NDArray[Any]]:
         """See `Session`."""
-        return on_gpu_thread(lambda: self._run(images, outputs))
+        return self._do(lambda: self._run(images, outputs))
 
     def evaluate(self, inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str]) -> list[NDArray[Any]]:
         """See `OnnxRuntimeCpu`."""
-        return on_gpu_thread(lambda: OnnxRuntimeCpu.evaluate(self, inputs, outputs))
+        return self._do(lambda: OnnxRuntimeCpu.evaluate(self, inputs, outputs))
 
     def split(self, images: NDArray[np.uint8]) -> tuple[float, float, float]:
         """Milliseconds of one batch, uint8 `(n, H, W, 3)`: of copying it there, of computing, of copying all back.
@@ -87,11 +90,14 @@ class OnnxRuntimeCuda(OnnxRuntimeCpu):
         Raises:
             BackendError: this batch size was not met before, or cannot be recorded.
         """
-        return on_gpu_thread(lambda: self._split(images))
+        return self._do(lambda: self._split(images))
 
     def close(self) -> None:
-        """See `Session`: nothing is recorded from now on, so that buffers stay those of their recordings."""
+        """See `Session`: calls that are running need no new recordings; those that there are go with this session."""
         self.graphs = False
+
+    def _do(self, work: Callable[[], T]) -> T:
+        return on_gpu_thread(work) if type(self).records else work()
 
     def _run(self, images: NDArray[np.uint8], outputs: Sequence[str]) -> list[NDArray[Any]]:
         recording = None
@@ -121,8 +127,9 @@ class OnnxRuntimeCuda(OnnxRuntimeCpu):
     def _recording(self, images: NDArray[np.uint8]) -> Recording | None:
         """What is recorded, or is to be, for this batch size; None the first time, and where it cannot be."""
         rows = len(images)
-        if rows in self._recordings:
-            return self._recordings[rows]
+        known = self._recordings.get(rows)
+        if known is not None and (known.made or self.graphs):
+            return known
         if not self.graphs or len(self._recordings) >= _KEPT_SIZES or not can_record(self.outputs):
             return None
         if rows not in self._met:

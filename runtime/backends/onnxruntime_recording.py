@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pixelproof.errors import BackendError
 from pixelproof.runtime.backends.base import TensorSpec
+from pixelproof.runtime.backends.onnxruntime_cpu import first_line
 
 _NUMBER = "gpu_graph_id"  # which recording a run makes or replays
 _NONE = "-1"
@@ -108,5 +109,6 @@ def _told() -> Iterator[None]:
     try:
         yield
     except Exception as error:  # its exceptions share no base class
-        why = (str(error).splitlines() or [type(error).__name__])[0][:300]
-        raise BackendError(f"ONNX Runtime failed on a recorded batch: {why}. Next: pixelproof doctor") from error
+        raise BackendError(
+            f"ONNX Runtime failed on a recorded batch: {first_line(error)}. Next: pixelproof doctor"
+        ) from error

@@ -42,6 +42,22 @@ def test_changes_are_drawn_on_the_device(device, make_device_network, make_class
         np.testing.assert_array_equal(predict(images), classifier(images))  # what the rows held is forgotten
 
 
+def test_what_others_left_on_the_batch_does_not_stay(device, make_device_network, make_classifier, make_crops):
+    classifier, images = make_classifier(8, 7, seed=5), make_crops(4, 8, 7)
+    predict = DevicePredict(device, make_device_network(device, classifier), (8, 7), rows=4)
+
+    def same(position: int, pixels: int) -> None:
+        changes = np.arange(4), np.full((4, pixels), position), np.full((4, pixels, 3), 200, np.uint8)
+        expected = classifier(Canvas(images, 4).draw(*changes))
+        np.testing.assert_array_equal(predict.of_changes(images, *changes), expected)
+
+    same(9, 1)
+    predict(255 - images)
+    same(10, 1)
+    same(11, 2)
+    same(12, 1)
+
+
 def test_candidates_of_other_pixels_than_before(device, make_device_network, make_classifier, make_crops):
     classifier, images = make_classifier(8, 7, seed=5), make_crops(4, 8, 7)
     predict = DevicePredict(device, make_device_network(device, classifier), (8, 7), rows=4)

@@ -1,6 +1,7 @@
 """`--attack-backend`: who runs the attack, and what is said where it cannot."""
 
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -95,8 +96,11 @@ def test_de_ran_on_the_device_with_the_same_settings(
     monkeypatch.setattr(search, "attack_on_device", stand_in)
     real = search._attack
     monkeypatch.setattr(search, "_attack", lambda plan, it, *more: victim.append(it) or real(plan, it, *more))
+    numbers = []
     monkeypatch.setattr(
-        victims, "device_network", lambda deployed, purifier, classifier, images: classifier and "network"
+        victims,
+        "device_network",
+        lambda deployed, purifier, classifier, images: numbers.append(images) or (classifier and "network"),
     )
     settings = Settings(method="de", images=3, pixels=2, seed=5, generations=3)
     records = tmp_path / "records"
@@ -107,6 +111,10 @@ def test_de_ran_on_the_device_with_the_same_settings(
     assert (ran_on("strongest", None), ran_on("corners", None)) == ("de ran on the CPU", "")
     assert ran_on("corners", GPU) == "corners of one pixel was screened on Stand-in GPU, in half precision"
     assert len(run.images) == 3
+    more = replace(settings, images=5)
+    attack_bundle(lenet_median_bundle, some_real, more, protocol=protocol, records=records, device=GPU)
+    assert numbers == [3, 5]  # all that are asked for, not those that are left: a run that goes on has the same network
+    asked.pop()
     monkeypatch.setattr(search, "attack", lambda *arguments, **more: on_cpu.append(1) or attack(*arguments, **more))
     on_cpu: list[int] = []
     attack_bundle(lenet_median_bundle, some_real, settings, protocol=protocol, records=records, device=GPU)

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,13 @@ import pytest
 
 from pixelproof.errors import BackendError
 from pixelproof.models.data import sample
-from pixelproof.runtime.backends import onnxruntime_cuda
+from pixelproof.runtime import Pipeline
+from pixelproof.runtime.backends import BACKENDS, onnxruntime_cuda
+from pixelproof.runtime.backends.gpu_thread import on_gpu_thread
 from pixelproof.runtime.backends.onnxruntime_cpu import PROVIDER, OnnxRuntimeCpu
 from pixelproof.runtime.backends.onnxruntime_cuda import OnnxRuntimeCuda
 from pixelproof.runtime.backends.onnxruntime_recording import Recording
+from pixelproof.runtime.backends.onnxruntime_tensorrt import OnnxRuntimeTensorRt
 
 OUTPUTS = ["probabilities", "purified", "suspicion", "suspect"]
 
@@ -89,20 +93,105 @@ def test_sizes_met_once_leave_room_for_those_that_come_again(model: bytes, made:
     assert made == [5]
 
 
-def test_all_runs_are_on_one_thread(model: bytes, made: list[int], monkeypatch):
+def test_sessions_are_opened_and_run_on_one_thread(model: bytes, made: list[int], monkeypatch):
     """ONNX Runtime records for each thread anew, and frees none of it."""
-    ran: set[str] = set()
-    whole = onnxruntime.InferenceSession.run_with_iobinding
+    here: list[threading.Thread] = []
 
-    def watched(*arguments):
-        ran.add(threading.current_thread().name)
-        return whole(*arguments)
+    def watched(name: str) -> None:
+        whole = getattr(onnxruntime.InferenceSession, name)
 
-    monkeypatch.setattr(onnxruntime.InferenceSession, "run_with_iobinding", watched)
+        def call(*arguments, **settings):
+            here.append(threading.current_thread())
+            return whole(*arguments, **settings)
+
+        monkeypatch.setattr(onnxruntime.InferenceSession, name, call)
+
+    for name in ("__init__", "run", "run_with_iobinding"):
+        watched(name)
     sessions, images = [InTheCpu(model, threads=1) for _ in range(2)], np.ascontiguousarray(sample().images[:3])
-    with ThreadPoolExecutor(4) as pool:
+    with ThreadPoolExecutor(4, thread_name_prefix="pixelproof-gpu") as pool:  # a name proves nothing
         list(pool.map(lambda turn: sessions[turn % 2].run(images, ["probabilities"]), range(20)))
-    assert len(ran) == 1
+    sessions[0].split(images)
+    sessions[0].evaluate({"images": images}, ["probabilities"])
+    assert (len(here), len(set(here))) == (2 + 20 + 2, 1)
+    assert here[0] is not threading.current_thread()
+
+
+def test_tensorrts_provider_takes_no_part_in_it(monkeypatch):
+    """Its first session builds an engine for minutes."""
+    assert not OnnxRuntimeTensorRt.records
+    opened = []
+    monkeypatch.setattr(OnnxRuntimeCpu, "__init__", lambda *_, **__: opened.append(threading.current_thread()))
+    OnnxRuntimeTensorRt(b"", size=None, threads=None)
+    assert opened == [threading.current_thread()]
+
+
+def test_each_size_has_a_recording_of_its_own(model: bytes, made: list[int], monkeypatch):
+    asked = []
+    run, replay = onnxruntime.InferenceSession.run, onnxruntime.InferenceSession.run_with_iobinding
+
+    def number(options) -> str:
+        return options.get_run_config_entry("gpu_graph_id")
+
+    monkeypatch.setattr(
+        onnxruntime.InferenceSession,
+        "run",
+        lambda session, outputs, given, options: asked.append(number(options)) or run(session, outputs, given, options),
+    )
+    monkeypatch.setattr(
+        onnxruntime.InferenceSession,
+        "run_with_iobinding",
+        lambda session, binding, options: asked.append(number(options)) or replay(session, binding, options),
+    )
+    session = InTheCpu(model, threads=1)
+    for rows in (3, 3, 5, 5, 3):
+        session.run(np.ascontiguousarray(sample().images[:rows]), ["probabilities"])
+    assert asked == ["-1", "3", "-1", "5", "3"]
+
+
+def test_sizes_are_not_remembered_for_ever(model: bytes, made: list[int], monkeypatch):
+    monkeypatch.setattr(onnxruntime_cuda, "_MET_SIZES", 2)
+    session = InTheCpu(model, threads=1)
+    for rows in (1, 2, 3, 1, 3):
+        session.run(np.ascontiguousarray(sample().images[:rows]), ["probabilities"])
+    assert made == [3]
+
+
+@pytest.mark.parametrize("last", ["threading.Thread(target=serve).start()", "atexit.register(serve)"])
+def test_it_serves_until_the_process_ends(last: str):
+    program = f"""
+import atexit, threading
+from pixelproof.runtime.backends.gpu_thread import on_gpu_thread
+def serve():
+    if threading.current_thread() is not threading.main_thread():
+        threading.main_thread().join()
+    print(on_gpu_thread(lambda: 7))
+on_gpu_thread(lambda: 0)
+{last}
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "7\n"
+
+
+def test_what_is_raised_there_is_the_callers():
+    with pytest.raises(KeyError, match="why"):
+        on_gpu_thread(lambda: {}["why"])
+    assert on_gpu_thread(lambda: on_gpu_thread(lambda: 5)) == 5
+
+
+def test_purifying_alone_records_as_the_whole_does(lenet_gated_bundle: Path, made: list[int], monkeypatch):
+    monkeypatch.setitem(
+        BACKENDS,
+        "cuda",
+        replace(BACKENDS["cuda"], open=lambda source, threads: InTheCpu(source.model, threads=threads)),
+    )
+    images = sample().images[:3]
+    for graphs in (False, True):
+        with Pipeline(lenet_gated_bundle, backend="cuda") as pipeline:
+            pipeline.session.graphs = graphs
+            for _ in range(3):
+                pipeline.purify(images)
+        assert made == ([3] if graphs else [])
 
 
 def test_a_child_of_a_fork_has_its_own_thread():
@@ -139,11 +228,13 @@ def test_eight_threads_at_once_get_their_own_answers(model: bytes, made: list[in
 
 
 def test_a_recording_that_cannot_be_made_is_done_without(model: bytes, made: list[int], monkeypatch):
-    monkeypatch.setattr(Recording, "run", lambda *_: (_ for _ in ()).throw(BackendError("memory")))
+    tried = []
+    monkeypatch.setattr(Recording, "run", lambda *_: tried.append(1) or (_ for _ in ()).throw(BackendError("memory")))
     session, images = InTheCpu(model, threads=1), np.ascontiguousarray(sample().images[:3])
-    first, second = (session.run(images, ["probabilities"])[0] for _ in range(2))
-    np.testing.assert_array_equal(second, first)
-    assert not session.graphs
+    first, *others = (session.run(images, ["probabilities"])[0] for _ in range(5))
+    for other in others:
+        np.testing.assert_array_equal(other, first)
+    assert (session.graphs, len(tried)) == (False, 1)
 
 
 def test_without_memory_for_its_buffers_none_is_made(model: bytes, made: list[int], monkeypatch):
@@ -192,4 +283,4 @@ def test_a_graph_that_cannot_be_recorded_opens_without(model: bytes, made: list[
     opened, images = InTheCpu(model, threads=1), np.ascontiguousarray(sample().images[:3])
     for _ in range(3):
         assert len(opened.run(images, ["probabilities"])[0]) == 3
-    assert (len(tried), made) == (2, [])
+    assert (len(tried), made, opened.records) == (2, [], False)
