@@ -90,7 +90,7 @@ def test_de_ran_on_the_device_with_the_same_settings(
     def stand_in(device, network, images, labels, **settings):
         asked.append((device, network, settings["pixels"], settings["seed"], settings["generations"]))
         assert settings.pop("exact")(images).argmax(1).tolist() == labels.tolist()
-        return attack(victim[0].predict, images, labels, method="de", **settings, batch_size=256)
+        return attack(victim[-1].predict, images, labels, method="de", **settings, batch_size=256)
 
     victim = []
     monkeypatch.setattr(search, "attack_on_device", stand_in)
