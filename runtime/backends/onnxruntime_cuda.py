@@ -6,6 +6,7 @@ import io
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -16,6 +17,7 @@ from pixelproof.errors import BackendError, installed_wheels, missing_extra
 from pixelproof.runtime.backends.gpu_thread import on_gpu_thread
 from pixelproof.runtime.backends.onnxruntime_cpu import OnnxRuntimeCpu, first_line
 from pixelproof.runtime.backends.onnxruntime_recording import Recording, can_record, unrecorded
+from pixelproof.runtime.backends.shared_libraries import loads, missing_libraries
 
 T = TypeVar("T")
 CUDA_PROVIDER = "CUDAExecutionProvider"
@@ -23,6 +25,7 @@ EXACT = {"use_tf32": "0"}
 """The purifier's decisions are comparisons: float32 is to be float32."""
 _RECORDED = {"enable_cuda_graph": "1"}
 _KEPT_SIZES = 64  # batch sizes that are recorded; ONNX Runtime forgets none, so others are launched anew each time
+_CUDNN = "libcudnn.so.9"
 _MET_SIZES = 4 * _KEPT_SIZES  # that are remembered until they come again
 _log = logging.getLogger("pixelproof")
 
@@ -39,6 +42,8 @@ class OnnxRuntimeCuda(OnnxRuntimeCpu):
     """
 
     wanted = CUDA_PROVIDER
+    library = "libonnxruntime_providers_cuda.so"
+    """What the provider is in, on Linux."""
     pixels = 2**18
     records = True
     """Whether it can record; on the class, whether sessions of this kind do, all of them on one thread."""
@@ -58,8 +63,23 @@ class OnnxRuntimeCuda(OnnxRuntimeCpu):
                 )
             raise missing_extra("onnxruntime-gpu (in place of onnxruntime)", "gpu", f"running on {self.wanted}")
         load_libraries(runtime)
+        self._check_libraries(runtime)
         options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
         return [(self.wanted, EXACT | _RECORDED if self.records else EXACT)]
+
+    def _check_libraries(self, runtime: ModuleType) -> None:
+        """`BackendError` with what the provider needs and does not find; ONNX Runtime would tell something else."""
+        library = Path(runtime.__file__ or "").parent / "capi" / self.library
+        if not library.is_file():  # not on Linux
+            return
+        missing = missing_libraries(library)
+        if not loads(_CUDNN):  # not named by the file since 1.31, and asked for by the first convolution
+            missing = [*dict.fromkeys([*missing, _CUDNN])]
+        if missing:
+            raise BackendError(
+                f"{self.wanted} of onnxruntime-gpu {runtime.__version__} needs {', '.join(missing)}, "
+                f"which {'is' if len(missing) == 1 else 'are'} not found. Next: {_remedy(missing)}"
+            )
 
     def _opened(self, runtime: ModuleType, model: bytes, options: Any, providers: list[Any]) -> Any:  # noqa: ANN401
         """See `OnnxRuntimeCpu`; without recordings where the graph does not allow them, as one with a loop."""
@@ -140,6 +160,18 @@ class OnnxRuntimeCuda(OnnxRuntimeCpu):
         made = Recording(self._runtime, self._session, self.inputs[0].name, self.outputs, images)
         self._recordings[rows] = made
         return made
+
+
+def _remedy(missing: Sequence[str]) -> str:
+    """The first thing to do: without a driver the rest would be in vain."""
+    if any(name.startswith("libcuda.") for name in missing):
+        return "install NVIDIA's driver; nvidia-smi tells whether it works"
+    for name in missing:
+        if name.startswith("libnvinfer.so."):
+            major = int(name.rpartition(".")[2])
+            wheel = f"'tensorrt>={major},<{major + 1}'"
+            return f"pip install {wheel}, and name its folder tensorrt_libs in LD_LIBRARY_PATH"
+    return "pip install 'onnxruntime-gpu[cuda,cudnn]'"
 
 
 @functools.cache

@@ -21,6 +21,7 @@ class OnnxRuntimeTensorRt(OnnxRuntimeCuda):
     """
 
     wanted = TENSORRT_PROVIDER
+    library = "libonnxruntime_providers_tensorrt.so"
     records = False
 
     def __init__(self, model: bytes, *, size: tuple[int, int] | None, threads: int | None) -> None:

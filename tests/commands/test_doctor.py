@@ -4,11 +4,14 @@ import importlib.metadata
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pixelproof.commands import diagnosis, diagnosis_gpu
+from pixelproof.errors import BackendError
+from pixelproof.runtime.backends import BACKENDS
 
 
 def findings(out: str) -> dict[str, dict[str, str]]:
@@ -35,6 +38,22 @@ def test_without_onnxruntime_it_fails_with_the_command(run_cli, monkeypatch):
     assert "bundles do not run on this machine's CPU" in out
     assert "bundles on the CPU" in out.partition("to mend or add:")[2]
     assert "pip install 'pixelproof[cpu]'" in out
+
+
+@pytest.mark.parametrize(
+    ("name", "subject", "remedy"),
+    [
+        ("cuda", "backend 'cuda'", "nvidia-smi tells whether the GPU works"),
+        ("cpu", "bundles on the CPU", "pip install --force-reinstall onnxruntime"),
+    ],
+)
+def test_it_does_not_send_the_user_to_itself(run_cli, monkeypatch, name: str, subject: str, remedy: str):
+    def check():
+        raise BackendError("ONNX Runtime refuses the graph: no device. Next: pixelproof doctor")
+
+    monkeypatch.setitem(BACKENDS, name, replace(BACKENDS[name], check=check))
+    found = findings(run_cli("doctor", "--json").out)[subject]
+    assert (found["found"], found["remedy"]) == ("ONNX Runtime refuses the graph: no device", remedy)
 
 
 def test_both_wheels_are_found(run_cli, monkeypatch, tmp_path: Path):

@@ -80,7 +80,11 @@ def _onnxruntime() -> Iterator[Finding]:
 
 
 def _fault(subject: str, state: str, error: PixelproofError) -> Finding:
-    return Finding(subject, state, error.reason, error.next_step)
+    remedy = error.next_step
+    if remedy.startswith("pixelproof doctor"):  # that is where the user is
+        cpu, gpu = "pip install --force-reinstall onnxruntime", "nvidia-smi tells whether the GPU works"
+        remedy = cpu if subject == BUNDLES else gpu
+    return Finding(subject, state, error.reason, remedy)
 
 
 def _extras() -> Iterator[Finding]:

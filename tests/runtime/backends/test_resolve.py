@@ -6,11 +6,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import onnxruntime
 import pytest
 
 from pixelproof.errors import BackendError, PixelproofError
 from pixelproof.runtime import Pipeline, backends
-from pixelproof.runtime.backends import BACKENDS, Backend, Source, fault, open_session
+from pixelproof.runtime.backends import BACKENDS, Backend, Source, fault, onnxruntime_cuda, open_session
 from pixelproof.runtime.backends.onnxruntime_cuda import CUDA_PROVIDER, OnnxRuntimeCuda
 from pixelproof.runtime.backends.onnxruntime_tensorrt import TENSORRT_PROVIDER
 
@@ -99,6 +100,40 @@ def test_a_session_that_fell_back_is_an_error(gpu_wheel):
     gpu_wheel.runs = "CPUExecutionProvider"
     with pytest.raises(BackendError, match="asked ONNX Runtime for CUDAExecutionProvider, and it runs CPUExec"):
         OnnxRuntimeCuda(b"", threads=None)
+
+
+@pytest.mark.parametrize(
+    ("backend", "missing", "remedy"),
+    [
+        ("cuda", ["libcublas.so.13"], "pip install 'onnxruntime-gpu[cuda,cudnn]'"),
+        ("cuda", ["libcublas.so.13", "libcuda.so.1"], "install NVIDIA's driver; nvidia-smi tells whether it works"),
+        ("cuda", [], "pip install 'onnxruntime-gpu[cuda,cudnn]'"),  # cuDNN alone
+        (
+            "ort-tensorrt",
+            ["libnvinfer.so.10", "libcudnn.so.9"],
+            "pip install 'tensorrt>=10,<11', and name its folder tensorrt_libs in LD_LIBRARY_PATH",
+        ),
+    ],
+)
+def test_libraries_that_are_not_found_are_named_with_what_brings_them(
+    gpu_wheel, monkeypatch, tmp_path: Path, backend: str, missing: list[str], remedy: str
+):
+    """ONNX Runtime itself prints that, and raises that nodes of the graph are left to the CPU."""
+    kind = BACKENDS[backend].provider.removesuffix("ExecutionProvider").lower()
+    library = tmp_path / "capi" / f"libonnxruntime_providers_{kind}.so"
+    library.parent.mkdir()
+    library.touch()
+    monkeypatch.setattr("onnxruntime.__file__", str(tmp_path / "__init__.py"))
+    available = [TENSORRT_PROVIDER, CUDA_PROVIDER, "CPUExecutionProvider"]
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: available)
+    monkeypatch.setattr(onnxruntime_cuda, "missing_libraries", lambda path: missing if path == library else None)
+    monkeypatch.setattr(onnxruntime_cuda, "loads", lambda name: False)
+    with pytest.raises(BackendError) as told:
+        BACKENDS[backend].open(Source(b"", (4, 6)), None)
+    names = ", ".join(dict.fromkeys([*missing, "libcudnn.so.9"]))
+    assert f"of onnxruntime-gpu {onnxruntime.__version__} needs {names}, which" in told.value.reason
+    assert told.value.next_step == remedy
+    assert gpu_wheel.asked == []  # no session was tried
 
 
 def test_a_gpu_wheel_without_the_provider_is_told(monkeypatch):
