@@ -22,7 +22,7 @@ class DevicePredict:
     """
 
     def __init__(self, device: Device, network: DeviceNetwork, size: tuple[int, int], rows: int) -> None:
-        self._device, self._network, self._size = device, network, size
+        self._device, self._network = device, network
         self.rows = min(rows, network.most_rows or rows)
         self._batch = device_array(device, (self.rows, *size, 3), np.uint8)
         self._probabilities = device_array(device, (self.rows, network.classes), np.float32)

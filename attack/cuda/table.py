@@ -66,9 +66,8 @@ class Table:
         self._held, self._drawn = self._filled((rows,), np.int32, -1), self._filled((rows, pixels), np.int32, 0)
         self.probabilities = self._new((rows, network.classes), np.float32)
         self._chosen = self._filled((rows,), np.int32, -1)
-        network.bind(
-            self.batch, self.probabilities, device.stream
-        )  # it cannot do with less memory, as what follows can
+        # before what follows, which can do with less memory
+        network.bind(self.batch, self.probabilities, device.stream)
         self._seen = Seen(device, self.sizes, last, rows)
         self._openings = {fresh: device.record(partial(_run, self._opening(fresh=fresh))) for fresh in (False, True)}
         self._showings = [self._recorded(self._seen.shown[batch]) for batch in range(self.batches)]

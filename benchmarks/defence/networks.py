@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 
 TUNED_FROM = 1000
-"""Images whose search is long enough for the compiler to time its choices. On an H200 that took 18 s for ResNet-32 and
-some 40 s behind `gated`, and saved 1.7 s a million candidates: `de` evaluates up to forty million of so many images."""
+"""Images whose search is long enough for the compiler to time its choices. For ResNet-32 on an H200 that took 18 s, and
+saved 1.7 s a million candidates; `de` evaluates up to forty million of so many images."""
 
 
 def device_network(
