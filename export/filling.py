@@ -69,18 +69,18 @@ class Filling:
             with tempfile.TemporaryDirectory(prefix="pixelproof-") as other:
                 full = self._write(Path(other), body, front, Precision())
                 self._verify(Path(other), full)
-                facts = self._lower(folder, Path(other), full, front)
+                facts = self._lower(folder, Path(other), full, body, front)
         write_json(folder / MANIFEST, facts)
 
     def _lower(
-        self, folder: Path, full: Path, of_full: dict[str, Any], front: onnx.ModelProto | None
+        self, folder: Path, full: Path, of_full: dict[str, Any], body: onnx.ModelProto, front: onnx.ModelProto | None
     ) -> dict[str, Any]:
-        """Write the graphs in the lower precision, and compare their decisions with those of `full`."""
+        """Write the graphs, `body` in the lower precision, and compare their decisions with those of `full`."""
         reference, precision = self.reference, self.precision
         interface = reference.interface
         calibration = resized(self.calibration.images, interface.size)
         self.say(f"making it {precision.name}")
-        body = lowered(reference.classifier, interface, precision, calibration)
+        body = lowered(reference.classifier, body, interface, precision, calibration)
         facts = self._write(folder, body, front, precision)
         facts["verification"] = {**of_full["verification"], "precision": "fp32"}
         if facts["purifier"]:

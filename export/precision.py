@@ -54,12 +54,17 @@ def check_precision(name: str, target: str, max_accuracy_drop: float) -> Precisi
 
 
 def lowered(
-    classifier: Classifier, interface: Interface, precision: Precision, calibration: NDArray[np.uint8]
+    classifier: Classifier,
+    full: onnx.ModelProto,
+    interface: Interface,
+    precision: Precision,
+    calibration: NDArray[np.uint8],
 ) -> onnx.ModelProto:
     """The classifier's graph in a lower precision, its input and output still float32.
 
     Args:
         classifier: the original.
+        full: its graph in float32.
         interface: its images' size and normalisation.
         precision: fp16 or int8.
         calibration: uint8 images `(n, H, W, 3)` whose activations tell int8 its scales.
@@ -73,7 +78,7 @@ def lowered(
     from pixelproof.export.quantisation import quantised
 
     return quantised(
-        classifier.to_onnx(interface.size),
+        full,
         to_pixels(to_levels(calibration), interface),
         target=precision.target,
         what=f"classifier '{classifier.name}'",

@@ -1,6 +1,7 @@
 """The purifier to export: a shipped one by name, or a module."""
 
-from dataclasses import dataclass
+import functools
+from dataclasses import dataclass, field
 
 import numpy as np
 import onnx
@@ -24,6 +25,7 @@ class Purifier:
     name: str
     weights_sha256: str | None
     module: nn.Module
+    _graphs: dict[tuple[int, int], onnx.ModelProto] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def run(self, levels: NDArray[np.float32]) -> NDArray[np.float32]:
         """The purified `levels`, float32 `(n, 3, H, W)` clipped to 0..255; `UsageError` where it does not run."""
@@ -44,13 +46,16 @@ class Purifier:
         return bool(getattr(self.module, "whole_levels", False))
 
     def to_onnx(self, size: tuple[int, int]) -> onnx.ModelProto:
-        """The ONNX graph for images of (H, W), one input and one output; `ExportError`.
+        """The ONNX graph for images of (H, W), one input and one output, traced once and not to be changed.
 
         A module that has a cheaper form of itself for this, `folded()`, is exported in that form, and the bundle is
-        then verified against the module as it is.
+        then verified against the module as it is. `ExportError` where PyTorch cannot export it.
         """
-        folded = getattr(self.module, "folded", None)
-        return trace(frozen(folded()) if folded else self.module, size, what=f"purifier '{self.name}'")
+        if size not in self._graphs:
+            folded = getattr(self.module, "folded", None)
+            module = frozen(folded()) if folded else self.module
+            self._graphs[size] = trace(module, size, what=f"purifier '{self.name}'")
+        return self._graphs[size]
 
 
 def open_purifier(asked: str | nn.Module) -> Purifier | None:
@@ -65,6 +70,11 @@ def open_purifier(asked: str | nn.Module) -> Purifier | None:
     if ":" in asked:
         own = build_own(asked, "pixelproof export CLASSIFIER --purifier")
         return Purifier(asked, state_sha256(own), frozen(own))
-    module = build_purifier(asked)
     path = weights_path(asked)
-    return Purifier(asked, sha256_file(path) if path else None, frozen(module))
+    return _shipped(asked, sha256_file(path) if path and path.is_file() else None)
+
+
+@functools.lru_cache(maxsize=4)
+def _shipped(name: str, weights_sha256: str | None) -> Purifier:
+    """One for all exports of a process: its graph is the same before every classifier, and takes seconds to trace."""
+    return Purifier(name, weights_sha256, frozen(build_purifier(name)))
