@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from pixelproof.attack.cuda.canvas import DeviceCanvas
 from pixelproof.attack.cuda.device import Device, DeviceArray, Sizes, device_array
 from pixelproof.attack.cuda.network import DeviceNetwork
-from pixelproof.attack.kernels.sources import CHUNK
 
 
 class DevicePredict:
@@ -98,19 +98,12 @@ class _Drawing:
 
     def __init__(self, device: Device, batch: DeviceArray, pixels: int) -> None:
         rows, height, width, _ = batch.shape
-        self._device, self._batch, self._rows = device, batch, rows
-        self._sizes = Sizes(rows, 1, pixels, height, width)
-        self._image_of, self._shown, self._held, self._running = (
-            device_array(device, (rows,), np.int32) for _ in range(4)
-        )
-        self._drawn = device_array(device, (rows, pixels), np.int32)
+        self._canvas = DeviceCanvas(device, batch, Sizes(rows, 1, pixels, height, width))
+        self._width = width
+        self._image_of, self._shown, self._running = (device_array(device, (rows,), np.int32) for _ in range(3))
         self._numbers = device_array(device, (rows, 1, pixels, 5), np.float32)
-        self._drawn.write(0)
         self._running.write(0)  # generation 0: no lane has stopped
-
-    def forget(self) -> None:
-        """Let no row count as holding an image."""
-        self._held.write(-1)
+        self.forget = self._canvas.forget
 
     def draw(
         self,
@@ -120,21 +113,17 @@ class _Drawing:
         colours: NDArray[np.uint8],
     ) -> None:
         """Launch what shows these candidates in the first rows; the others hold what they held."""
-        count, width = len(image_of_row), self._sizes.width
+        count, rows = len(image_of_row), self._canvas.rows
         numbers = np.zeros(self._numbers.shape, np.float32)
-        numbers[:count, 0, :, 0], numbers[:count, 0, :, 1] = np.divmod(positions, width)
+        numbers[:count, 0, :, 0], numbers[:count, 0, :, 1] = np.divmod(positions, self._width)
         numbers[:count, 0, :, 2:] = colours
         self._numbers.write(numbers)
-        self._image_of.write(np.pad(image_of_row, (0, self._rows - count)))
-        shown = np.arange(self._rows)
+        self._image_of.write(np.pad(image_of_row, (0, rows - count)))
+        shown = np.arange(rows)
         shown[count:] = -1
         self._shown.write(shown)
-        pieces = -(-3 * self._sizes.height * width // CHUNK)
-        lanes = self._shown, self._running, self._rows, self._sizes
-        placing = self._batch, images, self._image_of, self._held, *lanes
-        self._device.launch("place_images", self._rows * pieces, placing)
-        drawing = self._batch, self._held, self._drawn, images, self._image_of, self._numbers, *lanes
-        self._device.launch("draw_candidates", self._rows, drawing)
+        self._canvas.place(images, self._image_of, self._shown, self._running)
+        self._canvas.draw(images, self._image_of, self._numbers, self._shown, self._running)
 
 
 def ask(

@@ -6,11 +6,11 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from pixelproof.attack.cuda.canvas import DeviceCanvas
 from pixelproof.attack.cuda.device import Device, DeviceArray, Sizes, device_array
 from pixelproof.attack.cuda.network import DeviceNetwork
 from pixelproof.attack.cuda.predict import ask
 from pixelproof.attack.cuda.seen import Seen
-from pixelproof.attack.kernels.sources import CHUNK
 from pixelproof.attack.randomness import normal_colours
 
 Work = Callable[[], None]
@@ -63,7 +63,7 @@ class Table:
         self.generations = self._filled((lanes,), np.int32, -1)
         self.winners = self._filled((lanes,), np.int32, size)
         self.batch = self._filled((rows, height, width, 3), np.uint8, 0)
-        self._held, self._drawn = self._filled((rows,), np.int32, -1), self._filled((rows, pixels), np.int32, 0)
+        self._canvas = DeviceCanvas(device, self.batch, self.sizes)
         self.probabilities = self._new((rows, network.classes), np.float32)
         self._chosen = self._filled((rows,), np.int32, -1)
         # before what follows, which can do with less memory
@@ -141,7 +141,7 @@ class Table:
 
     def forget(self) -> None:
         """Let no row of the batch count as holding an image: each is copied anew."""
-        self._held.write(-1)
+        self._canvas.forget()
 
     def _propose(self) -> None:
         places = self.sizes.lanes * self.sizes.size * self.sizes.pixels
@@ -153,13 +153,10 @@ class Table:
         return place, draw, self.network.enqueue, judge
 
     def _place(self, shown: DeviceArray) -> None:
-        pieces = -(-3 * self.sizes.height * self.sizes.width // CHUNK)
-        placing = self.batch, self._images, self.image_of, self._held, shown, self.generations, self.rows, self.sizes
-        self.device.launch("place_images", self.rows * pieces, placing)
+        self._canvas.place(self._images, self.image_of, shown, self.generations)
 
     def _draw(self, shown: DeviceArray) -> None:
-        rows = self.batch, self._held, self._drawn, self._images, self.image_of, self.children
-        self.device.launch("draw_candidates", self.rows, (*rows, shown, self.generations, self.rows, self.sizes))
+        self._canvas.draw(self._images, self.image_of, self.children, shown, self.generations)
 
     def _judge(self, shown: DeviceArray) -> None:
         judged = self._children_fitness, self.won, self.winners, self.probabilities, shown, self.generations
