@@ -81,7 +81,8 @@ def purified_pipeline(pipeline: Pipeline, classifier: Pipeline, *, windows: bool
     if passes is not None:
         by_window, near = None, None
         if purifier is not None and pipeline.image_size == SAMPLE_SIZE and pipeline.backend == "cpu":
-            by_window = windowed(purifier, pipeline.purify, threads=pipeline.threads, batch_size=BATCH_SIZE)
+            name = pipeline.manifest["purifier"]["name"]
+            by_window = windowed(name, pipeline.purify, threads=pipeline.threads, batch_size=BATCH_SIZE)
         if windows and by_window is not None and (parts := _by_windows(classifier)) is not None:
             near = parts.near
         around = partial(Distinct, pipeline.purify, purify_changes=by_window)

@@ -1,7 +1,7 @@
 """A shipped purifier for the small windows that a changed pixel can reach: the same arithmetic on fewer pixels."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,37 +12,35 @@ from pixelproof.benchmarks.probes import probes
 from pixelproof.models.data import sample
 from pixelproof.runtime.backends.onnxruntime_cpu import OnnxRuntimeCpu
 
-if TYPE_CHECKING:
-    from torch import nn
-
 _PROBES = 512  # changed pixels on which the windows have to give the deployed purifier's very bytes
 
 
-def windowed(purifier: "nn.Module", purify: Purify, *, threads: int | None, batch_size: int) -> Windowed | None:
+def windowed(purifier: str, purify: Purify, *, threads: int | None, batch_size: int) -> Windowed | None:
     """`purify` by windows; None where they are not exactly the same.
 
     Args:
-        purifier: the shipped module that `purify` should be; tells how far a changed pixel reaches by `reach`.
+        purifier: the shipped one's name that `purify` should be; its module tells by `reach` how far a changed pixel
+            reaches.
         purify: the deployed one, uint8 `(n, 32, 32, 3)` to the same.
         threads: CPU threads a call may use.
         batch_size: rows of every batch.
     """
-    reach: Any = getattr(purifier, "reach", None)
-    if reach is None:
-        return None
     try:
-        by_window = Windowed(purify, _of_side(purifier, side_for(reach), threads), reach, batch_size=batch_size)
+        from pixelproof.export.graph import serialised
+        from pixelproof.export.purifiers import open_purifier
     except ModuleNotFoundError:  # the extra `export`
         return None
+    opened = open_purifier(purifier)
+    reach: Any = getattr(opened.module, "reach", None) if opened else None
+    if opened is None or reach is None:
+        return None
+    side = side_for(reach)
+    session = OnnxRuntimeCpu(serialised(opened.to_onnx((side, side))), threads=threads)
+    by_window = Windowed(purify, _on_bytes(session), reach, batch_size=batch_size)
     return by_window if _agree(by_window, purify) else None
 
 
-def _of_side(purifier: "nn.Module", side: int, threads: int | None) -> Callable[..., Any]:
-    from pixelproof.export.graph import serialised
-    from pixelproof.export.tracing import frozen, trace
-
-    model = trace(frozen(purifier), (side, side), what="the purifier")
-    session = OnnxRuntimeCpu(serialised(model), threads=threads)
+def _on_bytes(session: OnnxRuntimeCpu) -> Callable[..., Any]:
     output = session.outputs[0].name
 
     def purify(images: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -14,6 +14,7 @@ from pixelproof.benchmarks.defence import victims
 from pixelproof.benchmarks.defence.victims import bare_classifier, purified_pipeline
 from pixelproof.errors import UsageError
 from pixelproof.export import export_bundle
+from pixelproof.export.purifiers import Purifier
 from pixelproof.models.data import sample
 from pixelproof.models.purifiers.median import Median
 from pixelproof.runtime import Pipeline
@@ -153,7 +154,8 @@ def test_windows_of_a_shipped_purifier_give_the_deployed_ones_bytes(name: str, o
 
 
 def test_windows_that_differ_from_what_is_deployed_are_not_used(lenet_median_bundle: Path, opened, monkeypatch):
-    monkeypatch.setattr("pixelproof.benchmarks.defence.victims.build_purifier", lambda _: Median(tolerance=20.0))
+    other = Purifier("median", None, Median(tolerance=20.0))
+    monkeypatch.setattr("pixelproof.export.purifiers.open_purifier", lambda _: other)
     pipeline, bare = opened(lenet_median_bundle)
     assert purified_pipeline(pipeline, bare).predict.of_changes is None  # type: ignore[attr-defined]
 
@@ -167,9 +169,11 @@ def test_a_network_by_windows_answers_as_the_whole(opened, tmp_path: Path):
     colours = random.choice([0, 255], (200, 1, 3)).astype(np.uint8)
     drawn = images[which]
     drawn.reshape(200, -1, 3)[np.arange(200), positions[:, 0]] = colours[:, 0]
-    for victim, whole in ((bare_classifier(bare), bare), (purified_pipeline(pipeline, bare), pipeline)):
+    unpurified = bare_classifier(bare)
+    checked = unpurified.predict.partly  # type: ignore[attr-defined]  # those of the check before use
+    for victim, whole in ((unpurified, bare), (purified_pipeline(pipeline, bare), pipeline)):
         told = victim.predict.of_changes(images, which, positions, colours)  # type: ignore[attr-defined]
         expected = whole.predict(drawn)
         np.testing.assert_allclose(told, expected, rtol=0, atol=1e-5)
         np.testing.assert_array_equal(told.argmax(1), expected.argmax(1))
-    assert bare_classifier(bare).predict.partly > 200  # type: ignore[attr-defined]  # those of the check before use
+    assert unpurified.predict.partly > checked > 200  # type: ignore[attr-defined]
