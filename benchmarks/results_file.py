@@ -6,6 +6,7 @@ from typing import Any
 
 import pixelproof
 from pixelproof.benchmarks.codec import decode, encode
+from pixelproof.benchmarks.conditions import describe_conditions, now
 from pixelproof.benchmarks.formats import (
     AttackSpeedResults,
     DefenceResults,
@@ -33,13 +34,26 @@ _KINDS: dict[str, type[Results]] = {
     "kernels": KernelResults,
     "precision": PrecisionResults,
 }
-_AGAIN = "pixelproof bench defense (or latency) BUNDLE -o RESULTS.json"
+_AGAIN = "pixelproof bench defense BUNDLE -o RESULTS.json"
+ATTACK = "attack"
+"""The kind of what `pixelproof attack` writes, a file of its own."""
 
 
 def to_json(results: Results) -> dict[str, Any]:
     """`results` as what a result file holds."""
     kind = next(name for name, holds in _KINDS.items() if isinstance(results, holds))
     return {"kind": kind, "format_version": FORMAT_VERSION, **encode(results)}
+
+
+def attack_json(
+    summary: dict[str, Any], images: list[dict[str, Any]], *, threads: int | None, command: str
+) -> dict[str, Any]:
+    """What one attack found as what its `results.json` holds; see `AttackRun`."""
+    conditions = describe_conditions(
+        provider=summary["provider"], threads=threads, data=summary["data"], command=command, seed=summary["seed"]
+    )
+    head = {"kind": ATTACK, "format_version": FORMAT_VERSION, "created": now(), "conditions": encode(conditions)}
+    return {**head, **summary, "images": images}
 
 
 def result_paths(path: Path) -> tuple[Path, Path]:
@@ -72,6 +86,8 @@ def read_results(path: Path) -> Results | TrainingResults:
     if not isinstance(kind, str) or type(version) is not int:
         raise _unfit(path, "is JSON without the 'kind' and 'format_version' of a result file")
     kinds: dict[str, type[Results | TrainingResults]] = {**_KINDS, "training": TrainingResults}
+    if kind == ATTACK:
+        raise UsageError(f"'{path}' is what one attack found, of which there is no report. Next: {_AGAIN}")
     if kind not in kinds:
         raise unknown_name(f"kind of results in '{path}':", kind, kinds, _AGAIN)
     if version != FORMAT_VERSION:

@@ -44,9 +44,14 @@ _DEFENCE_HEADINGS = (
 )
 _DEFENCE_NOTES = (
     "Beside or below a percentage: its 95 % Wilson interval. Queries: median / 90th percentile.",
-    "Attack success: on the bare classifier. Success after: the same images, purified. D_suc: the share of successes "
-    "that the purifier undoes. PL: the share of clean images, right without the purifier, that it gets wrong. "
-    "Adaptive success: the attacker sees the purifier too.",
+    "Attack success: on the bare classifier. Success after: the share of the attacked images that fell and are still "
+    "wrong once purified. D_suc: the share of successes that the purifier undoes. PL: the share of clean images, right "
+    "without the purifier, that it gets wrong. Adaptive success: the attacker sees the purifier too; an image that the "
+    "purifier gets wrong by itself has fallen, after no query.",
+)
+_SILENT_NOTE = (
+    "Not told which colours they let pass, the adaptive attacker tried the corners of the colour cube alone, and is "
+    "weaker than against a purifier that tells: "
 )
 _PAPER_NOTE = (
     "The paper's rows: its Table 4, differential evolution on 1,000 images. Its PL leaves out the images that an "
@@ -88,8 +93,12 @@ def defence_layout(rows: Sequence[DefenceRow]) -> Table:
         ours = [row for row in rows if row.classifier == classifier]
         lines += [_defence_row(row) for row in ours]
         lines += [_paper_row(row) for row in ours if row.paper][:1]
-    notes = (*_DEFENCE_NOTES, *([_PAPER_NOTE] if any(row.paper for row in rows) else []))
-    return Table("One-pixel attacks and the defence", _DEFENCE_HEADINGS, 3, 0, tuple(lines), notes)
+    notes = [*_DEFENCE_NOTES]
+    if silent := dict.fromkeys(row.purifier for row in rows if row.passed_colours is False):
+        notes.append(_SILENT_NOTE + ", ".join(silent) + ".")
+    if any(row.paper for row in rows):
+        notes.append(_PAPER_NOTE)
+    return Table("One-pixel attacks and the defence", _DEFENCE_HEADINGS, 3, 0, tuple(lines), tuple(notes))
 
 
 def latency_layout(results: LatencyResults) -> Table:

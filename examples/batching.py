@@ -60,8 +60,9 @@ class Batcher:
     async def classify(self, image: NDArray[np.uint8]) -> Answer:
         """The answer for one image, uint8 `(H, W, 3)`; a `ValueError`, before it joins a batch, for any other."""
         expected = (*self._pipeline.image_size, 3)
-        if image.shape != expected or image.dtype != np.uint8:
-            raise ValueError(f"expected a uint8 image of shape {expected}, got {image.dtype} {image.shape}")
+        if not isinstance(image, np.ndarray) or image.shape != expected or image.dtype != np.uint8:
+            got = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
+            raise ValueError(f"expected a uint8 image of shape {expected}, got {got}")
         if not self._open:
             raise RuntimeError("the service has ended, or has not begun: use it in an async with")
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
@@ -146,3 +147,5 @@ if __name__ == "__main__":
     except PixelproofError as error:
         print(error, file=sys.stderr)
         sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit("interrupted")

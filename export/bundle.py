@@ -111,6 +111,8 @@ def export_bundle(
         outputs=check_outputs(outputs),
     )
     _check_measured(chosen, calibration, test)
+    if chosen.name == "fp16" and opened.source == "onnx":
+        opened.to_onnx(interface.size, half=True)  # which refuses, before the long work
     scales, compared = _images(interface, calibration, test)
     reference = Reference(interface, opened, open_purifier(purifier))
     _ = reference.bare, reference.cleaned  # what does not fit is told before the long work

@@ -75,9 +75,15 @@ def performance_loss(clean: Decided, labels: NDArray[np.int64]) -> float:
 
 def defence_rate(attacked: Decided, labels: NDArray[np.int64]) -> float | None:
     """Of the images that fool the bare classifier, the share that the pipeline reads right (D_suc); None of none."""
+    undone, fooled = defence_counts(attacked, labels)
+    return undone / fooled if fooled else None
+
+
+def defence_counts(attacked: Decided, labels: NDArray[np.int64]) -> tuple[int, int]:
+    """Of the images that fool the bare classifier, how many the pipeline reads right, and how many they are."""
     assert attacked.pipeline is not None
     fooled = attacked.classifier != labels
-    return float((attacked.pipeline == labels)[fooled].mean()) if fooled.any() else None
+    return int((attacked.pipeline == labels)[fooled].sum()), int(fooled.sum())
 
 
 def known_labels(images: ImageSet, class_names: tuple[str, ...]) -> NDArray[np.int64] | None:
@@ -92,8 +98,9 @@ def _check(part: str, lost: float, figures: dict[str, Any], precision: Precision
         what = f"accuracy {figures['accuracy']:.2%} against {figures['accuracy_fp32']:.2%} in fp32"
     else:
         what = f"{figures['top1_agreement']:.2%} of the decisions the same as in fp32 (labels unknown; --data FOLDER)"
+    others = "fp16 (of a PyTorch module) or fp32" if precision.name == "int8" else "fp32"
     raise ExportError(
         f"{precision.name} costs the {part} too much on {figures['images']} images: {what}; "
         f"{precision.max_accuracy_drop:g} points are put up with. "
-        f"Next: --precision fp16 or fp32, or --max-accuracy-drop {np.ceil(1000 * lost) / 10:g}"
+        f"Next: --precision {others}, or --max-accuracy-drop {np.ceil(round(1000 * lost, 6)) / 10:g}"
     )

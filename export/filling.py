@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from pixelproof.export.decisions import compare_decisions, decide, defence_rate, known_labels, performance_loss
+from pixelproof.export.decisions import compare_decisions, decide, defence_counts, known_labels, performance_loss
 from pixelproof.export.graph import fuse, serialised
 from pixelproof.export.manifest import graph_metadata, manifest
 from pixelproof.export.precision import Precision, lowered
@@ -97,8 +97,10 @@ class Filling:
             made_of = facts["classifier"]
             if fooling := adversarial_sample(made_of["name"], made_of["weights_sha256"]):
                 purified["adversarial_images"] = len(fooling)
-                for name, bundle in (("d_suc_fp32", full), ("d_suc", folder)):
-                    purified[name] = defence_rate(decide(bundle, fooling.images), fooling.labels)
+                for suffix, bundle in (("_fp32", full), ("", folder)):
+                    undone, fooled = defence_counts(decide(bundle, fooling.images), fooling.labels)
+                    purified[f"fooled{suffix}"] = fooled
+                    purified[f"d_suc{suffix}"] = undone / fooled if fooled else None
             facts["purification"] = purified
         if precision.name == "int8":
             ranges = "MinMax" if precision.target == "cpu" else "MinMax, moving average"

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import logging
+import signal
 import warnings
 from collections.abc import Iterator
 
@@ -13,6 +14,22 @@ def cause(error: BaseException) -> str:
         error = error.__cause__
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0][:300].rstrip('.')}" if lines else type(error).__name__
+
+
+def reraise_interrupt(error: BaseException) -> None:
+    """Raise the Ctrl-C or the exit that other people's code made another exception of while `error` came about."""
+    seen: set[int] = set()
+    at: BaseException | None = error
+    while at is not None and id(at) not in seen:
+        if isinstance(at, KeyboardInterrupt) or is_sigterm(at):
+            raise at from None
+        seen.add(id(at))
+        at = at.__cause__ or at.__context__
+
+
+def is_sigterm(error: BaseException) -> bool:
+    """Whether it is the command line that leaves, told to by SIGTERM, and not the user's code."""
+    return isinstance(error, SystemExit) and error.code == 128 + signal.SIGTERM
 
 
 @contextlib.contextmanager

@@ -68,14 +68,14 @@ def labelled_images(root: Path | None, class_names: tuple[str, ...], size: tuple
 
 
 def calibration_images(folder: Path, size: tuple[int, int]) -> tuple[NDArray[np.uint8], str]:
-    """All images of a folder, uint8 `(n, H, W, 3)`, and their name for the record.
+    """All images of a folder and its subfolders, uint8 `(n, H, W, 3)`, and their name for the record.
 
     Raises:
         UsageError: no such folder, none in it, or one that is not 8-bit RGB of `size`.
     """
     if not folder.is_dir():
         raise UsageError(f"there is no folder of images '{folder}'. Next: --calibration FOLDER, of a few hundred")
-    paths = _files(folder)
+    paths = [path for part in (folder, *_subfolders(folder)) for path in _files(part)]
     if not paths:
         raise UsageError(
             f"folder '{folder}' holds no images. Next: put a few hundred into it that the network may meet"

@@ -10,7 +10,7 @@ from torch import nn
 from pixelproof import vector_math
 from pixelproof.errors import ExportError
 from pixelproof.export.limits import check_nbytes
-from pixelproof.export.messages import cause, quiet
+from pixelproof.export.messages import cause, quiet, reraise_interrupt
 
 _EXAMPLES = 2  # with a single example image the exporter takes the batch for a constant
 
@@ -37,6 +37,7 @@ def trace(module: nn.Module, size: tuple[int, int], *, what: str, next_step: str
                 dynamic_shapes=({0: torch.export.Dim("batch")},),
             )
     except Exception as error:  # the exporter's own, or whatever the user's code raises
+        reraise_interrupt(error)  # one that comes while PyTorch imports a module ends as an AttributeError
         raise _failed(what, cause(error), next_step) from error
     model = cast(onnx.ModelProto, program.model_proto)  # type: ignore[union-attr]
     for value in [*model.graph.input, *model.graph.output]:  # the exporter may bake the batch in without a word

@@ -36,12 +36,15 @@ def verify(bundle: Path, reference: Reference) -> dict[str, Any]:
     told = _replay(bundle, images)
     figures: dict[str, Any] = {
         "images": len(images),
+        "source": "CIFAR-10's test set" if images.shape[1:3] == (32, 32) else "CIFAR-10's test set, scaled",
         "batches": [*BATCHES, len(images) - sum(BATCHES)],
         "provider": str(told["provider"]),
         "classifier": _compare("classifier.onnx", told, "classifier", reference.bare),
     }
     if reference.purifier is not None:
         figures["pipeline"] = _compare_pipeline(told, reference)
+        changed = told["pipeline.labels"] != told["classifier.labels"]
+        figures["pipeline"]["decisions_changed"] = float(changed.mean())
     return figures
 
 

@@ -47,7 +47,9 @@ def load_weights(module: nn.Module, path: Path) -> None:
             f"weights_only=True), '{path.with_suffix('.safetensors')}')\""
         )
     if not path.is_file():
-        raise WeightsError(f"there is no weights file '{path}'. Next: pixelproof train NAME, or give --weights FILE")
+        raise WeightsError(
+            f"there is no weights file '{path}'. Next: --weights FILE, or, of a shipped network, pixelproof train NAME"
+        )
     try:
         tensors = load_file(path)
     except (SafetensorError, OSError) as error:

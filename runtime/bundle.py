@@ -2,6 +2,7 @@
 
 import difflib
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -45,12 +46,21 @@ class Bundle:
         return self.manifest["purifier"] is not None
 
 
-def read_bundle(path: Path, *, manifest_sha256: str | None = None) -> Bundle:
+def checked_path(bundle: object) -> Path:
+    """The path of a bundle's folder; `UsageError` for what is none."""
+    if not isinstance(bundle, str | os.PathLike) or bundle == "":
+        raise UsageError(f"expected the path of a bundle's folder, got {bundle!r}. Next: Pipeline('BUNDLE')")
+    return Path(bundle)
+
+
+def read_bundle(path: str | os.PathLike[str], *, manifest_sha256: str | None = None) -> Bundle:
     """Read the bundle in the folder `path`; each file is read once, and its bytes are what is checked and run.
 
     `manifest_sha256` (64 hex digits) is what `bundle.json` must hash to. The hashes inside a manifest catch
-    damage; only this one catches a forger who rewrites the manifest too. Raises `BundleError`.
+    damage; only this one catches a forger who rewrites the manifest too. Raises `BundleError`, and
+    `UsageError` for what is no path.
     """
+    path = checked_path(path)
     content = _read_manifest(path)
     digest = hashlib.sha256(content).hexdigest()
     if manifest_sha256 is not None:
@@ -87,7 +97,8 @@ def _bundles_beside(path: Path) -> str:
     names = sorted(found.parent.name for found in folder.glob(f"*/{MANIFEST}")) if folder.is_dir() else []
     near = difflib.get_close_matches(path.name, names, n=1)
     names = near + [name for name in names if name not in near]
-    return f"; bundles there: {', '.join(names[:5])}" if names else f"; there are no bundles in '{folder}'"
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return f"; bundles there: {', '.join(names[:5])}{more}" if names else f"; there are no bundles in '{folder}'"
 
 
 def _compare_manifest(path: Path, digest: str, expected: str) -> None:
@@ -137,7 +148,7 @@ def inside(bundle: Path, name: str) -> Path:
 def _outside(bundle: Path, what: str) -> BundleError:
     return BundleError(
         f"bundle '{bundle}' reaches outside its folder: {what}; a bundle's files are plain files inside it. "
-        f"Next: do not run it; export it again with pixelproof export ... -o {quote(bundle)} --force"
+        f"Next: do not run it; export it again with pixelproof export CLASSIFIER -o {quote(bundle)} --force"
     )
 
 

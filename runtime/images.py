@@ -17,10 +17,14 @@ def check_images(images: object, size: tuple[int, int]) -> NDArray[np.uint8]:
 def _fault(images: object, size: tuple[int, int]) -> str:
     expected = f"expected uint8 images of shape (n, {size[0]}, {size[1]}, 3)"
     if not isinstance(images, np.ndarray):
-        return f"{expected} as a NumPy array, got {type(images).__name__}. Next: pass numpy.asarray(images)"
+        remedy = "pass numpy.asarray(images, dtype=numpy.uint8), where they are of 0..255"
+        return f"{expected} as a NumPy array, got {type(images).__name__}. Next: {remedy}"
     got = f"{expected}, got {images.dtype} {images.shape}"
     if images.dtype != np.uint8:
-        return f"{got}. Next: scale to 0..255 and pass images.round().astype(numpy.uint8)"
+        whole = images.dtype.kind in "iu"
+        scaled = "scale to 0..255 and pass images.round().astype(numpy.uint8)"
+        remedy = "pass images.astype(numpy.uint8), where they are of 0..255" if whole else scaled
+        return f"{got}. Next: {remedy}"
     if images.shape == (0, *size, 3):
         return f"{got}, which is an empty batch. Next: pass one image or more"
     if images.ndim == 4 and images.shape[3] == 3:

@@ -17,7 +17,7 @@ def damaged(bundle: Path, what: str) -> BundleError:
     """An error for a bundle that is not as it was exported."""
     return BundleError(
         f"bundle '{bundle}' is damaged: {what}. "
-        f"Next: export it again with pixelproof export ... -o {quote(bundle)} --force"
+        f"Next: export it again with pixelproof export CLASSIFIER -o {quote(bundle)} --force"
     )
 
 
@@ -33,6 +33,8 @@ def parse_manifest(content: bytes, bundle: Path) -> dict[str, Any]:
             f"Next: pixelproof export CLASSIFIER -o BUNDLE"
         )
     _check_version(manifest.get("format_version"), bundle)
+    if "purifier" not in manifest:  # null says that there is none, and a lost key says nothing
+        raise damaged(bundle, f"{MANIFEST} does not say whether there is a 'purifier'")
     for field, (holds, wanted) in _FIELDS.items():
         if not holds(manifest.get(field)):
             got = json.dumps(manifest.get(field))

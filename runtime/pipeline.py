@@ -5,7 +5,6 @@ import os
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, NoReturn, Self
 
@@ -18,6 +17,8 @@ from pixelproof.runtime.bundle import CLASSIFIER, PIPELINE, read_bundle
 from pixelproof.runtime.images import check_images
 from pixelproof.runtime.onnx_bytes import keep_outputs
 from pixelproof.runtime.signature import BARE_OUTPUTS, FUSED_OUTPUTS, check_signature
+
+_MOST_A_CORE, _MOST_THREADS = 4, 64  # threads: more a core gain nothing; up to 64 are let pass on any machine
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -65,7 +66,7 @@ class Pipeline:
             raise unknown_name("part", part, ["pipeline", "classifier"], 'Pipeline(bundle, part="pipeline")')
         threads = _checked_threads(threads)
         check_backend(backend)
-        opened = read_bundle(_checked_path(bundle), manifest_sha256=manifest_sha256)
+        opened = read_bundle(bundle, manifest_sha256=manifest_sha256)
         self.manifest = opened.manifest
         """`bundle.json` as it was read."""
         self.manifest_sha256 = opened.manifest_sha256
@@ -190,13 +191,13 @@ def _checked_threads(threads: object) -> int | None:
         raise UsageError(
             f"threads must be a whole number above 0, or None, got {threads!r}. Next: threads=None takes one a core"
         )
+    cores = os.cpu_count() or 1
+    if threads > (most := max(_MOST_THREADS, _MOST_A_CORE * cores)):  # thousands stall the whole machine
+        raise UsageError(
+            f"threads is {threads}, and {most} are the most on a machine with {cores} cores. "
+            "Next: threads=None takes one a core"
+        )
     return int(threads)
-
-
-def _checked_path(bundle: object) -> Path:
-    if not isinstance(bundle, str | os.PathLike):
-        raise UsageError(f"expected the path of a bundle's folder, got {bundle!r}. Next: Pipeline('BUNDLE')")
-    return Path(bundle)
 
 
 def _rows_a_run(images: int, limit: int) -> int:

@@ -51,5 +51,5 @@ def _shown(tensor: TensorSpec) -> str:
 def _unfit(bundle: Bundle, file: str, wanted: str, got: str) -> BundleError:
     return BundleError(
         f"bundle '{bundle.path}': {file} {wanted}, got {got}. "
-        f"Next: export it again with pixelproof export ... -o {quote(bundle.path)} --force"
+        f"Next: export it again with pixelproof export CLASSIFIER -o {quote(bundle.path)} --force"
     )

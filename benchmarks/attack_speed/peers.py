@@ -159,5 +159,8 @@ def _module(path: str, name: str) -> Any:  # noqa: ANN401  (not always installed
     try:
         return importlib.import_module(path)
     except ImportError as error:
+        if error.name == "torchattacks":  # what it asks for, an old requests and torchvision, is not needed here
+            what = f"{name} needs {error.name}, which is not installed"
+            raise Absent(f"{what}. Next: pip install --no-deps {error.name}") from None
         package = "adversarial-robustness-toolbox" if error.name == "art" else error.name or path
         raise Absent(str(missing_extra(package, "peers", name))) from None

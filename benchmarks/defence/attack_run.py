@@ -22,6 +22,7 @@ from pixelproof.benchmarks.defence.victims import Victim, bare_classifier, purif
 from pixelproof.benchmarks.formats import Share
 from pixelproof.errors import UsageError
 from pixelproof.runtime import Pipeline
+from pixelproof.runtime.onnx_bytes import graph_sha256
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def attack_bundle(
         check_fit(bundle, pipeline, choice.images)
         check_screen_or_none(screen, bare, settings.pixels)
         deployed = bare if protocol == "transfer" else pipeline
-        unscreened = _victim(bundle, protocol, pipeline, bare, windows=screen is None)  # a screen does without
+        unscreened = _victim(bundle, protocol, pipeline, bare, settings)  # a screen does without
         victim = opened.enter_context(screen_or_none(screen, bare))(unscreened, deployed.predict)
         data = choice.images
         said = deployed.predict(data.images)
@@ -94,7 +95,8 @@ def attack_bundle(
         found = searches.union(plans, victim, deployed.predict, chosen)
         outcomes = [found[image] for image in chosen.tolist()]
         described = _described(outcomes, choice, said, deployed)
-        asked = {"bundle": str(bundle), "protocol": protocol, **_asked(settings, choice)}
+        asked = {"bundle": str(bundle), **_names(pipeline, deployed), "protocol": protocol}
+        asked |= _asked(settings, choice)
         asked |= {"provider": deployed.provider, "data": choice.name}
         asked["attack_backend"] = "cpu" if device is None else f"cuda ({device.name})"
     names = {f"{r.image:05d}-{data.class_names[data.labels[r.image]]}.png": r for r in outcomes if r.success}
@@ -106,12 +108,13 @@ def attack_bundle(
     )
 
 
-def _victim(bundle: Path, protocol: str, pipeline: Pipeline, bare: Pipeline, *, windows: bool) -> Victim:
+def _victim(bundle: Path, protocol: str, pipeline: Pipeline, bare: Pipeline, settings: Settings) -> Victim:
+    windows = settings.screen is None
     if protocol == "transfer":
         return bare_classifier(bare, windows=windows)
     if pipeline.manifest["purifier"] is None:
         raise UsageError(f"bundle '{bundle}' has no purifier to adapt to. Next: --protocol transfer")
-    return purified_pipeline(pipeline, bare, windows=windows)
+    return purified_pipeline(pipeline, bare, windows=windows, own_code=settings.own_code)
 
 
 def _described(
@@ -136,6 +139,18 @@ def _described(
             }
         )
     return described
+
+
+def _names(pipeline: Pipeline, attacked: Pipeline) -> dict[str, Any]:
+    """What was attacked: names, the weights' hashes, and that of what the attacked graph computes."""
+    classifier, purifier = pipeline.manifest["classifier"], pipeline.manifest["purifier"]
+    return {
+        "classifier": classifier["name"],
+        "classifier_weights_sha256": classifier["weights_sha256"],
+        "purifier": None if purifier is None else purifier["name"],
+        "purifier_weights_sha256": None if purifier is None else purifier["weights_sha256"],
+        "graph_sha256": graph_sha256(attacked.graph),
+    }
 
 
 def _asked(settings: Settings, choice: DataChoice) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from pixelproof.benchmarks.defence.clean import gets_right
 from pixelproof.benchmarks.defence.screen import check_screen_or_none, screen_or_none
 from pixelproof.benchmarks.defence.search import Report, changed_images
 from pixelproof.benchmarks.defence.searches import Searches
-from pixelproof.benchmarks.defence.settings import DataChoice, Settings
+from pixelproof.benchmarks.defence.settings import STRONGEST, DataChoice, Settings
 from pixelproof.benchmarks.defence.store import Store
 from pixelproof.benchmarks.defence.summary import Measured, examples, row, success_positions
 from pixelproof.benchmarks.defence.victims import bare_classifier, purified_pipeline
@@ -59,7 +59,8 @@ def measure_bundle(
         device: the GPU that `de` runs on, and that screens other methods' candidates; None for the CPU.
 
     Raises:
-        UsageError: a bundle without a purifier, data of another size, or none that the classifier gets right.
+        UsageError: a bundle without a purifier, data of another size, or none that the classifier gets right; or as for
+            `own_purifier`.
         BundleError: the bundle is missing or damaged.
         DataError: kept outcomes that are damaged.
         BackendError: what is asked for does not run here.
@@ -81,13 +82,15 @@ def measure_bundle(
         behind_screen = opened.enter_context(screen_or_none(settings.screen, bare))
         windows = settings.screen is None  # a screen does without
         transferred = searches.transfer(behind_screen(bare_classifier(bare, windows=windows), bare.predict), chosen)
-        adaptive = None
+        adaptive, passed = None, None
         if settings.adaptive:
-            whole = behind_screen(purified_pipeline(pipeline, bare, windows=windows), pipeline.predict)
-            adaptive = searches.adaptive(whole, pipeline.predict, chosen, kept)
+            whole = purified_pipeline(pipeline, bare, windows=windows, own_code=settings.own_code)
+            passed = whole.passes is not None if settings.method in ("corners", STRONGEST) else None
+            adaptive = searches.adaptive(behind_screen(whole, pipeline.predict), pipeline.predict, chosen, kept)
         attacked = changed_images(transferred, data)
         survived = pipeline.predict(attacked).argmax(1) != data.labels[chosen]
-        measured = Measured(settings, pipeline.manifest, data, right, kept, chosen, transferred, survived, adaptive)
+        found = chosen, transferred, survived, adaptive, passed
+        measured = Measured(settings, pipeline.manifest, data, right, kept, *found)
         gallery = examples(measured, pipeline, bare)
         return BundleResults(row(measured), gallery, success_positions(measured), pipeline.provider)
 

@@ -44,6 +44,8 @@ class Settings:
         target: index of the class to reach; None where any wrong one will do.
         screen: leave out what this cheaper network is sure of (one of `SCREENS`), so that nothing is exhausted; `de`
             goes by its probabilities then, and may take another way.
+        own_code: build purifiers of one's own by the functions that the bundles name, so that the attacker is told what
+            they let pass; see `own_purifier`.
         population, generations: of `de`, as for `DifferentialEvolution`.
 
     Raises:
@@ -57,6 +59,7 @@ class Settings:
     adaptive: bool = True
     target: int | None = None
     screen: str | None = None
+    own_code: bool = False
     population: int = DifferentialEvolution.population
     generations: int = DifferentialEvolution.generations
 

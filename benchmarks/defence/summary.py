@@ -35,6 +35,8 @@ class Measured:
         transferred: a record for each of them, of the attack on the bare classifier.
         survived: bool `(len(chosen),)`, the pipeline gets the result of that attack wrong.
         adaptive: by image, the record of the attack on the pipeline; None where it was not made.
+        passed: whether the attacker was told which colours the purifier lets pass; None likewise, and
+            where the method does not ask.
     """
 
     settings: Settings
@@ -46,6 +48,7 @@ class Measured:
     transferred: list[Record]
     survived: NDArray[np.bool_]
     adaptive: dict[int, Record] | None
+    passed: bool | None = None
 
     @property
     def names(self) -> tuple[str, str]:
@@ -86,6 +89,7 @@ def row(measured: Measured) -> DefenceRow:
         adaptive_seconds_per_image=_mean_seconds(adaptive or []),
         paper=PAPER.get(classifier) if measured.settings.pixels == PIXELS else None,
         screen=measured.settings.screen,
+        passed_colours=measured.passed,
         **measured.settings.evolution,
     )
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from pixelproof.attack import Distinct, Incremental, gradient_order, sweep_order
 from pixelproof.attack.cuda.network import DeviceNetwork
 from pixelproof.attack.orders import Order
+from pixelproof.benchmarks.defence.known import Passes, own_purifier, passes_of, shipped_purifier
 from pixelproof.benchmarks.defence.networks import device_network
 from pixelproof.benchmarks.defence.window import windowed
 from pixelproof.errors import UsageError
-from pixelproof.models import PURIFIERS, build_classifier, build_purifier, is_shipped
+from pixelproof.models import build_classifier, is_shipped
 from pixelproof.runtime import Pipeline
 from pixelproof.runtime.onnx_bytes import graph_sha256
 
@@ -43,8 +44,7 @@ class Victim:
     Attributes:
         predict: uint8 `(n, H, W, 3)` to probabilities `(n, classes)`.
         order: ranks candidates, by the gradient where the network is a shipped one, else by a sweep of queries.
-        passes: uint8 images `(n, H, W, 3)` to the extreme colours that the purifier lets pass, uint8
-            `(n, H, W, 8, 3)`; None where no purifier tells.
+        passes: the extreme colours that the purifier lets pass; None where no purifier tells.
         identity: for the record of what was attacked: what the graph computes (see `graph_sha256`), and on what.
         on_device: makes the same network for a search on a GPU, of so many images.
         around: what the victim would be with another bare classifier, `predict` from `predict`; a purified image
@@ -53,7 +53,7 @@ class Victim:
 
     predict: Predict
     order: Order
-    passes: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] | None
+    passes: Passes | None
     identity: str
     on_device: Callable[[int], DeviceNetwork] = _no_network
     around: Callable[[Predict], Predict] = _itself
@@ -67,32 +67,37 @@ def bare_classifier(classifier: Pipeline, *, windows: bool = True) -> Victim:
     return Victim(predict, order, None, _identity(classifier), partial(device_network, classifier, None, module))
 
 
-def purified_pipeline(pipeline: Pipeline, classifier: Pipeline, *, windows: bool = True) -> Victim:
+def purified_pipeline(
+    pipeline: Pipeline, classifier: Pipeline, *, windows: bool = True, own_code: bool = False
+) -> Victim:
     """The bundle's purifier and classifier as one, the classifier by `windows` where that pays.
 
     Where the purifier yields whole levels, what the classifier says of an image depends on the purified image alone,
     and an image that was purified before is not classified again. A changed pixel is purified with what it can reach
     of the image alone, where that gives the same bytes.
+
+    With `own_code` a purifier of one's own is built by the function that the manifest names, and tells what it lets
+    pass; see `own_purifier`.
     """
-    purifier, module = _purifier_module(pipeline), _classifier_module(pipeline)
-    passes = None if purifier is None or not hasattr(purifier, "passes") else _passes(purifier)
+    shipped, module = shipped_purifier(pipeline), _classifier_module(pipeline)
+    passes = passes_of(own_purifier(pipeline, own_code) if shipped is None else shipped)
     predict: Predict = pipeline.predict
     around = _purified_by(pipeline.purify)
-    if passes is not None:
+    if shipped is not None and passes is not None:
         by_window, near = None, None
-        if purifier is not None and pipeline.image_size == SAMPLE_SIZE and pipeline.backend == "cpu":
+        if pipeline.image_size == SAMPLE_SIZE and pipeline.backend == "cpu":
             name = pipeline.manifest["purifier"]["name"]
             by_window = windowed(name, pipeline.purify, threads=pipeline.threads, batch_size=BATCH_SIZE)
         if windows and by_window is not None and (parts := _by_windows(classifier)) is not None:
             near = parts.near
         around = partial(Distinct, pipeline.purify, purify_changes=by_window)
         predict = Distinct(pipeline.purify, classifier.predict, purify_changes=by_window, classify_near=near)
-    if purifier is None or module is None:
+    if shipped is None or module is None:
         known: tuple[nn.Module | None, nn.Module | None] = None, None
         order: Order = sweep_order(predict)
     else:
-        known = purifier, module
-        order = gradient_order(on_levels(purifier, module))
+        known = shipped, module
+        order = gradient_order(on_levels(shipped, module))
     return Victim(predict, order, passes, _identity(pipeline), partial(device_network, pipeline, *known), around)
 
 
@@ -120,30 +125,6 @@ def _by_windows(classifier: Pipeline) -> Incremental | None:
 def _classifier_module(bundle: Pipeline) -> "nn.Module | None":
     made_of = bundle.manifest["classifier"]
     return build_classifier(made_of["name"]) if is_shipped(made_of) else None
-
-
-def _purifier_module(bundle: Pipeline) -> "nn.Module | None":
-    made_of = bundle.manifest["purifier"]
-    if made_of["name"] not in PURIFIERS:
-        return None
-    if not is_shipped(made_of):  # one that is not known would be attacked more weakly than it looks
-        raise UsageError(
-            f"the bundle's purifier '{made_of['name']}' has other weights than those shipped with this version, so an "
-            "attacker cannot know it. Next: pixelproof export again, or --protocol transfer"
-        )
-    return build_purifier(made_of["name"])
-
-
-def _passes(purifier: Any) -> Callable[[NDArray[np.uint8]], NDArray[np.uint8]]:  # noqa: ANN401  (has `passes`)
-    import torch
-
-    def colours(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        with torch.no_grad():
-            levels = purifier.passes(torch.from_numpy(images).permute(0, 3, 1, 2).float())
-        found: NDArray[np.uint8] = levels.numpy()
-        return found
-
-    return colours
 
 
 def on_levels(purifier: "nn.Module | None", classifier: "nn.Module") -> "nn.Module":

@@ -22,7 +22,8 @@ class DefenceRow:
     """One classifier, purifier and search method; `queries` are `Outcome`'s, of all images attacked.
 
     `screen` names the cheaper network that the searches' candidates were screened by, None where all were tried;
-    `population` and `generations` are `de`'s, None where they are its defaults or it was not asked.
+    `passed_colours` says whether the adaptive attacker was told which colours the purifier lets pass, None where that
+    was not noted; `population` and `generations` are `de`'s, None where they are its defaults or it was not asked.
     """
 
     classifier: str
@@ -46,6 +47,7 @@ class DefenceRow:
     screen: str | None = None
     population: int | None = None
     generations: int | None = None
+    passed_colours: bool | None = None
 
 
 @dataclass(frozen=True)

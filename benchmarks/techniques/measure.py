@@ -38,6 +38,7 @@ class TechniqueSettings:
         rounds: how often each is timed.
         seed: of the attack's randomness.
         screen: see `defence.settings.Settings`.
+        own_code: likewise.
     """
 
     images: int = 200
@@ -46,6 +47,7 @@ class TechniqueSettings:
     rounds: int = 100
     seed: int = 0
     screen: str | None = None
+    own_code: bool = False
 
 
 @dataclass(frozen=True)
@@ -165,7 +167,7 @@ def _compare(
     fell = np.array([record.success for record in records], np.bool_)
     attacked = changed_images(records, data)
     rows = []
-    for technique in _techniques(bare, victim, subject.pipelines, windows=windows):
+    for technique in _techniques(bare, victim, subject.pipelines, settings):
         kept = technique.keeps(data, folder)
         undone = fell & (technique.predict(attacked).argmax(1) == data.labels[chosen])
         adaptive = None
@@ -189,8 +191,11 @@ def _compare(
     return rows
 
 
-def _techniques(bare: Pipeline, victim: Victim, pipelines: Sequence[Pipeline], *, windows: bool) -> list[_Technique]:
-    purifiers = [_Technique(_name(each), purified_pipeline(each, bare, windows=windows), each) for each in pipelines]
+def _techniques(
+    bare: Pipeline, victim: Victim, pipelines: Sequence[Pipeline], settings: TechniqueSettings
+) -> list[_Technique]:
+    known = {"windows": settings.screen is None, "own_code": settings.own_code}
+    purifiers = [_Technique(_name(each), purified_pipeline(each, bare, **known), each) for each in pipelines]
     return [*purifiers, *(_transform(name, transform, bare, victim) for name, transform in TRANSFORMS.items())]
 
 

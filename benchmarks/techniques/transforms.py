@@ -36,7 +36,7 @@ def _total_variation(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     try:
         from skimage.restoration import denoise_tv_chambolle
     except ModuleNotFoundError as error:
-        raise missing_extra(error.name or "scikit-image", "peers", "total-variation denoising") from error
+        raise missing_extra("scikit-image", "techniques", "total-variation denoising") from error
     denoise: Any = denoise_tv_chambolle
     smooth = [denoise(image / 255.0, weight=0.05, channel_axis=-1) for image in images]
     levels: NDArray[np.uint8] = (np.stack(smooth) * 255 + 0.5).clip(0, 255).astype(np.uint8)

@@ -31,7 +31,10 @@ def open_classifier(asked: "str | Path | nn.Module", weights: Path | None) -> Cl
         from pixelproof.export.classifiers.own_code import build_own
 
         return _own_module(build_own(text), text, weights)
-    raise unknown_name("classifier", text, CLASSIFIERS, "choose one of them, or give module:function or FILE.onnx")
+    remedy = "choose one of them, or give module:function or FILE.onnx"
+    if text.endswith(".py"):
+        remedy = f"name the function in it that builds the network: {Path(text).stem}:FUNCTION, in that file's folder"
+    raise unknown_name("classifier", text, CLASSIFIERS, remedy)
 
 
 def _shipped(name: str, weights: Path | None) -> Classifier:

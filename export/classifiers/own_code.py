@@ -3,14 +3,13 @@
 import contextlib
 import importlib
 import os
-import signal
 import sys
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 from pixelproof.errors import ExportError, UsageError, unknown_name
-from pixelproof.export.messages import cause
+from pixelproof.export.messages import cause, reraise_interrupt
 
 if TYPE_CHECKING:
     from torch import nn
@@ -48,8 +47,7 @@ def _import(name: str) -> ModuleType:
             ) from None
         raise _failed(f"importing '{name}'", error) from error
     except (Exception, SystemExit) as error:  # whatever the user's code raises
-        if _is_sigterm(error):
-            raise
+        reraise_interrupt(error)
         raise _failed(f"importing '{name}'", error) from error
 
 
@@ -62,8 +60,7 @@ def _call(module: ModuleType, module_name: str, name: str, command: str) -> "nn.
     try:
         network = build()
     except (Exception, SystemExit) as error:  # whatever the user's code raises
-        if _is_sigterm(error):
-            raise
+        reraise_interrupt(error)
         raise _failed(f"{module_name}:{name}()", error) from error
     if not isinstance(network, nn.Module):
         raise UsageError(
@@ -85,11 +82,6 @@ def _no_function(module: ModuleType, module_name: str, name: str, command: str) 
             )
     known = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
     return unknown_name(f"function in {module_name} ({taken})", name, known, f"{command} {module_name}:FUNCTION")
-
-
-def _is_sigterm(error: BaseException) -> bool:
-    """Whether it is the command line that leaves, told to by SIGTERM, and not the user's code."""
-    return isinstance(error, SystemExit) and error.code == 128 + signal.SIGTERM
 
 
 def _failed(what: str, error: BaseException) -> ExportError:

@@ -10,7 +10,7 @@ from safetensors.torch import save
 from torch import nn
 
 from pixelproof.errors import ExportError, UsageError
-from pixelproof.export.messages import cause
+from pixelproof.export.messages import cause, reraise_interrupt
 from pixelproof.export.tracing import frozen, trace
 from pixelproof.models.layers import Normalise
 
@@ -40,6 +40,7 @@ class TorchClassifier:
         try:
             self._module = frozen(module)
         except Exception as error:  # whatever the user's code raises
+            reraise_interrupt(error)
             raise ExportError(
                 f"classifier '{name}' cannot be copied to the CPU in float32: {cause(error)}. "
                 f"Next: give a module whose parameters are plain tensors"
@@ -51,6 +52,7 @@ class TorchClassifier:
             with torch.no_grad():
                 outputs = self._module(torch.from_numpy(pixels))
         except Exception as error:  # whatever the user's code raises
+            reraise_interrupt(error)
             raise UsageError(
                 f"classifier '{self.name}' does not run on float32 {pixels.shape}: {cause(error)}. "
                 f"Next: check the size of its images, --size H,W"

@@ -93,7 +93,7 @@ def import_onnxruntime() -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name != "onnxruntime":
             raise _broken(error) from error
-        raise missing_extra("onnxruntime", "cpu", "running a bundle") from None
+        raise missing_extra("onnxruntime", "cpu", "running a bundle", BackendError) from None
     except (ImportError, AttributeError) as error:
         raise _broken(error) from error
     return runtime

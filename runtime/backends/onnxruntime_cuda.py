@@ -61,7 +61,9 @@ class OnnxRuntimeCuda(OnnxRuntimeCpu):
                     f"onnxruntime-gpu {runtime.__version__} comes without {self.wanted}. "
                     "Next: pip install --force-reinstall onnxruntime-gpu"
                 )
-            raise missing_extra("onnxruntime-gpu (in place of onnxruntime)", "gpu", f"running on {self.wanted}")
+            raise missing_extra(
+                "onnxruntime-gpu (in place of onnxruntime)", "gpu", f"running on {self.wanted}", BackendError
+            )
         load_libraries(runtime)
         self._check_libraries(runtime)
         options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")

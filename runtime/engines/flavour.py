@@ -57,7 +57,7 @@ def open_flavour(name: str, *, purpose: str) -> Flavour:
     try:
         module = importlib.import_module(FLAVOURS[name])
     except ModuleNotFoundError:
-        raise missing_extra(FLAVOURS[name], name, f"{purpose} an engine") from None
+        raise missing_extra(FLAVOURS[name], name, f"{purpose} an engine", BackendError) from None
     except (ImportError, OSError) as error:
         raise BackendError(
             f"{FLAVOURS[name]} is installed but does not load: {error}. Next: pip install --force-reinstall {name}"

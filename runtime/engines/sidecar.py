@@ -54,8 +54,9 @@ def read_engine(bundle: Bundle, name: str) -> Engine:
     """
     listed = bundle.engines
     if name not in listed:
-        there = ", ".join(listed) or "none; pixelproof build-engine makes them"
-        raise UsageError(f"bundle '{bundle.path}' has no engine '{name}'; there are: {there}. Next: --engine NAME")
+        there = ", ".join(listed) or "none"
+        remedy = "--engine NAME" if listed else f"pixelproof build-engine {quote(bundle.path)}"
+        raise UsageError(f"bundle '{bundle.path}' has no engine '{name}'; there are: {there}. Next: {remedy}")
     for file in (name, _sidecar_name(name)):
         if not (bundle.path / ENGINES / file).exists():
             raise _unfit(bundle, name, f"'{ENGINES}/{file}' is missing")

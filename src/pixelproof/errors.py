@@ -81,9 +81,11 @@ def unknown_name(kind: str, asked: object, known: Iterable[str], next_command: s
     return UsageError(f"unknown {kind} '{asked}';{hint} there are: {', '.join(names)}. Next: {next_command}")
 
 
-def missing_extra(package: str, extra: str, purpose: str) -> PixelproofError:
-    """An error for an optional package that is not installed."""
-    return PixelproofError(f"{purpose} needs {package}, which is not installed. Next: {install_command(extra)}")
+def missing_extra(
+    package: str, extra: str, purpose: str, kind: type[PixelproofError] = PixelproofError
+) -> PixelproofError:
+    """An error, of that kind, for an optional package that is not installed."""
+    return kind(f"{purpose} needs {package}, which is not installed. Next: {install_command(extra)}")
 
 
 ONNX_RUNTIME = {"cpu": "onnxruntime", "gpu": "onnxruntime-gpu"}

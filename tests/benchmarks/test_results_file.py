@@ -92,6 +92,12 @@ def test_what_is_no_result_file_is_refused(content, tmp_path):
         read_results(tmp_path / "results.json")
 
 
+def test_what_an_attack_found_is_told_from_a_damaged_file(tmp_path):
+    (tmp_path / "results.json").write_text('{"kind": "attack", "format_version": 1}')
+    with pytest.raises(UsageError, match=r"is what one attack found, of which there is no report. Next: pixelproof"):
+        read_results(tmp_path / "results.json")
+
+
 def test_missing_files_and_folders_are_refused(tmp_path):
     with pytest.raises(UsageError, match="there is no result file"):
         read_results(tmp_path / "none.json")

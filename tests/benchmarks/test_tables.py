@@ -58,6 +58,16 @@ def test_what_was_not_measured_has_a_dash(defence):
     assert cells["queries (adaptive)"].startswith("–")
 
 
+def test_purifiers_that_do_not_tell_what_they_let_pass_are_named(defence):
+    rows = [
+        dataclasses.replace(defence.rows[0], purifier=name, passed_colours=passed)
+        for name, passed in (("mine", False), ("gated", True), ("autoencoder", False), ("old", None))
+    ]
+    (note,) = [note for note in defence_layout(rows).notes if note.startswith("Not told")]
+    assert note.endswith("than against a purifier that tells: mine, autoencoder.")
+    assert not any(note.startswith("Not told") for note in defence_layout(rows[1:2]).notes)
+
+
 def test_several_pixels_are_told_with_the_method(defence):
     assert columns(defence_layout([dataclasses.replace(defence.rows[1], pixels=3)]))[0]["method"] == "de, k=3"
 

@@ -20,6 +20,7 @@ from pixelproof.attack import attack as search
 from pixelproof.export.own_images import labelled_images
 from pixelproof.models.data import sample
 from pixelproof.runtime import Pipeline
+from pixelproof.runtime.onnx_bytes import graph_sha256
 
 
 @pytest.fixture(autouse=True)
@@ -52,6 +53,11 @@ def test_it_prints_figures_and_writes_results_and_images(lenet_median_bundle: Pa
     assert "wrote found: results.json, .jsonl and .csv, 2 adversarial images" in err
     results = json.loads(Path("found/results.json").read_text())
     assert results["attack_success"]["count"] == 2
+    assert (results["kind"], results["classifier"], results["purifier"]) == ("attack", "lenet", "median")
+    assert results["conditions"]["command"].startswith("pixelproof attack ")
+    assert {"torch", "onnxruntime"} & set(results["conditions"]["versions"])
+    assert results["graph_sha256"] == graph_sha256((lenet_median_bundle / "classifier.onnx").read_bytes())
+    assert "sha256" not in out
     assert [image["image"] for image in results["images"]] == [0, 1, 2]
     tables = ["results.csv", "results.json", "results.jsonl"]
     pictures = ["00001-ship.png", "00002-ship.png"]
@@ -156,6 +162,7 @@ REFUSED = {
     "screen": (["--screen", "fp8"], 2, "unknown screen 'fp8'; there are: bf16, int8. Next: "),
     "pixels": (["--pixels", "1025"], 2, "pixels is 1025, expected 1 to 1024"),
     "seed": (["--seed", "-1"], 2, "seed is -1, expected 0 to"),
+    "data beside the sample": (["--data", "x"], 2, "--sample and --data x are both given. Next: leave out one of them"),
     "population": (["--population", "50"], 2, "corners evolves nothing, so it has no population. Next: leave out"),
     "records in a file of another kind": (["--records", "mine"], 1, "the records in 'mine' are damaged: file is not a"),
     "records in a folder": (["--records", "."], 1, "the records in '.' cannot be kept: unable to open database file"),

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnx.parser
 import pytest
+import torch
 from PIL import Image
 
 from pixelproof.export import filling, verification
@@ -94,6 +95,7 @@ def test_ones_own_purifier_is_exported_verified_and_attacked(own: Path, run_cli,
     pictures = sample().images[:4]
     with Pipeline("lenet-own_purifier-Dim") as pipeline:
         np.testing.assert_array_equal(pipeline(pictures).purified, np.floor(pictures * 0.75 + 0.5).astype(np.uint8))
+    assert "changes what the classifier says" not in err
     asked = ("bench", "defense", "lenet-own_purifier-Dim", "--sample", "--images", "2", "--json")
     (row,) = json.loads(run_cli(*asked).out)["rows"]
     assert (row["purifier"], row["adaptive_success"]["n"]) == ("own_purifier:Dim", 2)
@@ -142,12 +144,41 @@ def interruptible() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("interruptible")
+def test_ctrl_c_that_pytorch_makes_another_error_of_is_still_one(own: Path, run_cli, monkeypatch: pytest.MonkeyPatch):
+    """As one does that comes while PyTorch imports a module, which then lacks what it asks for."""
+
+    def export(*_: object, **__: object) -> None:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        finally:
+            _ = torch.what_is_not_there
+
+    monkeypatch.setattr(torch.onnx, "export", export)
+    code, out, err = run_cli("export", "lenet", "--purifier", "none", "-o", "bundle")
+    assert (code, out, err) == (130, "", "error: interrupted\n")
+    assert not Path("bundle").exists()
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_leaves_nothing(own: Path, run_cli, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(filling, "verify", lambda *_: signal.raise_signal(signal.SIGINT))
     before = names(own)
     code, out, err = run_cli("export", "own.onnx", "--purifier", "none", "--classes", "classes.txt", "-o", "bundle")
     assert (code, out, err) == (130, "", "error: interrupted\n")
     assert names(own) == before
+
+
+def test_a_purifier_on_the_wrong_scale_is_noticed(own: Path, run_cli, monkeypatch, caplog):
+    (own / "wrong_scale.py").write_text(
+        "import torch\n\n\nclass Unit(torch.nn.Module):\n    def forward(self, levels):\n        return levels / 255\n"
+    )
+    monkeypatch.syspath_prepend(own)
+    assert run_cli("export", "lenet", "--purifier", "wrong_scale:Unit", "-o", "bundle").code == 0
+    assert "the purifier changes what the classifier says of" in caplog.text
+    changed = read_bundle(Path("bundle")).manifest["verification"]["pipeline"]["decisions_changed"]
+    with Pipeline("bundle") as whole, Pipeline("bundle", part="classifier") as bare:
+        images = sample().images
+        assert changed == (whole.predict(images).argmax(1) != bare.predict(images).argmax(1)).mean() > 0.5
 
 
 def test_a_bundle_that_does_not_compute_the_same_is_not_handed_over(own: Path, refused, monkeypatch):

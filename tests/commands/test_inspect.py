@@ -22,6 +22,13 @@ def test_json_is_the_checked_manifest(make_bundle: MakeBundle, run_cli):
     }
 
 
+def test_another_manifest_than_the_one_written_down_is_refused(make_bundle: MakeBundle, run_cli, refused):
+    bundle = make_bundle()
+    digest = hashlib.sha256((bundle / "bundle.json").read_bytes()).hexdigest()
+    assert run_cli("inspect", bundle, "--manifest-sha256", digest).code == 0
+    assert "is not the one asked for" in refused(1, "inspect", bundle, "--manifest-sha256", "0" * 64)
+
+
 def test_the_page_names_every_fact(make_bundle: MakeBundle, run_cli):
     bundle = make_bundle(verification={"probabilities": {"largest_difference": 2.5e-7}, "batches": [1, 2, 7]})
     code, out, _ = run_cli("inspect", bundle)
@@ -44,6 +51,20 @@ def test_the_page_names_every_fact(make_bundle: MakeBundle, run_cli):
     ]
     assert [fact for fact in facts if fact not in out] == []
     assert "no sign of an attack" not in out
+
+
+def test_a_lower_precisions_figures_are_told_and_what_was_measured_in_fp32_is_called_that(make_bundle, run_cli):
+    bundle = make_bundle(
+        precision="int8",
+        verification={"precision": "fp32", "images": 200},
+        decisions={"classifier": {"top1_agreement": 0.985}},
+        purification={"pl": 0.01, "fooled": 87},
+        calibration={"images": 12, "source": "12 images of folder 'mine'"},
+    )
+    out = run_cli("inspect", bundle).out
+    for told in ("measured at export, in fp32", "decisions in int8, beside fp32's", "0.985", "fooled", "87", "'mine'"):
+        assert told in out
+    assert "decisions in" not in run_cli("inspect", make_bundle("full")).out
 
 
 def test_an_autoencoder_and_no_purifier_are_said(make_bundle: MakeBundle, run_cli):

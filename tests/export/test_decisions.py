@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from pixelproof.errors import ExportError
-from pixelproof.export.decisions import Decided, compare_decisions, decide, defence_rate, performance_loss
+from pixelproof.export.decisions import (
+    Decided,
+    compare_decisions,
+    decide,
+    defence_counts,
+    defence_rate,
+    performance_loss,
+)
 from pixelproof.export.precision import Precision
 from pixelproof.models.data import sample
 from pixelproof.runtime import Pipeline
@@ -29,6 +36,7 @@ def test_shares_are_of_the_images_that_the_own_classifier_has_wrong_or_right():
     decided = Decided(classifier=np.array([0, 1, 2, 0, 0, 0]), pipeline=np.array([0, 9, 9, 3, 0, 5]))
     assert performance_loss(decided, labels) == 2 / 3
     assert defence_rate(decided, labels) == 2 / 3
+    assert defence_counts(decided, labels) == (2, 3)
     assert defence_rate(Decided(labels, labels), labels) is None
 
 
@@ -46,3 +54,7 @@ def test_what_costs_too_much_accuracy_is_refused_with_the_figures():
         ExportError, match=r"int8 costs the pipeline too much on 10 images: accuracy 90.00% against 100"
     ):
         compare_decisions(full, lower, labels, Precision("int8", "cpu", max_accuracy_drop=9))
+    labels = np.arange(200)  # one of 200 is half a point, though not as floats have it
+    full, lower = Decided(labels, None), Decided(np.r_[labels[:199], 0], None)
+    with pytest.raises(ExportError, match=r"fp16 \(of a PyTorch module\) or fp32, or --max-accuracy-drop 0.5$"):
+        compare_decisions(full, lower, labels, Precision("int8", "cpu", max_accuracy_drop=0))

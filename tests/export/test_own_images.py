@@ -73,6 +73,13 @@ def test_calibration_takes_every_image_of_a_folder(tmp_path: Path):
     ships = data.images[data.labels == data.class_names.index("ship")]
     assert np.array_equal(images, ships[:4, :24, :24])
     assert name == "4 images of folder 'ship'"
-    for wrong, message in ((tmp_path / "none", "there is no folder of images"), (tmp_path, "holds no images")):
+    nested, name = calibration_images(folder.parent, (24, 24))
+    assert np.array_equal(nested, images)
+    assert name == f"4 images of folder '{folder.parent.name}'"
+    (tmp_path / "empty" / "within").mkdir(parents=True)
+    for wrong, message in (
+        (tmp_path / "none", "there is no folder of images"),
+        (tmp_path / "empty", "holds no images"),
+    ):
         with pytest.raises(UsageError, match=message):
             calibration_images(wrong, (24, 24))

@@ -85,6 +85,7 @@ def test_what_the_purifier_mends_and_loses_is_compared_too(bundles, name: str):
             fooled = bare.predict(fooling.images).argmax(1) != fooling.labels
             mended = pipeline.predict(fooling.images).argmax(1) == fooling.labels
         expected |= {f"pl{suffix}": lost[right].mean(), f"d_suc{suffix}": mended[fooled].mean()}
+        expected[f"fooled{suffix}"] = fooled.sum()
     assert told == pytest.approx(expected)
     assert told["d_suc_fp32"] > 0.9
     assert abs(told["d_suc"] - told["d_suc_fp32"]) <= 0.02

@@ -28,6 +28,21 @@ def test_reads_what_was_written(make_bundle: MakeBundle):
     assert bundle.files == {name: (folder / name).read_bytes() for name in ("classifier.onnx", "pipeline.onnx")}
 
 
+def test_a_path_may_be_a_text_and_nothing_else_is_one(make_bundle: MakeBundle):
+    bundle = make_bundle()
+    assert read_bundle(str(bundle)).manifest == read_bundle(bundle).manifest
+    for path in ("", None, 3, b"bundle"):
+        with pytest.raises(UsageError, match="expected the path of a bundle's folder"):
+            read_bundle(path)
+
+
+def test_many_bundles_beside_one_that_is_not_there_are_counted(make_bundle: MakeBundle):
+    for name in "abcdefg":
+        folder = make_bundle(name)
+    with pytest.raises(BundleError, match="bundles there: a, b, c, d, e and 2 more"):
+        read_bundle(folder.parent / "zzz")
+
+
 def test_reads_a_bundle_through_a_link_to_its_folder(make_bundle: MakeBundle, tmp_path: Path):
     (tmp_path / "link").symlink_to(make_bundle())
     assert read_bundle(tmp_path / "link").class_names == ("red", "green", "blue")
@@ -131,6 +146,10 @@ BROKEN = {
     "size of zero": (set_field("image_size", [0, 32]), "'image_size'"),
     "no classes": (set_field("class_names", []), "'class_names'"),
     "class with an escape sequence": (set_field("class_names", ["\x1b[2J"]), "'class_names'"),
+    "no word on a purifier": (
+        lambda folder: edit(folder, lambda manifest: manifest.pop("purifier")),
+        "does not say whether there is a 'purifier'",
+    ),
     "purifier with no word on suspicion": (set_field("purifier", {"name": "gated"}), "'purifier'"),
     "figures that are no object": (set_field("verification", 5), "'verification' .* an object of figures, got 5"),
     "versions that are no object": (set_field("versions", ["1"]), r"'versions' .* an object of versions, got \["),
@@ -186,8 +205,8 @@ PASTED = {
         lambda folder: (folder.rename(folder.parent / "old"), folder.write_bytes(b"x")),
         ["export", "{}", "-o", "BUNDLE"],
     ),
-    "damaged": (cut("pipeline.onnx"), ["export", "...", "-o", "{}", "--force"]),
-    "outside": (link("pipeline.onnx"), ["export", "...", "-o", "{}", "--force"]),
+    "damaged": (cut("pipeline.onnx"), ["export", "CLASSIFIER", "-o", "{}", "--force"]),
+    "outside": (link("pipeline.onnx"), ["export", "CLASSIFIER", "-o", "{}", "--force"]),
 }
 
 

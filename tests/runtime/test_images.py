@@ -36,6 +36,8 @@ RGB = np.arange(7 * 4 * 6 * 3, dtype=np.uint8).reshape(7, 4, 6, 3)
 ALPHA = np.concatenate([RGB, np.full_like(RGB[..., :1], 9)], axis=3)
 MENDABLE = {
     "one image": (RGB[0], RGB[:1]),
+    "a list": (RGB.tolist(), RGB),
+    "whole numbers of another kind": (RGB.astype(np.int64), RGB),
     "channels first": (RGB.transpose(0, 3, 1, 2), RGB),
     "alpha": (ALPHA, RGB),
     "one image with alpha": (ALPHA[0], RGB[:1]),
@@ -52,7 +54,7 @@ def remedies(images: np.ndarray) -> list[str]:
     with pytest.raises(UsageError) as caught:
         check_images(images, (4, 6))
     advice = str(caught.value).partition("Next: pass ")[2]
-    return [re.sub(r" for the .*", "", choice) for choice in advice.split(", or ")]
+    return [re.sub(r" for the .*|, where .*", "", choice) for choice in advice.split(", or ")]
 
 
 def mended(remedy: str, images: np.ndarray) -> np.ndarray:

@@ -199,6 +199,10 @@ WRONG_REQUESTS = {
     "part that is no text": ({"part": None}, "unknown part 'None'"),
     "no threads": ({"threads": 0}, "threads must be a whole number above 0, or None, got 0. Next: threads=None"),
     "threads below none": ({"threads": np.int64(-1)}, "threads must be a whole number above 0"),
+    "threads by the thousand": (
+        {"threads": 100_000},
+        r"threads is 100000, and \d+ are the most on a machine with \d+ cores. Next: threads=None takes one a core",
+    ),
     "threads as a text": ({"threads": "2"}, "threads must be a whole number above 0, or None, got '2'"),
     "threads as a fraction": ({"threads": 2.5}, "threads must be .* got 2.5"),
     "threads as a truth value": ({"threads": True}, "threads must be .* got True"),
@@ -266,7 +270,7 @@ def test_the_command_for_a_graph_that_contradicts_its_manifest_can_be_pasted(mak
     with pytest.raises(BundleError) as told:
         Pipeline(folder)
     command = str(told.value).partition("Next: export it again with ")[2]
-    assert shlex.split(command) == ["pixelproof", "export", "...", "-o", str(folder), "--force"]
+    assert shlex.split(command) == ["pixelproof", "export", "CLASSIFIER", "-o", str(folder), "--force"]
 
 
 def test_a_closed_pipeline_of_any_path_can_be_opened_again_as_told(make_bundle: MakeBundle):

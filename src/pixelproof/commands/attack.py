@@ -13,10 +13,13 @@ from pixelproof.commands.options import (
     AttackBackend,
     Data,
     Generations,
+    OwnCode,
     Population,
     Sample,
     Screen,
     Threads,
+    check_data,
+    typed,
 )
 from pixelproof.commands.tables import print_table
 from pixelproof.errors import UsageError, resumable, unknown_name
@@ -43,6 +46,7 @@ def attack(
     population: Population = 400,
     generations: Generations = 100,
     screen: Screen = None,
+    own_code: OwnCode = False,
     attack_backend: AttackBackend = "auto",
     threads: Threads = None,
     records: Annotated[
@@ -68,6 +72,7 @@ def attack(
     from pixelproof.benchmarks.defence.devices import open_attack_device
     from pixelproof.commands.progress import attack_progress
 
+    check_data(data, sample)
     choice = DataChoice.sample() if sample else DataChoice.at(data, bundle)
     settings = Settings(
         method=method,
@@ -76,6 +81,7 @@ def attack(
         seed=seed,
         target=_class_index(target, choice.images.class_names),
         screen=screen,
+        own_code=own_code,
         population=population,
         generations=generations,
     )
@@ -96,7 +102,7 @@ def attack(
         )
     _show(run.summary, as_json)
     if output is not None:
-        _save(run, output)
+        _save(run, output, threads)
 
 
 def _class_index(name: str | None, names: tuple[str, ...]) -> int | None:
@@ -111,7 +117,8 @@ def _show(summary: dict[str, Any], as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(summary, indent=2))
     else:
-        print_table([(name.replace("_", " "), _text(value)) for name, value in summary.items()])
+        shown = {name: value for name, value in summary.items() if not name.endswith("sha256")}
+        print_table([(name.replace("_", " "), _text(value)) for name, value in shown.items()])
 
 
 def _text(value: Any) -> str:  # noqa: ANN401  (whatever JSON holds)
@@ -122,14 +129,15 @@ def _text(value: Any) -> str:  # noqa: ANN401  (whatever JSON holds)
     return str(value)
 
 
-def _save(run: "AttackRun", output: Path) -> None:
+def _save(run: "AttackRun", output: Path, threads: int | None) -> None:
     import numpy as np
 
     from pixelproof.benchmarks.defence.search import write_png
+    from pixelproof.benchmarks.results_file import attack_json
     from pixelproof.files import atomic_folder, write_bytes, write_json, write_text
 
     with atomic_folder(output, replace=False) as folder:
-        write_json(folder / "results.json", {**run.summary, "images": run.images})
+        write_json(folder / "results.json", attack_json(run.summary, run.images, threads=threads, command=typed()))
         write_text(folder / "results.jsonl", "".join(json.dumps(image) + "\n" for image in run.images))
         write_text(folder / "results.csv", _csv(run.images, run.summary["pixels"]))
         np.save(folder / "adversarial.npy", run.adversarial, allow_pickle=False)

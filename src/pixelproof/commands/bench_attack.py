@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pixelproof.commands.options import AsJson, Data, Results, Sample, Threads, typed
+from pixelproof.commands.options import AsJson, Data, Results, Sample, Threads, check_data, typed
 from pixelproof.errors import UsageError, resumable
 
 
@@ -42,6 +42,7 @@ def attack_speed(
     from pixelproof.commands.progress import stages
     from pixelproof.commands.results import deliver
 
+    check_data(data, sample)
     if output is not None:
         result_paths(output)
     settings = AttackSpeedSettings(_counts(images), Budget(generations, population, seed))

@@ -10,11 +10,13 @@ from pixelproof.commands.options import (
     AttackBackend,
     Data,
     Generations,
+    OwnCode,
     Population,
     Results,
     Sample,
     Screen,
     Threads,
+    check_data,
     typed,
 )
 from pixelproof.errors import resumable, unknown_name
@@ -34,6 +36,7 @@ def defense(
     population: Population = 400,
     generations: Generations = 100,
     screen: Screen = None,
+    own_code: OwnCode = False,
     attack_backend: AttackBackend = "auto",
     threads: Threads = None,
     records: Annotated[
@@ -64,9 +67,11 @@ def defense(
         seed=seed,
         adaptive=protocol == "both",
         screen=screen,
+        own_code=own_code,
         population=population,
         generations=generations,
     )
+    check_data(data, sample)
     chosen = DataChoice.sample() if sample else DataChoice.at(data, bundles[0])
     command = typed()
     with (

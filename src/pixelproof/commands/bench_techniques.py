@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pixelproof.commands.options import AsJson, Data, Results, Sample, Screen, Threads, typed
+from pixelproof.commands.options import AsJson, Data, OwnCode, Results, Sample, Screen, Threads, check_data, typed
 from pixelproof.errors import resumable
 
 
@@ -22,6 +22,7 @@ def techniques(
     ] = 0,
     seed: Annotated[int, typer.Option(help="Of the attack's randomness.")] = 0,
     screen: Screen = None,
+    own_code: OwnCode = False,
     threads: Threads = None,
     records: Annotated[
         Path, typer.Option(help="Folder of what came of each image; the same command resumes from there.")
@@ -36,13 +37,14 @@ def techniques(
     from pixelproof.commands.progress import stages
     from pixelproof.commands.results import deliver
 
+    check_data(data, sample)
     if output is not None:
         result_paths(output)
     with resumable(f"finished images are kept in '{records}'"), stages() as progress:
         results = bench_techniques(
             bundles,
             DataChoice.sample() if sample else DataChoice.at(data, bundles[0]),
-            TechniqueSettings(images=images, adaptive_images=adaptive_images, seed=seed, screen=screen),
+            TechniqueSettings(images, adaptive_images, seed=seed, screen=screen, own_code=own_code),
             folder=records,
             command=typed(),
             threads=threads,

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from pixelproof.errors import quote
+
 
 def export_triton(
     bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle's folder.")],
@@ -25,4 +27,4 @@ def export_triton(
     model = export_triton(bundle, output, engine=engine, largest_batch=largest_batch, delay_us=delay_us, force=force)
     files = sorted(str(path.relative_to(output)) for path in model.rglob("*") if path.is_file())
     typer.echo(f"{output}: {', '.join(files)}")
-    typer.echo(f"serve it: tritonserver --model-repository {output}")
+    typer.echo(f"serve it: tritonserver --model-repository {quote(output)}")

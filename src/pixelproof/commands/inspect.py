@@ -14,12 +14,16 @@ if TYPE_CHECKING:
 
 def inspect(
     bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle's folder.")],
+    manifest_sha256: Annotated[
+        str | None,
+        typer.Option("--manifest-sha256", metavar="HEX", help="Refuse the bundle unless its manifest has it."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the checked manifest as JSON.")] = False,
 ) -> None:
     """Check a bundle and print what is in it and where it came from; needs no ONNX Runtime."""
     from pixelproof.runtime import read_bundle
 
-    checked = read_bundle(bundle)
+    checked = read_bundle(bundle, manifest_sha256=manifest_sha256)
     if as_json:
         summary = {"bundle": str(bundle), "manifest_sha256": checked.manifest_sha256, "manifest": checked.manifest}
         typer.echo(json.dumps(summary, indent=2))
@@ -27,8 +31,20 @@ def inspect(
     _print_facts(checked)
     _print_section("inputs and outputs", _tensors(checked.manifest))
     _print_section("files, checked", _files(checked.manifest))
-    for title in ("verification", "versions"):
-        _print_section(title.replace("verification", "measured at export"), _flat(checked.manifest.get(title) or {}))
+    for name, title in _sections(checked.manifest).items():
+        _print_section(title, _flat(checked.manifest.get(name) or {}))
+
+
+def _sections(manifest: dict[str, Any]) -> dict[str, str]:
+    """What was measured, and where: a lower precision's networks were compared in float32, its decisions as it is."""
+    precision, compared = manifest["precision"], (manifest.get("verification") or {}).get("precision")
+    return {
+        "verification": f"measured at export, in {compared}" if compared else "measured at export",
+        "decisions": f"decisions in {precision}, beside fp32's",
+        "purification": f"the purifier before {precision}, beside before fp32",
+        "calibration": "calibration",
+        "versions": "versions",
+    }
 
 
 def _print_facts(checked: "Bundle") -> None:

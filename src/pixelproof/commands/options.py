@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from pixelproof.errors import UsageError
+
 Data = Annotated[
     Path | None,
     typer.Option(
@@ -41,6 +43,20 @@ Screen = Annotated[
         show_default="every candidate is tried",
     ),
 ]
+OwnCode = Annotated[
+    bool,
+    typer.Option(
+        "--own-code",
+        help="Import purifiers of your own (MODULE:FUNCTION in a bundle's manifest): those with `passes` tell the "
+        "adaptive attacker which colours they let pass.",
+    ),
+]
+
+
+def check_data(data: Path | None, sample: bool) -> None:
+    """Refuse to be told of two sets of images."""
+    if sample and data is not None:
+        raise UsageError(f"--sample and --data {data} are both given. Next: leave out one of them")
 
 
 def typed() -> str:

@@ -50,6 +50,7 @@ def measured() -> Measured:
         transferred=transferred,
         survived=bools("000111"),
         adaptive={each.image: each for each in adaptive},
+        passed=True,
     )
 
 

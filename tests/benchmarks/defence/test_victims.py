@@ -10,7 +10,7 @@ import pytest
 
 from pixelproof.attack import attack
 from pixelproof.attack.sweep import SweepOrder
-from pixelproof.benchmarks.defence import victims
+from pixelproof.benchmarks.defence import known, victims
 from pixelproof.benchmarks.defence.victims import bare_classifier, purified_pipeline
 from pixelproof.errors import UsageError
 from pixelproof.export import export_bundle
@@ -53,7 +53,8 @@ def test_either_victim_answers_as_its_part_of_the_bundle_bit_for_bit(lenet_media
 
 def test_a_purifier_of_fractions_of_levels_is_asked_as_a_whole(make_bundle, opened, monkeypatch: pytest.MonkeyPatch):
     """What a classifier behind the autoencoder sees is not its uint8 output: nothing may be classified from that."""
-    monkeypatch.setattr(victims, "is_shipped", lambda part: part["name"] == "autoencoder")  # which is but a stand-in
+    for module in (victims, known):  # it is but a stand-in
+        monkeypatch.setattr(module, "is_shipped", lambda part: part["name"] == "autoencoder")
     pipeline, bare = opened(make_bundle(purifier="autoencoder", size=(32, 32)))
     victim = purified_pipeline(pipeline, bare)
     assert victim.predict == pipeline.predict
