@@ -50,8 +50,8 @@ _DEFENCE_NOTES = (
     "purifier gets wrong by itself has fallen, after no query.",
 )
 _SILENT_NOTE = (
-    "These do not tell which colours they let pass, so that the adaptive attacker did not try those, and is weaker than "
-    "against a purifier that tells: "
+    "These do not tell which colours they let pass, so that the adaptive attacker did not try those, and is weaker "
+    "than against a purifier that tells: "
 )
 _PAPER_NOTE = (
     "The paper's rows: its Table 4, differential evolution on 1,000 images. Its PL leaves out the images that an "

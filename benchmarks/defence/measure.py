@@ -1,5 +1,6 @@
 """A bundle's rows of the defence table: transfer and adaptive attacks on the first N images that it gets right."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -46,6 +47,7 @@ def measure_bundle(
     threads: int | None = None,
     report: Report = lambda *_: None,
     device: Device | None = None,
+    mark: str = "",
 ) -> BundleResults:
     """Attack the bundle's bare classifier, purify what succeeded, and attack the whole.
 
@@ -57,6 +59,7 @@ def measure_bundle(
         threads: CPU threads a call may use.
         report: told what is under way.
         device: the GPU that `de` runs on, and that screens other methods' candidates; None for the CPU.
+        mark: put behind the purifier's name.
 
     Raises:
         UsageError: a bundle without a purifier, data of another size, or none that the classifier gets right; or as for
@@ -90,7 +93,7 @@ def measure_bundle(
         attacked = changed_images(transferred, data)
         survived = pipeline.predict(attacked).argmax(1) != data.labels[chosen]
         found = chosen, transferred, survived, adaptive, passed
-        measured = Measured(settings, pipeline.manifest, data, right, kept, *found)
+        measured = Measured(settings, pipeline.manifest, data, right, kept, *found, mark)
         gallery = examples(measured, pipeline, bare)
         return BundleResults(row(measured), gallery, success_positions(measured), pipeline.provider)
 
@@ -143,19 +146,25 @@ def bench_defence(
     device: Device | None = None,
 ) -> DefenceResults:
     """Measure each bundle; arguments as for `measure_bundle`, and the command line for the record."""
+    names: dict[Path, tuple[str, str]] = {}
     for bundle in bundles:  # what is unfit is told before the long work
         with Pipeline(bundle, threads=threads) as pipeline:
             _check_purifies(bundle, pipeline)
             check_fit(bundle, pipeline, choice.images)
             check_screen_or_none(settings.screen, pipeline, settings.pixels)
+            names[bundle] = pipeline.manifest["classifier"]["name"], pipeline.manifest["purifier"]["name"]
+    alike = Counter(names.values())
     parts = []
     for bundle in bundles:
 
         def named(stage: str, progress: Progress, bundle: Path = bundle) -> None:
             report(f"{bundle.name}: {stage}", progress)
 
+        mark = f" ({bundle.name})" if alike[names[bundle]] > 1 else ""
         parts.append(
-            measure_bundle(bundle, choice, settings, folder=folder, threads=threads, report=named, device=device)
+            measure_bundle(
+                bundle, choice, settings, folder=folder, threads=threads, report=named, device=device, mark=mark
+            )
         )
     return DefenceResults(
         created=now(),

@@ -37,6 +37,7 @@ class Measured:
         adaptive: by image, the record of the attack on the pipeline; None where it was not made.
         passed: whether the attacker was told which colours the purifier lets pass; None likewise, and
             where the method does not ask.
+        mark: what tells the purifier from the same one of another bundle.
     """
 
     settings: Settings
@@ -49,11 +50,12 @@ class Measured:
     survived: NDArray[np.bool_]
     adaptive: dict[int, Record] | None
     passed: bool | None = None
+    mark: str = ""
 
     @property
     def names(self) -> tuple[str, str]:
         """Classifier and purifier."""
-        return self.manifest["classifier"]["name"], self.manifest["purifier"]["name"]
+        return self.manifest["classifier"]["name"], self.manifest["purifier"]["name"] + self.mark
 
 
 def row(measured: Measured) -> DefenceRow:

@@ -126,6 +126,15 @@ def test_every_bundle_is_looked_at_before_the_first_is_attacked(
     assert not (tmp_path / "records").exists()
 
 
+def test_two_bundles_of_one_classifier_and_purifier_are_told_apart(
+    make_bundle: Callable[..., Path], choice: DataChoice, tmp_path: Path
+):
+    bundles = [make_bundle("one", purifier="cap"), make_bundle("two", purifier="cap"), make_bundle("3", purifier="lid")]
+    results = bench_defence(bundles, choice, Settings(images=1), folder=tmp_path / "r", command="")
+    assert [row.purifier for row in results.rows] == ["cap (one)", "cap (two)", "lid"]
+    assert {each.purifier for each in results.gallery} <= {"cap (one)", "cap (two)", "lid"}
+
+
 def test_two_bundles_of_one_classifier_share_the_transfer_attack(
     make_bundle: Callable[..., Path], choice: DataChoice, tmp_path: Path
 ):
