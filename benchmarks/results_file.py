@@ -48,7 +48,7 @@ def to_json(results: Results) -> dict[str, Any]:
 def attack_json(
     summary: dict[str, Any], images: list[dict[str, Any]], *, threads: int | None, command: str
 ) -> dict[str, Any]:
-    """What one attack found as what its `results.json` holds; see `AttackRun`."""
+    """The content of the `results.json` of an attack: its conditions, then `summary` and `images` of an `AttackRun`."""
     conditions = describe_conditions(
         provider=summary["provider"], threads=threads, data=summary["data"], command=command, seed=summary["seed"]
     )

@@ -4,6 +4,7 @@ import contextlib
 import io
 import logging
 import signal
+import sys
 import warnings
 from collections.abc import Iterator
 
@@ -16,15 +17,29 @@ def cause(error: BaseException) -> str:
     return f"{type(error).__name__}: {lines[0][:300].rstrip('.')}" if lines else type(error).__name__
 
 
-def reraise_interrupt(error: BaseException) -> None:
-    """Raise the Ctrl-C or the exit that other people's code made another exception of while `error` came about."""
-    seen: set[int] = set()
-    at: BaseException | None = error
-    while at is not None and id(at) not in seen:
-        if isinstance(at, KeyboardInterrupt) or is_sigterm(at):
-            raise at from None
-        seen.add(id(at))
-        at = at.__cause__ or at.__context__
+@contextlib.contextmanager
+def interrupts_kept() -> Iterator[None]:
+    """Let a Ctrl-C or SIGTERM through that other people's code makes another exception of, as an import may."""
+    handled = sys.exception()  # by the caller: what came of that is no interrupt of what runs here
+    try:
+        yield
+    except Exception as error:
+        for each in _origins(error, handled):
+            if isinstance(each, KeyboardInterrupt) or is_sigterm(each):
+                raise each from None
+        raise
+
+
+def _origins(error: BaseException, handled: BaseException | None) -> list[BaseException]:
+    """`error` and the exceptions that it came of, but for the one that was being handled, and those that it came of."""
+    found: list[BaseException] = []
+    left = [error]
+    while left:
+        at = left.pop()
+        if at is not handled and not any(at is each for each in found):
+            found.append(at)
+            left += [each for each in (at.__cause__, at.__context__) if each is not None]
+    return found
 
 
 def is_sigterm(error: BaseException) -> bool:

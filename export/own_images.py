@@ -68,7 +68,7 @@ def labelled_images(root: Path | None, class_names: tuple[str, ...], size: tuple
 
 
 def calibration_images(folder: Path, size: tuple[int, int]) -> tuple[NDArray[np.uint8], str]:
-    """All images of a folder and its subfolders, uint8 `(n, H, W, 3)`, and their name for the record.
+    """All images of a folder and of the subfolders in it, uint8 `(n, H, W, 3)`, and their name for the record.
 
     Raises:
         UsageError: no such folder, none in it, or one that is not 8-bit RGB of `size`.

@@ -12,10 +12,10 @@ from torch import nn
 from pixelproof.errors import UsageError
 from pixelproof.export.classifiers.own_code import build_own
 from pixelproof.export.classifiers.torch_module import state_sha256
-from pixelproof.export.messages import cause
+from pixelproof.export.messages import cause, interrupts_kept
 from pixelproof.export.tracing import frozen, trace
 from pixelproof.files import sha256_file
-from pixelproof.models import build_purifier, weights_path
+from pixelproof.models import PURIFIERS, build_purifier, weights_path
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Purifier:
     def run(self, levels: NDArray[np.float32]) -> NDArray[np.float32]:
         """The purified `levels`, float32 `(n, 3, H, W)` clipped to 0..255; `UsageError` where it does not run."""
         try:
-            with torch.no_grad():
+            with interrupts_kept(), torch.no_grad():
                 cleaned: NDArray[np.float32] = self.module(torch.from_numpy(levels)).clamp(0, 255).numpy()
         except RuntimeError as error:
             height, width = levels.shape[2:]
@@ -70,6 +70,8 @@ def open_purifier(asked: str | nn.Module) -> Purifier | None:
     if ":" in asked:
         own = build_own(asked, "pixelproof export CLASSIFIER --purifier")
         return Purifier(asked, state_sha256(own), frozen(own))
+    if asked not in PURIFIERS:
+        build_purifier(asked)  # which refuses it
     path = weights_path(asked)
     return _shipped(asked, sha256_file(path) if path and path.is_file() else None)
 

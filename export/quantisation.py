@@ -20,7 +20,7 @@ import onnx
 from numpy.typing import NDArray
 
 from pixelproof.errors import ExportError
-from pixelproof.export.messages import cause, quiet
+from pixelproof.export.messages import cause, interrupts_kept, quiet
 
 _IMAGES_A_RUN = 50
 """About so many calibration images are run at a time; TensorRT's scales are means over these runs."""
@@ -57,7 +57,7 @@ def quantised(model: onnx.ModelProto, pixels: NDArray[np.float32], *, target: st
     }
     given = onnx.ModelProto()
     given.CopyFrom(model)  # type: ignore[no-untyped-call]  # the quantiser changes what it is given
-    with tempfile.TemporaryDirectory(prefix="pixelproof-") as folder, quiet():
+    with tempfile.TemporaryDirectory(prefix="pixelproof-") as folder, quiet(), interrupts_kept():
         path = Path(folder) / "quantised.onnx"
         try:
             quantization.quantize_static(

@@ -10,7 +10,7 @@ from torch import nn
 from pixelproof import vector_math
 from pixelproof.errors import ExportError
 from pixelproof.export.limits import check_nbytes
-from pixelproof.export.messages import cause, quiet, reraise_interrupt
+from pixelproof.export.messages import cause, interrupts_kept, quiet
 
 _EXAMPLES = 2  # with a single example image the exporter takes the batch for a constant
 
@@ -26,7 +26,7 @@ def trace(module: nn.Module, size: tuple[int, int], *, what: str, next_step: str
     check_nbytes(what, sum(tensor.nbytes for tensor in [*module.parameters(), *module.buffers()]))
     example = torch.zeros((_EXAMPLES, 3, *size))
     try:
-        with quiet(), torch.no_grad():
+        with interrupts_kept(), quiet(), torch.no_grad():
             program = torch.onnx.export(
                 module,
                 (example,),
@@ -37,7 +37,6 @@ def trace(module: nn.Module, size: tuple[int, int], *, what: str, next_step: str
                 dynamic_shapes=({0: torch.export.Dim("batch")},),
             )
     except Exception as error:  # the exporter's own, or whatever the user's code raises
-        reraise_interrupt(error)  # one that comes while PyTorch imports a module ends as an AttributeError
         raise _failed(what, cause(error), next_step) from error
     model = cast(onnx.ModelProto, program.model_proto)  # type: ignore[union-attr]
     for value in [*model.graph.input, *model.graph.output]:  # the exporter may bake the batch in without a word

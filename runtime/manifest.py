@@ -130,5 +130,6 @@ _FIELDS: dict[str, tuple[Callable[[object], bool], str]] = {
     "verification": (_absent_or(_is_object), "absent, or an object of figures"),
     "versions": (_absent_or(_is_object), "absent, or an object of versions"),
     "decisions": (_absent_or(_is_object), "absent, or an object of figures"),
+    "calibration": (_absent_or(_is_object), "absent, or an object of figures"),
     "purification": (_absent_or(_is_object), "absent, or an object of figures"),
 }

@@ -57,7 +57,8 @@ class Pipeline:
 
         `backend`: "auto" or a name in `pixelproof.runtime.backends.BACKENDS`. `part`: "classifier" runs the
         bundle's bare classifier, without the purifier. `manifest_sha256`: what `bundle.json` must hash to (64 hex
-        digits). `threads`: CPU threads a call may use (None: one a core).
+        digits). `threads`: CPU threads a call may use (None: one a core; at
+        most four a core, or 64).
 
         Raises `BundleError` for a bundle that is missing, damaged or of another format, `BackendError` where the
         backend does not run, `UsageError` for unfit arguments.

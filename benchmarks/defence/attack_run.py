@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pixelproof.attack.cuda.device import Device
 from pixelproof.benchmarks.codec import encode
+from pixelproof.benchmarks.defence.known import warn_of_silence
 from pixelproof.benchmarks.defence.measure import check_fit, check_some
 from pixelproof.benchmarks.defence.run_file import RunFile
 from pixelproof.benchmarks.defence.screen import check_screen_or_none, screen_or_none
@@ -67,7 +68,7 @@ def attack_bundle(
 
     Raises:
         UsageError: data that do not fit the bundle, nothing to attack in them, an adaptive attack on a bundle without a
-            purifier, or a screen that the attack has no use for.
+            purifier, or a screen that the attack has no use for; or as for `own_passes`, if `settings.own_code`.
         BundleError: the bundle is missing or damaged.
         DataError: kept outcomes that are damaged.
         BackendError: what is asked for does not run here.
@@ -91,12 +92,16 @@ def attack_bundle(
         chosen = np.flatnonzero(eligible)[: settings.images]
         check_some(bundle, chosen, data, target)
         searches = Searches(choice, settings, partial(RunFile, records), report, device)
-        plans = searches.plans(protocol, passed=protocol == "adaptive" and victim.passes is not None)
+        passed = protocol == "adaptive" and victim.passes is not None
+        if protocol == "adaptive" and settings.asks_passes and not passed:
+            warn_of_silence(pipeline, settings.own_code)
+        plans = searches.plans(protocol, passed=passed)
         found = searches.union(plans, victim, deployed.predict, chosen)
         outcomes = [found[image] for image in chosen.tolist()]
         described = _described(outcomes, choice, said, deployed)
         asked = {"bundle": str(bundle), **_names(pipeline, deployed), "protocol": protocol}
         asked |= _asked(settings, choice)
+        asked["passed_colours"] = passed and settings.asks_passes
         asked |= {"provider": deployed.provider, "data": choice.name}
         asked["attack_backend"] = "cpu" if device is None else f"cuda ({device.name})"
     names = {f"{r.image:05d}-{data.class_names[data.labels[r.image]]}.png": r for r in outcomes if r.success}

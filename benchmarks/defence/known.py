@@ -1,5 +1,6 @@
 """What an adaptive attacker knows of a bundle's purifier: its module, and so which colours it lets pass."""
 
+import hashlib
 import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelproof.errors import UsageError
+from pixelproof.errors import ExportError, UsageError
 from pixelproof.models import PURIFIERS, build_purifier, is_shipped
 from pixelproof.runtime import Pipeline
 
@@ -35,34 +36,29 @@ def shipped_purifier(bundle: Pipeline) -> "nn.Module | None":
     return build_purifier(made_of["name"])
 
 
-def own_purifier(bundle: Pipeline, own_code: bool) -> "nn.Module | None":
-    """The purifier of one's own that the bundle was exported with; None where that is not known.
+def own_passes(bundle: Pipeline) -> Passes | None:
+    """What a purifier of one's own lets pass, told by the function that the bundle's manifest names, `module:function`.
 
-    Args:
-        bundle: whose manifest names a function, `module:function`.
-        own_code: call that function. Whoever wrote the manifest chose it, so that this has to be asked for.
+    The function is called: whoever wrote the manifest chose it, so that this has to be asked for. None where the
+    manifest names no function, or what it builds has no `passes`.
 
     Raises:
         UsageError: there is no such function here, or what it builds is not what the bundle purifies with.
-        ExportError: the function fails.
+        ExportError: it fails, or `passes` does or gives something else than it has to.
     """
     name: str = bundle.manifest["purifier"]["name"]
     if ":" not in name:
         return None
-    if not own_code:
-        _log.warning(
-            "'%s' is attacked without asking it which colours it lets pass. Next: --own-code, where it has a method "
-            "`passes` that tells",
-            name,
-        )
-        return None
     from pixelproof.export.classifiers.own_code import build_own
-    from pixelproof.export.purifiers import Purifier
     from pixelproof.export.tracing import frozen
 
     module = frozen(build_own(name, "pixelproof export CLASSIFIER --purifier"))
-    _check_same(bundle, Purifier(name, None, module))
-    return module
+    images = _real_images(bundle)
+    _check_same(bundle, name, module, images)
+    passes = passes_of(module)
+    if passes is not None:
+        _check_passes(name, passes, images)
+    return passes
 
 
 def passes_of(purifier: "nn.Module | None") -> Passes | None:
@@ -84,15 +80,70 @@ def passes_of(purifier: "nn.Module | None") -> Passes | None:
     return colours
 
 
-def _check_same(bundle: Pipeline, purifier: Any) -> None:  # noqa: ANN401  (a Purifier, of the extra `export`)
-    """Refuse what does not purify as the bundle does; a level is what rounding may cost."""
-    from pixelproof.export.reference import real_images, to_levels
+def told_sha256(bundle: Pipeline, passes: Passes) -> str:
+    """The SHA-256 of what is told of some real images: records made with a weaker `passes` must not serve another."""
+    return hashlib.sha256(np.ascontiguousarray(passes(_real_images(bundle))).tobytes()).hexdigest()
 
-    images = real_images(bundle.image_size)[:_COMPARED]
+
+def warn_of_silence(bundle: Pipeline, own_code: bool) -> None:
+    """Say that a purifier of one's own is not asked which colours it lets pass, and what would have it asked."""
+    name: str = bundle.manifest["purifier"]["name"]
+    if name in PURIFIERS:
+        return
+    if ":" not in name:
+        remedy = "export it by a function, --purifier MODULE:FUNCTION, then --own-code"
+    elif not own_code:
+        remedy = "--own-code (in Python, own_code=True), where it has a method `passes` that tells"
+    else:
+        remedy = "give it a method `passes`, if there are colours that it leaves alone"
+    _log.warning("'%s' is attacked without asking it which colours it lets pass. Next: %s", name, remedy)
+
+
+def _real_images(bundle: Pipeline) -> NDArray[np.uint8]:
+    from pixelproof.export.reference import real_images
+
+    return real_images(bundle.image_size)[:_COMPARED]
+
+
+def _check_same(bundle: Pipeline, name: str, module: "nn.Module", images: NDArray[np.uint8]) -> None:
+    """Refuse what does not purify as the bundle does; a level is what rounding may cost."""
+    import torch
+
     expected = bundle.purify(images).astype(np.float32)
-    found = np.floor(purifier.run(to_levels(images)) + 0.5).transpose(0, 2, 3, 1)
-    if off := int((np.abs(found - expected) > 1).any(axis=-1).sum()):
+    with torch.no_grad():
+        found = _called(f"{name}()", module, torch.from_numpy(images).permute(0, 3, 1, 2).float())
+    what = f"they differ in shape, {_shape(found)} and {(len(images), 3, *bundle.image_size)}"
+    if _shape(found) == (len(images), 3, *bundle.image_size):
+        levels = np.floor(found.clamp(0, 255).numpy() + np.float32(0.5)).transpose(0, 2, 3, 1)
+        off = int((~(np.abs(levels - expected) <= 1)).any(axis=-1).sum())
+        what = f"they differ in {off:,} of {expected[..., 0].size:,} pixels of real images" if off else ""
+    if what:
         raise UsageError(
-            f"{purifier.name}() builds another purifier than the bundle's: they differ in {off:,} of "
-            f"{expected[..., 0].size:,} pixels of real images. Next: export it again, or leave out --own-code"
+            f"{name}() builds another purifier than the bundle's: {what}. "
+            "Next: export it again, or leave out --own-code"
         )
+
+
+def _check_passes(name: str, passes: Passes, images: NDArray[np.uint8]) -> None:
+    told = _called(f"`passes` of {name}()", passes, images)
+    n, height, width, _ = images.shape
+    shape = _shape(told)
+    if len(shape) != 5 or shape[:3] != (n, height, width) or shape[3] < 1 or shape[4] != 3 or told.dtype != np.uint8:
+        raise ExportError(
+            f"`passes` of {name}() has to give uint8 ({n}, {height}, {width}, k, 3), got {told.dtype} {shape}. "
+            "Next: mend it, or leave out --own-code"
+        )
+
+
+def _called(what: str, function: Callable[[Any], Any], given: Any) -> Any:  # noqa: ANN401  (the user's own)
+    from pixelproof.export.messages import cause, interrupts_kept
+
+    try:
+        with interrupts_kept():
+            return function(given)
+    except Exception as error:  # whatever the user's code raises
+        raise ExportError(f"{what} failed: {cause(error)}. Next: mend it, or leave out --own-code") from error
+
+
+def _shape(value: Any) -> tuple[int, ...]:  # noqa: ANN401  (whatever the user's code gave)
+    return tuple(getattr(value, "shape", ()))

@@ -14,10 +14,11 @@ from pixelproof.attack.cuda.device import Device
 from pixelproof.attack.results import Progress
 from pixelproof.benchmarks.conditions import describe_conditions, now
 from pixelproof.benchmarks.defence.clean import gets_right
+from pixelproof.benchmarks.defence.known import warn_of_silence
 from pixelproof.benchmarks.defence.screen import check_screen_or_none, screen_or_none
 from pixelproof.benchmarks.defence.search import Report, changed_images
 from pixelproof.benchmarks.defence.searches import Searches
-from pixelproof.benchmarks.defence.settings import STRONGEST, DataChoice, Settings
+from pixelproof.benchmarks.defence.settings import DataChoice, Settings
 from pixelproof.benchmarks.defence.store import Store
 from pixelproof.benchmarks.defence.summary import Measured, examples, row, success_positions
 from pixelproof.benchmarks.defence.victims import bare_classifier, purified_pipeline
@@ -62,8 +63,9 @@ def measure_bundle(
         mark: put behind the purifier's name.
 
     Raises:
-        UsageError: a bundle without a purifier, data of another size, or none that the classifier gets right; or as for
-            `own_purifier`.
+        UsageError: a bundle without a purifier, data of another size, or none that the classifier gets right; with
+            `settings.own_code` as for `own_passes`.
+        ExportError: likewise.
         BundleError: the bundle is missing or damaged.
         DataError: kept outcomes that are damaged.
         BackendError: what is asked for does not run here.
@@ -84,11 +86,14 @@ def measure_bundle(
         searches = Searches(choice, settings, partial(Store, folder), report, device)
         behind_screen = opened.enter_context(screen_or_none(settings.screen, bare))
         windows = settings.screen is None  # a screen does without
-        transferred = searches.transfer(behind_screen(bare_classifier(bare, windows=windows), bare.predict), chosen)
-        adaptive, passed = None, None
-        if settings.adaptive:
+        adaptive, passed, whole = None, None, None
+        if settings.adaptive:  # before the long work, as a purifier of one's own may be unfit
             whole = purified_pipeline(pipeline, bare, windows=windows, own_code=settings.own_code)
-            passed = whole.passes is not None if settings.method in ("corners", STRONGEST) else None
+            passed = whole.passes is not None if settings.asks_passes else None
+            if passed is False:
+                warn_of_silence(pipeline, settings.own_code)
+        transferred = searches.transfer(behind_screen(bare_classifier(bare, windows=windows), bare.predict), chosen)
+        if whole is not None:
             adaptive = searches.adaptive(behind_screen(whole, pipeline.predict), pipeline.predict, chosen, kept)
         attacked = changed_images(transferred, data)
         survived = pipeline.predict(attacked).argmax(1) != data.labels[chosen]

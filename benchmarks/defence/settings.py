@@ -45,7 +45,7 @@ class Settings:
         screen: leave out what this cheaper network is sure of (one of `SCREENS`), so that nothing is exhausted; `de`
             goes by its probabilities then, and may take another way.
         own_code: build purifiers of one's own by the functions that the bundles name, so that the attacker is told what
-            they let pass; see `own_purifier`.
+            they let pass; see `own_passes`.
         population, generations: of `de`, as for `DifferentialEvolution`.
 
     Raises:
@@ -69,6 +69,11 @@ class Settings:
                 raise UsageError(
                     f"{self.method} evolves nothing, so it has no {name}. Next: leave out --{name}, or --method de"
                 )
+
+    @property
+    def asks_passes(self) -> bool:
+        """Whether the adaptive attack tries the colours that a purifier tells it lets pass."""
+        return self.method in ("corners", STRONGEST)
 
     @property
     def evolves(self) -> bool:

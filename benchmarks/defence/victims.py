@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pixelproof.attack import Distinct, Incremental, gradient_order, sweep_order
 from pixelproof.attack.cuda.network import DeviceNetwork
 from pixelproof.attack.orders import Order
-from pixelproof.benchmarks.defence.known import Passes, own_purifier, passes_of, shipped_purifier
+from pixelproof.benchmarks.defence.known import Passes, own_passes, passes_of, shipped_purifier, told_sha256
 from pixelproof.benchmarks.defence.networks import device_network
 from pixelproof.benchmarks.defence.window import windowed
 from pixelproof.errors import UsageError
@@ -77,10 +77,12 @@ def purified_pipeline(
     of the image alone, where that gives the same bytes.
 
     With `own_code` a purifier of one's own is built by the function that the manifest names, and tells what it lets
-    pass; see `own_purifier`.
+    pass; see `own_passes`.
     """
     shipped, module = shipped_purifier(pipeline), _classifier_module(pipeline)
-    passes = passes_of(own_purifier(pipeline, own_code) if shipped is None else shipped)
+    passes, identity = passes_of(shipped), _identity(pipeline)
+    if shipped is None and own_code and (passes := own_passes(pipeline)) is not None:
+        identity = f"{identity}, told to let pass {told_sha256(pipeline, passes)}"
     predict: Predict = pipeline.predict
     around = _purified_by(pipeline.purify)
     if shipped is not None and passes is not None:
@@ -98,7 +100,7 @@ def purified_pipeline(
     else:
         known = shipped, module
         order = gradient_order(on_levels(shipped, module))
-    return Victim(predict, order, passes, _identity(pipeline), partial(device_network, pipeline, *known), around)
+    return Victim(predict, order, passes, identity, partial(device_network, pipeline, *known), around)
 
 
 def _identity(network: Pipeline) -> str:

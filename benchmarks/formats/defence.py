@@ -23,7 +23,8 @@ class DefenceRow:
 
     `screen` names the cheaper network that the searches' candidates were screened by, None where all were tried;
     `passed_colours` says whether the adaptive attacker was told which colours the purifier lets pass, None where that
-    was not noted; `population` and `generations` are `de`'s, None where they are its defaults or it was not asked.
+    was not noted, or the method does not try them; `population` and `generations` are `de`'s, None where they are its
+    defaults or it was not asked.
     """
 
     classifier: str

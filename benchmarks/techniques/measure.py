@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pixelproof.benchmarks.conditions import describe_conditions, now
 from pixelproof.benchmarks.defence.clean import Transform, gets_right
+from pixelproof.benchmarks.defence.known import warn_of_silence
 from pixelproof.benchmarks.defence.measure import check_fit, check_some
 from pixelproof.benchmarks.defence.screen import BehindScreen, check_screen_or_none, screen_or_none
 from pixelproof.benchmarks.defence.search import Report, changed_images
@@ -172,6 +173,8 @@ def _compare(
         undone = fell & (technique.predict(attacked).argmax(1) == data.labels[chosen])
         adaptive = None
         if settings.adaptive_images and times[technique.name] < settings.slowest_query_ms:
+            if technique.transform is None and technique.victim.passes is None:
+                warn_of_silence(technique.network, settings.own_code)
             some = chosen[: settings.adaptive_images]
             found = searches.adaptive(behind_screen(technique.victim, technique.predict), technique.predict, some, kept)
             adaptive = Share(sum(record.success for record in found.values()), len(found))

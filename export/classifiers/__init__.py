@@ -33,7 +33,7 @@ def open_classifier(asked: "str | Path | nn.Module", weights: Path | None) -> Cl
         return _own_module(build_own(text), text, weights)
     remedy = "choose one of them, or give module:function or FILE.onnx"
     if text.endswith(".py"):
-        remedy = f"name the function in it that builds the network: {Path(text).stem}:FUNCTION, in that file's folder"
+        remedy = "name the function in it that builds the network, MODULE:FUNCTION, in that file's folder"
     raise unknown_name("classifier", text, CLASSIFIERS, remedy)
 
 

@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from pixelproof.errors import ExportError, UsageError, unknown_name
-from pixelproof.export.messages import cause, reraise_interrupt
+from pixelproof.export.messages import cause, interrupts_kept, is_sigterm
 
 if TYPE_CHECKING:
     from torch import nn
@@ -38,7 +38,8 @@ def _import(name: str) -> ModuleType:
         sys.path.insert(0, here)
     importlib.invalidate_caches()
     try:
-        return importlib.import_module(name)
+        with interrupts_kept():
+            return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
             raise UsageError(
@@ -47,7 +48,8 @@ def _import(name: str) -> ModuleType:
             ) from None
         raise _failed(f"importing '{name}'", error) from error
     except (Exception, SystemExit) as error:  # whatever the user's code raises
-        reraise_interrupt(error)
+        if is_sigterm(error):
+            raise
         raise _failed(f"importing '{name}'", error) from error
 
 
@@ -58,9 +60,11 @@ def _call(module: ModuleType, module_name: str, name: str, command: str) -> "nn.
     if not callable(build):
         raise _no_function(module, module_name, name, command)
     try:
-        network = build()
+        with interrupts_kept():
+            network = build()
     except (Exception, SystemExit) as error:  # whatever the user's code raises
-        reraise_interrupt(error)
+        if is_sigterm(error):
+            raise
         raise _failed(f"{module_name}:{name}()", error) from error
     if not isinstance(network, nn.Module):
         raise UsageError(

@@ -10,7 +10,7 @@ from safetensors.torch import save
 from torch import nn
 
 from pixelproof.errors import ExportError, UsageError
-from pixelproof.export.messages import cause, reraise_interrupt
+from pixelproof.export.messages import cause, interrupts_kept
 from pixelproof.export.tracing import frozen, trace
 from pixelproof.models.layers import Normalise
 
@@ -38,9 +38,9 @@ class TorchClassifier:
         self.name, self.source, self.weights_sha256 = name, source, weights_sha256
         self.size, self.class_names = size, class_names
         try:
-            self._module = frozen(module)
+            with interrupts_kept():
+                self._module = frozen(module)
         except Exception as error:  # whatever the user's code raises
-            reraise_interrupt(error)
             raise ExportError(
                 f"classifier '{name}' cannot be copied to the CPU in float32: {cause(error)}. "
                 f"Next: give a module whose parameters are plain tensors"
@@ -49,10 +49,9 @@ class TorchClassifier:
     def run(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         """What the module gives for float32 `(n, 3, H, W)`; `UsageError` where it does not run on them."""
         try:
-            with torch.no_grad():
+            with interrupts_kept(), torch.no_grad():
                 outputs = self._module(torch.from_numpy(pixels))
         except Exception as error:  # whatever the user's code raises
-            reraise_interrupt(error)
             raise UsageError(
                 f"classifier '{self.name}' does not run on float32 {pixels.shape}: {cause(error)}. "
                 f"Next: check the size of its images, --size H,W"

@@ -11,7 +11,8 @@ import pytest
 import torch
 from PIL import Image
 
-from pixelproof.export import filling, verification
+from pixelproof.errors import ExportError
+from pixelproof.export import export_bundle, filling, verification
 from pixelproof.export.own_images import labelled_images
 from pixelproof.models import CIFAR10_CLASSES, weights_path
 from pixelproof.models.data import sample
@@ -82,7 +83,7 @@ def test_a_file_of_ones_own_is_exported_with_its_options_and_says_how_it_was_ver
         assert pipeline.image_size == (8, 8)
 
 
-def test_ones_own_purifier_is_exported_verified_and_attacked(own: Path, run_cli, monkeypatch: pytest.MonkeyPatch):
+def test_ones_own_purifier_is_exported_verified_and_attacked(own: Path, run_cli, monkeypatch, caplog):
     (own / "own_purifier.py").write_text(
         "import torch\n\n\nclass Dim(torch.nn.Module):\n    def forward(self, levels):\n        return levels * 0.75\n"
     )
@@ -95,9 +96,11 @@ def test_ones_own_purifier_is_exported_verified_and_attacked(own: Path, run_cli,
     pictures = sample().images[:4]
     with Pipeline("lenet-own_purifier-Dim") as pipeline:
         np.testing.assert_array_equal(pipeline(pictures).purified, np.floor(pictures * 0.75 + 0.5).astype(np.uint8))
-    assert "changes what the classifier says" not in err
+    assert "changes what the classifier says" not in caplog.text
     asked = ("bench", "defense", "lenet-own_purifier-Dim", "--sample", "--images", "2", "--json")
-    (row,) = json.loads(run_cli(*asked).out)["rows"]
+    told = run_cli(*asked)
+    (row,) = json.loads(told.out)["rows"]
+    assert row["passed_colours"] is False
     assert (row["purifier"], row["adaptive_success"]["n"]) == ("own_purifier:Dim", 2)
 
 
@@ -141,6 +144,17 @@ def interruptible() -> Iterator[None]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_what_a_ctrl_c_was_answered_by_is_none(own: Path, monkeypatch: pytest.MonkeyPatch):
+    """Whoever stops a training by it, and then exports what there is, is told of faults as ever."""
+    monkeypatch.setattr(torch.onnx, "export", lambda *_, **__: int("no number"))
+    try:
+        raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        with pytest.raises(ExportError, match="PyTorch cannot export classifier 'lenet'"):
+            export_bundle("lenet", "bundle", purifier="none")
 
 
 @pytest.mark.usefixtures("interruptible")

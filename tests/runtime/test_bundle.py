@@ -154,6 +154,7 @@ BROKEN = {
     "figures that are no object": (set_field("verification", 5), "'verification' .* an object of figures, got 5"),
     "versions that are no object": (set_field("versions", ["1"]), r"'versions' .* an object of versions, got \["),
     "decisions that are no object": (set_field("decisions", "all"), "'decisions' .* an object"),
+    "calibration that is no object": (set_field("calibration", [1]), "'calibration' .* an object"),
     "purification that is no object": (set_field("purification", True), "'purification' .* an object"),
     "date that is no text": (set_field("created", 2026), "'created' .* a text, got 2026"),
     "version with an escape sequence": (set_field("pixelproof", "\x1b[2J"), "'pixelproof' .* a text"),

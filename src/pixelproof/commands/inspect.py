@@ -41,7 +41,7 @@ def _sections(manifest: dict[str, Any]) -> dict[str, str]:
     return {
         "verification": f"measured at export, in {compared}" if compared else "measured at export",
         "decisions": f"decisions in {precision}, beside fp32's",
-        "purification": f"the purifier before {precision}, beside before fp32",
+        "purification": f"what the purifier mends and loses before {precision}, and before fp32",
         "calibration": "calibration",
         "versions": "versions",
     }
