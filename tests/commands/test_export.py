@@ -101,6 +101,12 @@ def test_ones_own_purifier_is_exported_verified_and_attacked(own: Path, run_cli,
     told = run_cli(*asked)
     (row,) = json.loads(told.out)["rows"]
     assert row["passed_colours"] is False
+    assert "Next: --own-code (in Python, own_code=True)" in caplog.text
+    again = ("attack", "lenet-own_purifier-Dim", "--sample", "--images", "1", "--protocol", "adaptive", "--json")
+    for command in (asked, again):
+        caplog.clear()
+        assert run_cli(*command, "--own-code").code == 0  # which builds it anew, and asks in vain
+        assert "Next: give it a method `passes`" in caplog.text
     assert (row["purifier"], row["adaptive_success"]["n"]) == ("own_purifier:Dim", 2)
 
 
