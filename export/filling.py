@@ -15,9 +15,10 @@ from pixelproof.export.graph import fuse, serialised
 from pixelproof.export.manifest import graph_metadata, manifest
 from pixelproof.export.precision import Precision, lowered
 from pixelproof.export.reference import Reference, resized
-from pixelproof.export.verification import verify
+from pixelproof.export.verification import suspicion_percentiles, verify
 from pixelproof.files import write_bytes, write_json
 from pixelproof.models.data import ImageSet, adversarial_sample, sample, training_sample
+from pixelproof.runtime import Pipeline
 from pixelproof.runtime.bundle import CLASSIFIER, PIPELINE
 from pixelproof.runtime.manifest import MANIFEST
 
@@ -43,7 +44,8 @@ class Filling:
         reference: the networks, and how they are joined.
         precision: of the classifier.
         calibration: for int8.
-        test: images that decisions of a lower precision are compared on; the shipped sample where None.
+        test: images that decisions of a lower precision are compared on, and that tell what suspicion clean images
+            have; the shipped sample where None.
         say: told what is being done.
     """
 
@@ -131,4 +133,12 @@ class Filling:
         self.say(f"verifying on {len(self.reference.images)} images")
         facts["verification"] = verify(folder, self.reference)
         if facts["purifier"]:
-            facts["purifier"]["suspicion_is_detector"] = facts["verification"]["pipeline"]["pixels_changed"] < 0.5
+            figures = facts["verification"]["pipeline"]
+            facts["purifier"]["suspicion_is_detector"] = figures["pixels_changed"] < 0.5
+            if self.test is not None:  # scaled images of another kind tell little of what is suspicious in one's own
+                self.say(f"purifying {len(self.test)} images")
+                with Pipeline(folder, backend="cpu") as pipeline:
+                    suspicion = pipeline(self.test.images).suspicion
+                assert suspicion is not None
+                figures["suspicion_percentiles"] = suspicion_percentiles(suspicion)
+                figures["suspicion_source"] = f"{len(self.test):,} images given to the export"

@@ -94,10 +94,13 @@ def _compare_pipeline(told: Arrays, reference: Reference) -> dict[str, Any]:
         "purified_max_difference": int(largest),
         "purified_share_different": float((difference > 0).mean()),
         "pixels_changed": float((change > 0).mean()),
-        "suspicion_percentiles": {
-            str(percent): float(np.percentile(told["pipeline.suspicion"], percent)) for percent in _PERCENTILES
-        },
+        "suspicion_percentiles": suspicion_percentiles(told["pipeline.suspicion"]),
     }
+
+
+def suspicion_percentiles(suspicion: NDArray[np.float32]) -> dict[str, float]:
+    """Those that an alarm may be set by, of clean images' suspicion `(n,)`."""
+    return {str(percent): float(np.percentile(suspicion, percent)) for percent in _PERCENTILES}
 
 
 def _compare_suspicion(told: Arrays, change: NDArray[np.float32]) -> None:

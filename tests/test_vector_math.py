@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-PROCESSES = 6
+PROCESSES = 4
 """Without the remedy about one in four gives a wrong root on two cores."""
 
 ROOTS = """

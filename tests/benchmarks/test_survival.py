@@ -11,9 +11,9 @@ from pixelproof.errors import PixelproofError
 
 
 def test_kills_change_nothing(lenet_median_bundle: Path):
-    found = survival.survive(lenet_median_bundle, kills=6, images=12, method="corners")
-    assert 1 <= found["kills"] == len(found["kill_moments_s"]) <= 6  # a machine that has sped up ends it before
-    assert (found["same_outcomes"], found["of"]) == (12, 12)
+    found = survival.survive(lenet_median_bundle, kills=3, images=8, method="corners")
+    assert 1 <= found["kills"] == len(found["kill_moments_s"]) <= 3  # a machine that has sped up ends it before
+    assert (found["same_outcomes"], found["of"]) == (8, 8)
     assert (found["classifier"], found["conditions"]["provider"]) == ("lenet", "CPUExecutionProvider")
     assert found["conditions"]["data"].startswith("CIFAR-10, 200 test images")
 

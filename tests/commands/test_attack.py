@@ -243,7 +243,7 @@ def stopped_by(number: signal.Signals, arguments: list, happened: Callable[[], b
 
 
 def test_ctrl_c_on_a_real_process_ends_it_in_one_line(lenet_median_bundle: Path):
-    arguments = ["attack", lenet_median_bundle, "--sample", "--method", "levels", "--protocol", "adaptive"]
+    arguments = ["attack", lenet_median_bundle, "--sample", "--method", "levels"]
     code, err = stopped_by(signal.SIGINT, arguments, lambda: len(records()) >= 1)
     assert code == 130
     assert err.splitlines()[-1].startswith("error: stopped; finished images are kept in 'runs/attack.sqlite'.")

@@ -74,7 +74,9 @@ def test_weights_of_ones_own_are_loaded(tmp_path: Path):
 
 
 def test_missing_weights_are_named(tmp_path: Path):
-    with pytest.raises(WeightsError, match=r"no weights file '.*none\.safetensors'\. Next: pixelproof train"):
+    with pytest.raises(
+        WeightsError, match=r"no weights file '.*none\.safetensors'\. Next: --weights FILE, or, of a shipped"
+    ):
         build_purifier("gated", weights=tmp_path / "none.safetensors")
 
 

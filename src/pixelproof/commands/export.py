@@ -67,7 +67,8 @@ def export(
     data: Annotated[
         Path | None,
         typer.Option(
-            help="Images to compare decisions on: a folder with a subfolder for each class, or CIFAR-10.",
+            help="Clean images, to compare decisions on and to set alarms by: a folder with a subfolder a class, "
+            "or CIFAR-10.",
             show_default="200 of CIFAR-10, shipped",
         ),
     ] = None,

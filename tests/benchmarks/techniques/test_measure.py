@@ -86,10 +86,13 @@ def test_slow_techniques_and_none_asked_for_are_not_attacked(lenet_median_bundle
         assert {row.adaptive_success for row in results.rows} == {None}
 
 
-def test_a_screened_comparison_has_the_same_figures_and_says_so(lenet_median_bundle: Path, some: DataChoice, compared):
+def test_a_screened_comparison_has_the_same_figures_and_says_so(
+    lenet_median_bundle: Path, some: DataChoice, compared, monkeypatch
+):
+    monkeypatch.delitem(TRANSFORMS, "total variation, weight 0.05")  # the slowest by far
     settings = replace(SETTINGS, screen="int8")
     results = bench_techniques([lenet_median_bundle], some, settings, folder=compared[1], command="")
-    for mine, right in zip(results.rows, compared[0].rows, strict=True):
+    for mine, right in zip(results.rows, compared[0].rows[:-1], strict=True):
         assert replace(mine, milliseconds=right.milliseconds, screen=None) == right
         assert mine.screen == "int8"
     assert "Candidates of the attacks were screened in int8." in techniques_layout(results.rows).notes
