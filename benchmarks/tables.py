@@ -50,8 +50,8 @@ _DEFENCE_NOTES = (
     "purifier gets wrong by itself has fallen, after no query.",
 )
 _SILENT_NOTE = (
-    "These do not tell which colours they let pass, so that the adaptive attacker did not try those, and is weaker "
-    "than against a purifier that tells: "
+    "The adaptive attacker was not told which colours these let pass, did not try those, and is weaker than against a "
+    "purifier that tells: "
 )
 _PAPER_NOTE = (
     "The paper's rows: its Table 4, differential evolution on 1,000 images. Its PL leaves out the images that an "
@@ -118,7 +118,7 @@ def _defence_row(row: DefenceRow) -> Row:
     return Row(
         (
             Cell(row.classifier),
-            Cell(row.purifier),
+            Cell(row.purifier if row.bundle is None else f"{row.purifier} ({row.bundle})"),
             Cell(_method(row)),
             share_cell(row.clean_accuracy),
             *(share_cell(share) for share in shares),

@@ -23,7 +23,7 @@ def interrupts_kept() -> Iterator[None]:
     handled = sys.exception()  # by the caller: what came of that is no interrupt of what runs here
     try:
         yield
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         for each in _origins(error, handled):
             if isinstance(each, KeyboardInterrupt) or is_sigterm(each):
                 raise each from None

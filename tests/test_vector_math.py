@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-PROCESSES = 4
+PROCESSES = 6
 """Without the remedy about one in four gives a wrong root on two cores."""
 
 ROOTS = """

@@ -72,6 +72,7 @@ def attack_bundle(
         BundleError: the bundle is missing or damaged.
         DataError: kept outcomes that are damaged.
         BackendError: what is asked for does not run here.
+        ExportError: as for `own_passes`, if `settings.own_code`.
     """
     screen, target = settings.screen, settings.target
     with (
@@ -101,7 +102,7 @@ def attack_bundle(
         described = _described(outcomes, choice, said, deployed)
         asked = {"bundle": str(bundle), **_names(pipeline, deployed), "protocol": protocol}
         asked |= _asked(settings, choice)
-        asked["passed_colours"] = passed and settings.asks_passes
+        asked["passed_colours"] = passed if protocol == "adaptive" and settings.asks_passes else None
         asked |= {"provider": deployed.provider, "data": choice.name}
         asked["attack_backend"] = "cpu" if device is None else f"cuda ({device.name})"
     names = {f"{r.image:05d}-{data.class_names[data.labels[r.image]]}.png": r for r in outcomes if r.success}

@@ -55,16 +55,17 @@ def own_passes(bundle: Pipeline) -> Passes | None:
     module = frozen(build_own(name, "pixelproof export CLASSIFIER --purifier"))
     images = _real_images(bundle)
     _check_same(bundle, name, module, images)
-    passes = passes_of(module)
+    passes = passes_of(module, contiguous=True)
     if passes is not None:
         _check_passes(name, passes, images)
     return passes
 
 
-def passes_of(purifier: "nn.Module | None") -> Passes | None:
+def passes_of(purifier: "nn.Module | None", *, contiguous: bool = False) -> Passes | None:
     """Its method `passes` for images on the host; None where there is none.
 
-    `passes` takes float32 `(n, 3, H, W)`, 0..255, and gives uint8 `(n, H, W, k, 3)`.
+    `passes` takes float32 `(n, 3, H, W)`, 0..255, and gives uint8 `(n, H, W, k, 3)`. `contiguous`: in that order in
+    memory too, as an export shows them; shipped ones are asked as their records were made, whose last bits it moves.
     """
     tell: Any = getattr(purifier, "passes", None)
     if tell is None:
@@ -73,7 +74,8 @@ def passes_of(purifier: "nn.Module | None") -> Passes | None:
 
     def colours(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
         with torch.no_grad():
-            levels = tell(torch.from_numpy(images).permute(0, 3, 1, 2).float())
+            levels = torch.from_numpy(images).permute(0, 3, 1, 2).float()
+            levels = tell(levels.contiguous() if contiguous else levels)
         found: NDArray[np.uint8] = levels.numpy()
         return found
 
@@ -109,9 +111,11 @@ def _check_same(bundle: Pipeline, name: str, module: "nn.Module", images: NDArra
     """Refuse what does not purify as the bundle does; a level is what rounding may cost."""
     import torch
 
+    from pixelproof.export.reference import to_levels
+
     expected = bundle.purify(images).astype(np.float32)
     with torch.no_grad():
-        found = _called(f"{name}()", module, torch.from_numpy(images).permute(0, 3, 1, 2).float())
+        found = _called(f"what {name}() builds", module, torch.from_numpy(to_levels(images)))
     what = f"they differ in shape, {_shape(found)} and {(len(images), 3, *bundle.image_size)}"
     if _shape(found) == (len(images), 3, *bundle.image_size):
         levels = np.floor(found.clamp(0, 255).numpy() + np.float32(0.5)).transpose(0, 2, 3, 1)

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from pixelproof.attack.cuda.device import Device
 from pixelproof.attack.results import Progress
 from pixelproof.benchmarks.conditions import describe_conditions, now
 from pixelproof.benchmarks.defence.clean import gets_right
-from pixelproof.benchmarks.defence.known import warn_of_silence
+from pixelproof.benchmarks.defence.known import own_passes, warn_of_silence
 from pixelproof.benchmarks.defence.screen import check_screen_or_none, screen_or_none
 from pixelproof.benchmarks.defence.search import Report, changed_images
 from pixelproof.benchmarks.defence.searches import Searches
@@ -48,7 +49,7 @@ def measure_bundle(
     threads: int | None = None,
     report: Report = lambda *_: None,
     device: Device | None = None,
-    mark: str = "",
+    called: str | None = None,
 ) -> BundleResults:
     """Attack the bundle's bare classifier, purify what succeeded, and attack the whole.
 
@@ -60,7 +61,7 @@ def measure_bundle(
         threads: CPU threads a call may use.
         report: told what is under way.
         device: the GPU that `de` runs on, and that screens other methods' candidates; None for the CPU.
-        mark: put behind the purifier's name.
+        called: what tells the bundle from another of the same classifier and purifier.
 
     Raises:
         UsageError: a bundle without a purifier, data of another size, or none that the classifier gets right; with
@@ -98,7 +99,7 @@ def measure_bundle(
         attacked = changed_images(transferred, data)
         survived = pipeline.predict(attacked).argmax(1) != data.labels[chosen]
         found = chosen, transferred, survived, adaptive, passed
-        measured = Measured(settings, pipeline.manifest, data, right, kept, *found, mark)
+        measured = Measured(settings, pipeline.manifest, data, right, kept, *found, called)
         gallery = examples(measured, pipeline, bare)
         return BundleResults(row(measured), gallery, success_positions(measured), pipeline.provider)
 
@@ -151,26 +152,23 @@ def bench_defence(
     device: Device | None = None,
 ) -> DefenceResults:
     """Measure each bundle; arguments as for `measure_bundle`, and the command line for the record."""
-    names: dict[Path, tuple[str, str]] = {}
+    made_of: list[tuple[str, str]] = []
     for bundle in bundles:  # what is unfit is told before the long work
         with Pipeline(bundle, threads=threads) as pipeline:
             _check_purifies(bundle, pipeline)
             check_fit(bundle, pipeline, choice.images)
             check_screen_or_none(settings.screen, pipeline, settings.pixels)
-            names[bundle] = pipeline.manifest["classifier"]["name"], pipeline.manifest["purifier"]["name"]
-    alike = Counter(names.values())
+            if settings.adaptive and settings.own_code:
+                own_passes(pipeline)
+            made_of.append((pipeline.manifest["classifier"]["name"], pipeline.manifest["purifier"]["name"]))
     parts = []
-    for bundle in bundles:
+    for bundle, called in zip(bundles, _called(bundles, made_of), strict=True):
 
         def named(stage: str, progress: Progress, bundle: Path = bundle) -> None:
             report(f"{bundle.name}: {stage}", progress)
 
-        mark = f" ({bundle.name})" if alike[names[bundle]] > 1 else ""
-        parts.append(
-            measure_bundle(
-                bundle, choice, settings, folder=folder, threads=threads, report=named, device=device, mark=mark
-            )
-        )
+        common: dict[str, Any] = {"folder": folder, "threads": threads, "device": device}
+        parts.append(measure_bundle(bundle, choice, settings, **common, report=named, called=called))
     return DefenceResults(
         created=now(),
         conditions=describe_conditions(
@@ -184,6 +182,17 @@ def bench_defence(
         gallery=tuple(example for part in parts for example in part.gallery),
         positions=_distinct(position for part in parts for position in part.positions),
     )
+
+
+def _called(bundles: Sequence[Path], made_of: Sequence[tuple[str, str]]) -> list[str | None]:
+    """What tells bundles of the same classifier and purifier apart: their folders' names, or paths where those do not;
+    None for one that there is no other of."""
+    alike = Counter(made_of)
+    names = Counter((of, bundle.resolve().name) for bundle, of in zip(bundles, made_of, strict=True))
+    return [
+        None if alike[of] == 1 else bundle.resolve().name if names[of, bundle.resolve().name] == 1 else str(bundle)
+        for bundle, of in zip(bundles, made_of, strict=True)
+    ]
 
 
 def merge_results(results: Sequence[DefenceResults]) -> DefenceResults:

@@ -37,7 +37,7 @@ class Measured:
         adaptive: by image, the record of the attack on the pipeline; None where it was not made.
         passed: whether the attacker was told which colours the purifier lets pass; None likewise, and
             where the method does not ask.
-        mark: what tells the purifier from the same one of another bundle.
+        bundle: what tells this bundle from another of the same classifier and purifier.
     """
 
     settings: Settings
@@ -50,12 +50,13 @@ class Measured:
     survived: NDArray[np.bool_]
     adaptive: dict[int, Record] | None
     passed: bool | None = None
-    mark: str = ""
+    bundle: str | None = None
 
     @property
     def names(self) -> tuple[str, str]:
-        """Classifier and purifier."""
-        return self.manifest["classifier"]["name"], self.manifest["purifier"]["name"] + self.mark
+        """Classifier, and purifier as it is told apart."""
+        classifier, purifier = self.manifest["classifier"]["name"], self.manifest["purifier"]["name"]
+        return classifier, purifier if self.bundle is None else f"{purifier} ({self.bundle})"
 
 
 def row(measured: Measured) -> DefenceRow:
@@ -64,7 +65,7 @@ def row(measured: Measured) -> DefenceRow:
     `performance_loss` is of all images of the data that the bare classifier gets right, the attack's figures are of
     the attacked ones.
     """
-    classifier, purifier = measured.names
+    classifier, purifier = measured.manifest["classifier"]["name"], measured.manifest["purifier"]["name"]
     fell = np.array([record.success for record in measured.transferred], np.bool_)
     after = int((fell & measured.survived).sum())
     adaptive = None if measured.adaptive is None else list(measured.adaptive.values())
@@ -92,6 +93,7 @@ def row(measured: Measured) -> DefenceRow:
         paper=PAPER.get(classifier) if measured.settings.pixels == PIXELS else None,
         screen=measured.settings.screen,
         passed_colours=measured.passed,
+        bundle=measured.bundle,
         **measured.settings.evolution,
     )
 

@@ -24,7 +24,7 @@ class DefenceRow:
     `screen` names the cheaper network that the searches' candidates were screened by, None where all were tried;
     `passed_colours` says whether the adaptive attacker was told which colours the purifier lets pass, None where that
     was not noted, or the method does not try them; `population` and `generations` are `de`'s, None where they are its
-    defaults or it was not asked.
+    defaults or it was not asked. `bundle` tells rows of one classifier and purifier apart, None where there is one.
     """
 
     classifier: str
@@ -49,6 +49,7 @@ class DefenceRow:
     population: int | None = None
     generations: int | None = None
     passed_colours: bool | None = None
+    bundle: str | None = None
 
 
 @dataclass(frozen=True)

@@ -107,6 +107,7 @@ def bench_techniques(
         BundleError: a bundle that is missing or damaged.
         DataError: kept outcomes that are damaged.
         BackendError: what is asked for does not run here.
+        ExportError: as for `own_passes`, if `settings.own_code`.
     """
     with ExitStack() as opened:
         subjects = _open(bundles, choice, settings.screen, threads, opened)
@@ -197,7 +198,7 @@ def _compare(
 def _techniques(
     bare: Pipeline, victim: Victim, pipelines: Sequence[Pipeline], settings: TechniqueSettings
 ) -> list[_Technique]:
-    known = {"windows": settings.screen is None, "own_code": settings.own_code}
+    known = {"windows": settings.screen is None, "own_code": settings.own_code and settings.adaptive_images > 0}
     purifiers = [_Technique(_name(each), purified_pipeline(each, bare, **known), each) for each in pipelines]
     return [*purifiers, *(_transform(name, transform, bare, victim) for name, transform in TRANSFORMS.items())]
 

@@ -63,9 +63,9 @@ def test_purifiers_that_do_not_tell_what_they_let_pass_are_named(defence):
         dataclasses.replace(defence.rows[0], purifier=name, passed_colours=passed)
         for name, passed in (("mine", False), ("gated", True), ("autoencoder", False), ("old", None))
     ]
-    (note,) = [note for note in defence_layout(rows).notes if note.startswith("These do not tell")]
+    (note,) = [note for note in defence_layout(rows).notes if note.startswith("The adaptive attacker was not told")]
     assert note.endswith("weaker than against a purifier that tells: mine, autoencoder.")
-    assert not any(note.startswith("These do not tell") for note in defence_layout(rows[1:2]).notes)
+    assert not any(note.startswith("The adaptive attacker was not told") for note in defence_layout(rows[1:2]).notes)
 
 
 def test_several_pixels_are_told_with_the_method(defence):

@@ -43,6 +43,17 @@ def unfit():
 def larger():
     return nn.Upsample(scale_factor=2)
 
+class Flat(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.median = Median()
+
+    def forward(self, levels):
+        return self.median(levels.view(-1).view(levels.shape))
+
+    def passes(self, levels):
+        return self.median.passes(levels.view(-1).view(levels.shape))
+
 class Silent(nn.Module):
     def __init__(self):
         super().__init__()
@@ -80,6 +91,11 @@ def test_its_colours_are_those_of_the_shipped_one_that_it_is(own, lenet_median_b
     expected = passes(lenet_median_bundle, own_code=False)
     np.testing.assert_array_equal(passes(own("build"), own_code=True), expected)
     assert [each for each in caplog.records if each.name == "pixelproof"] == []
+
+
+def test_it_is_shown_levels_in_the_order_of_an_export(own, lenet_median_bundle: Path):
+    found, expected = passes(own("Flat"), own_code=True), passes(lenet_median_bundle, own_code=False)
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_its_function_is_called_only_where_that_is_asked_for(own):

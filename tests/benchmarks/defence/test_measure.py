@@ -12,6 +12,7 @@ from pixelproof.benchmarks.defence.searches import Searches
 from pixelproof.benchmarks.formats import DefenceResults, Share
 from pixelproof.benchmarks.results_file import read_results, write_results
 from pixelproof.benchmarks.statistics import wilson_interval
+from pixelproof.benchmarks.tables import defence_layout
 from pixelproof.errors import BundleError, UsageError
 from pixelproof.models.data import ImageSet
 from pixelproof.runtime import Pipeline
@@ -131,7 +132,13 @@ def test_two_bundles_of_one_classifier_and_purifier_are_told_apart(
 ):
     bundles = [make_bundle("one", purifier="cap"), make_bundle("two", purifier="cap"), make_bundle("3", purifier="lid")]
     results = bench_defence(bundles, choice, Settings(images=1), folder=tmp_path / "r", command="")
-    assert [row.purifier for row in results.rows] == ["cap (one)", "cap (two)", "lid"]
+    assert [(row.purifier, row.bundle) for row in results.rows] == [("cap", "one"), ("cap", "two"), ("lid", None)]
+    assert [line.cells[1].text for line in defence_layout(results.rows).rows] == ["cap (one)", "cap (two)", "lid"]
+    (tmp_path / "other").mkdir()
+    bundles[1].rename(tmp_path / "other" / "one")
+    bundles[1] = tmp_path / "other" / "one"
+    again = bench_defence(bundles, choice, Settings(images=1), folder=tmp_path / "r", command="")
+    assert [row.bundle for row in again.rows] == [*map(str, bundles[:2]), None]
     assert {each.purifier for each in results.gallery} <= {"cap (one)", "cap (two)", "lid"}
 
 
