@@ -46,7 +46,7 @@ class Bundle:
         return self.manifest["purifier"] is not None
 
 
-def checked_path(bundle: object) -> Path:
+def _checked_path(bundle: object) -> Path:
     """The path of a bundle's folder; `UsageError` for what is none."""
     if not isinstance(bundle, str | os.PathLike) or bundle == "":
         raise UsageError(f"expected the path of a bundle's folder, got {bundle!r}. Next: Pipeline('BUNDLE')")
@@ -60,7 +60,7 @@ def read_bundle(path: str | os.PathLike[str], *, manifest_sha256: str | None = N
     damage; only this one catches a forger who rewrites the manifest too. Raises `BundleError`, and
     `UsageError` for what is no path.
     """
-    path = checked_path(path)
+    path = _checked_path(path)
     content = _read_manifest(path)
     digest = hashlib.sha256(content).hexdigest()
     if manifest_sha256 is not None:

@@ -83,7 +83,7 @@ def attack_bundle(
         check_fit(bundle, pipeline, choice.images)
         check_screen_or_none(screen, bare, settings.pixels)
         deployed = bare if protocol == "transfer" else pipeline
-        unscreened = _victim(bundle, protocol, pipeline, bare, settings)  # a screen does without
+        unscreened = _victim(bundle, protocol, pipeline, bare, settings)
         victim = opened.enter_context(screen_or_none(screen, bare))(unscreened, deployed.predict)
         data = choice.images
         said = deployed.predict(data.images)
@@ -115,7 +115,7 @@ def attack_bundle(
 
 
 def _victim(bundle: Path, protocol: str, pipeline: Pipeline, bare: Pipeline, settings: Settings) -> Victim:
-    windows = settings.screen is None
+    windows = settings.screen is None  # a screen does without
     if protocol == "transfer":
         return bare_classifier(bare, windows=windows)
     if pipeline.manifest["purifier"] is None:

@@ -187,12 +187,12 @@ def bench_defence(
 def _called(bundles: Sequence[Path], made_of: Sequence[tuple[str, str]]) -> list[str | None]:
     """What tells bundles of the same classifier and purifier apart: their folders' names, or paths where those do not;
     None for one that there is no other of."""
-    alike = Counter(made_of)
-    names = Counter((of, bundle.resolve().name) for bundle, of in zip(bundles, made_of, strict=True))
-    return [
-        None if alike[of] == 1 else bundle.resolve().name if names[of, bundle.resolve().name] == 1 else str(bundle)
-        for bundle, of in zip(bundles, made_of, strict=True)
+    named = [(of, bundle.resolve().name) for bundle, of in zip(bundles, made_of, strict=True)]
+    alike, same_name = Counter(made_of), Counter(named)
+    called = [
+        name if same_name[of, name] == 1 else str(bundle) for bundle, (of, name) in zip(bundles, named, strict=True)
     ]
+    return [each if alike[of] > 1 else None for each, of in zip(called, made_of, strict=True)]
 
 
 def merge_results(results: Sequence[DefenceResults]) -> DefenceResults:
