@@ -83,13 +83,13 @@ def read_results(path: Path) -> Results | TrainingResults:
     """
     content = _read(path)
     kind, version = content.get("kind"), content.get("format_version")
-    if not isinstance(kind, str) or type(version) is not int:
-        raise _unfit(path, "is JSON without the 'kind' and 'format_version' of a result file")
     kinds: dict[str, type[Results | TrainingResults]] = {**_KINDS, "training": TrainingResults}
     if kind == ATTACK:
         raise UsageError(f"'{path}' is what one attack found, of which there is no report. Next: {_AGAIN}")
-    if kind not in kinds:
+    if isinstance(kind, str) and kind not in kinds:
         raise unknown_name(f"kind of results in '{path}':", kind, kinds, _AGAIN)
+    if not isinstance(kind, str) or type(version) is not int:
+        raise _unfit(path, "is JSON without the 'kind' and 'format_version' of a result file")
     if version != FORMAT_VERSION:
         raise UsageError(
             f"'{path}' has format version {version}; pixelproof {pixelproof.__version__} reads version "

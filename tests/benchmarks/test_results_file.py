@@ -7,6 +7,7 @@ import pytest
 from pixelproof.benchmarks.formats import Share
 from pixelproof.benchmarks.results_file import read_results, to_json, write_results
 from pixelproof.errors import UsageError
+from pixelproof.models import TRAINABLE, weights_path
 
 
 @pytest.mark.parametrize("kind", ["defence", "latency"])
@@ -103,3 +104,18 @@ def test_missing_files_and_folders_are_refused(tmp_path):
         read_results(tmp_path / "none.json")
     with pytest.raises(UsageError, match="is no file"):
         read_results(tmp_path)
+
+
+@pytest.mark.parametrize("name", TRAINABLE)
+def test_the_shipped_weights_tell_how_they_were_trained(name):
+    path = weights_path(name)
+    assert path is not None
+    results = read_results(path.with_suffix(".json"))
+    assert results.name == name
+    assert results.test_images == 10_000
+
+
+def test_results_that_no_report_draws_are_named_as_what_they_are(tmp_path):
+    (tmp_path / "growth.json").write_text(json.dumps({"kind": "growth"}))
+    with pytest.raises(UsageError, match="'growth'; there are: attack-speed"):
+        read_results(tmp_path / "growth.json")
