@@ -67,10 +67,14 @@ def compare_decisions(
     return figures
 
 
-def performance_loss(clean: Decided, labels: NDArray[np.int64]) -> float:
-    """Of the images that the bare classifier reads right, the share that the pipeline loses (PL); `labels` `(n,)`."""
+def performance_loss(clean: Decided, labels: NDArray[np.int64]) -> float | None:
+    """Of the images that the bare classifier reads right, the share that the pipeline loses (PL); None of none.
+
+    `labels`: `(n,)`.
+    """
     assert clean.pipeline is not None
-    return float((clean.pipeline != labels)[clean.classifier == labels].mean())
+    right = clean.classifier == labels
+    return float((clean.pipeline != labels)[right].mean()) if right.any() else None
 
 
 def defence_rate(attacked: Decided, labels: NDArray[np.int64]) -> float | None:

@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from pixelproof.errors import UsageError
 from pixelproof.export.decisions import compare_decisions, decide, defence_counts, known_labels, performance_loss
 from pixelproof.export.graph import fuse, serialised
 from pixelproof.export.manifest import graph_metadata, manifest
@@ -94,6 +95,11 @@ class Filling:
         labels = known_labels(test, interface.class_names) if len(images) == len(test) else None
         self.say(f"comparing decisions on {len(images)} images")
         before, after = decide(full, images), decide(folder, images)
+        if labels is not None and not (before.classifier == labels).any():
+            raise UsageError(
+                f"the classifier gets right none of {len(images)} images, so that what {precision.name} costs cannot "
+                "be told. Next: check that --classes stand in the order of its outputs, and --mean and --std"
+            )
         facts["decisions"] = compare_decisions(before, after, labels, precision)
         if labels is not None and facts["purifier"]:
             purified: dict[str, Any] = {"clean_images": len(images)}

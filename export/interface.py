@@ -1,8 +1,9 @@
 """What a bundle takes and gives: the image size, the classes, and how pixels become the classifier's input."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any
 
 from pixelproof.errors import UsageError, unknown_name
@@ -52,11 +53,12 @@ def check_size(size: Sequence[int] | None) -> Size:
         raise UsageError(
             "the size of the classifier's images is not known. Next: give --size H,W (in Python: size=(H, W))"
         )
-    if len(size) != 2 or not all(isinstance(side, int) and side > 0 for side in size):
+    sides = _values(size)
+    if len(sides) != 2 or not all(isinstance(side, Integral) and int(side) > 0 for side in sides):
         raise UsageError(
-            f"expected a height and a width in pixels, both above 0, got {_listed(size)}. Next: --size 32,32"
+            f"expected a height and a width in pixels, both above 0, got {_listed(sides)}. Next: --size 32,32"
         )
-    height, width = size
+    height, width = map(int, sides)
     return height, width
 
 
@@ -67,14 +69,19 @@ def check_class_names(names: Sequence[str] | None) -> tuple[str, ...]:
             "the names of the classifier's classes are not known. "
             "Next: give --classes FILE, a name a line (in Python: class_names=[...])"
         )
-    if isinstance(names, str) or not names:
+    if isinstance(names, str) or not (listed := _values(names)):
         raise UsageError(f"expected a list of class names, got {names!r}. Next: --classes FILE, a name a line")
+    names = listed
+    if len(names) == 1:
+        raise UsageError(f"a classifier tells two classes apart or more, got '{names[0]}' alone. Next: name the others")
     for number, name in enumerate(names, 1):
+        if not isinstance(name, str):
+            raise UsageError(f"class name {number} of {len(names)} is {name!r}, no text. Next: give it a name")
         if not name.strip() or not name.isprintable():
             raise UsageError(f"class name {number} of {len(names)} is {name!r}. Next: give it a name that can be shown")
         if (first := names.index(name) + 1) < number:
             raise UsageError(f"classes {first} and {number} are both named '{name}'. Next: give each its own name")
-    return tuple(names)
+    return tuple(map(str, names))  # of NumPy's kind they may have been
 
 
 def check_normalisation(mean: Sequence[float] | None, std: Sequence[float] | None) -> tuple[Channels, Channels] | None:
@@ -97,10 +104,16 @@ def check_normalisation(mean: Sequence[float] | None, std: Sequence[float] | Non
 
 
 def _channels(option: str, values: Sequence[float]) -> Channels:
-    if len(values) != 3 or not all(math.isfinite(value) for value in values):
-        raise UsageError(f"expected three numbers, R,G,B, got {_listed(values)}. Next: --{option} 0.5,0.5,0.5")
-    red, green, blue = map(float, values)
+    numbers = _values(values)
+    if len(numbers) != 3 or not all(isinstance(number, Real) and math.isfinite(number) for number in numbers):
+        raise UsageError(f"expected three numbers, R,G,B, got {_listed(numbers)}. Next: --{option} 0.5,0.5,0.5")
+    red, green, blue = map(float, numbers)
     return red, green, blue
+
+
+def _values(given: Any) -> list[Any]:  # noqa: ANN401  (what Python's callers give)
+    """What a sequence holds; of anything else a list of that alone."""
+    return [*given] if isinstance(given, Iterable) and not isinstance(given, str) else [given]
 
 
 def _listed(values: Sequence[float]) -> str:

@@ -1,6 +1,8 @@
 """The purifier to export: a shipped one by name, or a module."""
 
+import contextlib
 import functools
+import sys
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -30,15 +32,26 @@ class Purifier:
     def run(self, levels: NDArray[np.float32]) -> NDArray[np.float32]:
         """The purified `levels`, float32 `(n, 3, H, W)` clipped to 0..255; `UsageError` where it does not run."""
         try:
-            with interrupts_kept(), torch.no_grad():
-                cleaned: NDArray[np.float32] = self.module(torch.from_numpy(levels)).clamp(0, 255).numpy()
-        except RuntimeError as error:
+            with interrupts_kept(), torch.no_grad(), contextlib.redirect_stdout(sys.stderr):  # stdout is for results
+                cleaned = self.module(torch.from_numpy(levels))
+        except Exception as error:  # whatever the user's code raises
             height, width = levels.shape[2:]
             raise UsageError(
                 f"purifier '{self.name}' does not run on images of {height}x{width}: {cause(error)}. "
                 f"Next: --purifier none, or larger images"
             ) from error
-        return cleaned
+        if not isinstance(cleaned, torch.Tensor) or cleaned.dtype != torch.float32 or cleaned.shape != levels.shape:
+            kind = type(cleaned).__name__
+            if isinstance(cleaned, torch.Tensor):
+                kind = f"{str(cleaned.dtype).removeprefix('torch.')} {tuple(cleaned.shape)}"
+            raise self._unfit(f"has to give what it takes, float32 {levels.shape}, got {kind}")
+        if not torch.isfinite(cleaned).all():
+            raise self._unfit("gives levels that are not finite on real images")
+        purified: NDArray[np.float32] = cleaned.clamp(0, 255).numpy()
+        return purified
+
+    def _unfit(self, what: str) -> UsageError:
+        return UsageError(f"purifier '{self.name}' {what}. Next: mend its forward(), then export again")
 
     @property
     def whole_levels(self) -> bool:

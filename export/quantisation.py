@@ -19,7 +19,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from pixelproof.errors import ExportError
+from pixelproof.errors import ExportError, UsageError
 from pixelproof.export.messages import cause, interrupts_kept, quiet
 
 _IMAGES_A_RUN = 50
@@ -36,8 +36,11 @@ def quantised(model: onnx.ModelProto, pixels: NDArray[np.float32], *, target: st
         what: names the model in errors.
 
     Raises:
-        ExportError: ONNX Runtime cannot quantise the model.
+        UsageError: the model is quantised already.
+        ExportError: ONNX Runtime cannot quantise it.
     """
+    if any(node.op_type == "DequantizeLinear" for node in model.graph.node):
+        raise UsageError(f"{what} has 8-bit layers already. Next: leave out --precision")
     quantization: Any = importlib.import_module("onnxruntime.quantization")
     kinds = quantization.QuantType
     settings: dict[str, dict[str, Any]] = {

@@ -1,5 +1,6 @@
 """What the networks gave before they were exported, on real images: what the bundle has to give too."""
 
+import logging
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,6 +17,8 @@ from pixelproof.models.data import sample
 _LEAST_IMAGES = 20
 _MOST_PIXELS = 2**20  # all 200 images up to 72x72 pixels, and 20 of 224x224
 _PIXELS_A_RUN = 2**18
+
+_log = logging.getLogger("pixelproof")
 
 
 def real_images(size: Size) -> NDArray[np.uint8]:
@@ -39,7 +42,11 @@ class Reference:
     @cached_property
     def bare(self) -> NDArray[np.float64]:
         """The classifier's probabilities `(n, classes)` on the images as they are."""
-        return self.classify(to_levels(self.images))
+        levels = to_levels(self.images)
+        self._outputs(levels[:1])  # one that drops the batch's axis does so here alone
+        outputs = self._outputs(levels)
+        self._warn_of_sigmoids(outputs)
+        return self._probabilities(outputs)
 
     @cached_property
     def cleaned(self) -> NDArray[np.float32]:
@@ -51,9 +58,23 @@ class Reference:
 
     def classify(self, levels: NDArray[np.float32]) -> NDArray[np.float64]:
         """The probabilities `(n, classes)` of float32 `(n, 3, H, W)` levels; `UsageError` for unfit outputs."""
+        return self._probabilities(self._outputs(levels))
+
+    def rounding(self, levels: NDArray[np.float32]) -> float:
+        """By how much the classifier's own rounding moves its probabilities; 0 where that cannot be told.
+
+        The largest difference to the same in float64, on float32 `(n, 3, H, W)` levels.
+        """
+        outputs = [self.classifier.run_in_double(rows) for rows in _runs(to_pixels(levels, self.interface))]
+        told = [each for each in outputs if each is not None]
+        if len(told) < len(outputs):
+            return 0.0
+        return float(np.abs(self._probabilities(np.concatenate(told)) - self.classify(levels)).max())
+
+    def _outputs(self, levels: NDArray[np.float32]) -> NDArray[np.float64]:
         pixels = to_pixels(levels, self.interface)
         outputs = [self._checked(self.classifier.run(rows), len(rows)) for rows in _runs(pixels)]
-        return self._probabilities(np.concatenate(outputs).astype(np.float64))
+        return np.concatenate(outputs).astype(np.float64)
 
     def _checked(self, outputs: NDArray[np.float32], rows: int) -> NDArray[np.float32]:
         classes = len(self.interface.class_names)
@@ -62,6 +83,11 @@ class Reference:
             raise UsageError(
                 f"classifier '{name}' has to give ({rows}, classes) for {rows} images, got {outputs.shape}. "
                 f"Next: let it give one row of logits an image"
+            )
+        if outputs.shape[1] == 1:
+            raise UsageError(
+                f"classifier '{name}' gives one value an image, and classes are told apart by one each. Next: let it "
+                "give two, torch.cat([-z, z], 1) of a logit z or [1 - p, p] of a probability p, and name both"
             )
         if outputs.shape[1] != classes:
             raise UsageError(
@@ -78,18 +104,31 @@ class Reference:
     def _probabilities(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
         sums = outputs.sum(axis=1)
         are_probabilities = bool((outputs >= 0).all() and np.allclose(sums, 1, atol=1e-4))
-        if self.interface.outputs == "logits" and not (are_probabilities and outputs.shape[1] > 1):
+        if self.interface.outputs == "logits" and not are_probabilities:
             shifted = np.exp(outputs - outputs.max(axis=1, keepdims=True))
             softmax: NDArray[np.float64] = shifted / shifted.sum(axis=1, keepdims=True)
             return softmax
         if self.interface.outputs == "probabilities" and are_probabilities:
             return outputs
-        got = "probabilities" if are_probabilities else "logits"
+        got = "probabilities" if are_probabilities else "sigmoids" if _like_sigmoids(outputs) else "logits"
+        remedy = "let it give the logits before them" if got == "sigmoids" else f"--outputs {got}"
         raise UsageError(
             f"classifier '{self.classifier.name}' should give {self.interface.outputs}, and its outputs are {got}: "
             f"{outputs.min():.3g} to {outputs.max():.3g}, rows summing to {sums.min():.4g} to {sums.max():.4g}. "
-            f"Next: --outputs {got}"
+            f"Next: {remedy}"
         )
+
+    def _warn_of_sigmoids(self, outputs: NDArray[np.float64]) -> None:
+        if self.interface.outputs == "logits" and _like_sigmoids(outputs):
+            _log.warning(
+                "the outputs of classifier '%s' all lie in 0 to 1, and rows do not sum to 1; taken for logits, "
+                "no class is ever likely. Next: if they are sigmoids, let it give the logits before them",
+                self.classifier.name,
+            )
+
+
+def _like_sigmoids(outputs: NDArray[np.float64]) -> bool:
+    return bool((outputs >= 0).all() and (outputs <= 1).all() and not np.allclose(outputs.sum(axis=1), 1, atol=1e-4))
 
 
 def to_levels(images: NDArray[np.uint8]) -> NDArray[np.float32]:

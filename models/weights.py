@@ -40,15 +40,16 @@ def load_weights(module: nn.Module, path: Path) -> None:
         UsageError: the file is a pickle.
         WeightsError: the file is missing, damaged, or made for another network.
     """
-    if path.suffix in {".pt", ".pth", ".pkl", ".ckpt", ".bin"}:
-        raise UsageError(
-            f"'{path}' is a pickle, which can run code when it is read; weights are safetensors. Next: convert it if "
-            f"you trust it: python -c \"import torch, safetensors.torch as s; s.save_file(torch.load('{path}', "
-            f"weights_only=True), '{path.with_suffix('.safetensors')}')\""
-        )
     if not path.is_file():
         raise WeightsError(
             f"there is no weights file '{path}'. Next: --weights FILE, or, of a shipped network, pixelproof train NAME"
+        )
+    if path.suffix in {".pt", ".pth", ".pkl", ".ckpt", ".bin"}:
+        raise UsageError(
+            f"'{path}' is a pickle, which can run code when it is read; weights are safetensors. Next: convert it if "
+            f"you trust it: python -c \"import torch, safetensors.torch as s; d = torch.load('{path}', "
+            "weights_only=True); d = d.get('state_dict', d); s.save_file({k.removeprefix('module.'): "
+            f"v.contiguous().clone() for k, v in d.items()}}, '{path.with_suffix('.safetensors')}')\""
         )
     try:
         tensors = load_file(path)

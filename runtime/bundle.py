@@ -78,6 +78,10 @@ def _read_manifest(path: Path) -> bytes:
         raise BundleError(
             f"there is no bundle '{path}'{_bundles_beside(path)}. Next: pixelproof export CLASSIFIER -o {quote(path)}"
         )
+    if not path.is_dir() and (path.parent / MANIFEST).is_file():
+        raise BundleError(
+            f"'{path}' is a file of a bundle, and a bundle is its folder. Next: give {quote(path.parent)}"
+        )
     if not path.is_dir():
         raise BundleError(
             f"'{path}' is a file, and a bundle is a folder with a {MANIFEST}; an ONNX classifier is made into one. "

@@ -76,7 +76,7 @@ def passes_of(purifier: "nn.Module | None", *, contiguous: bool = False) -> Pass
         with torch.no_grad():
             levels = torch.from_numpy(images).permute(0, 3, 1, 2).float()
             levels = tell(levels.contiguous() if contiguous else levels)
-        found: NDArray[np.uint8] = levels.numpy()
+        found: NDArray[np.uint8] = torch.as_tensor(levels).numpy()  # an array will do
         return found
 
     return colours

@@ -25,6 +25,9 @@ class Classifier(Protocol):
     def run(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         """What the original gives for `pixels`, `(n, classes)`; `UsageError` where it does not run on them."""
 
+    def run_in_double(self, pixels: NDArray[np.float32]) -> "NDArray[np.float64] | None":
+        """The same with all arithmetic in float64; None where that cannot be."""
+
     def to_onnx(self, size: tuple[int, int], *, half: bool = False) -> "onnx.ModelProto":
         """One input, float32 `(batch, 3, H, W)`, and one output, float32 `(batch, classes)`; `ExportError`.
 

@@ -28,6 +28,7 @@ class OnnxClassifier:
         self._path = path
         self._model, content = _load(path)
         _drop_constant_inputs(self._model.graph)
+        _name_negative_dimensions(self._model.graph)
         _, _, height, width = _check_signature(path, self._model.graph)
         self._input = self._model.graph.input[0].name
         self._session = _open(path, content)
@@ -45,6 +46,9 @@ class OnnxClassifier:
                 f"Next: check the size of its images, --size H,W, and that it takes batches of any size"
             ) from error
         return outputs
+
+    def run_in_double(self, _pixels: NDArray[np.float32]) -> None:
+        """None: ONNX Runtime computes the file in the precision that it has."""
 
     def to_onnx(self, _size: tuple[int, int], *, half: bool = False) -> onnx.ModelProto:
         """The graph in the file, with its weights inside; `UsageError` where it should be float16."""
@@ -92,6 +96,14 @@ def _drop_constant_inputs(graph: onnx.GraphProto) -> None:
     inputs = [value for value in graph.input if value.name not in constants]
     del graph.input[:]
     graph.input.extend(inputs)
+
+
+def _name_negative_dimensions(graph: onnx.GraphProto) -> None:
+    """Some converters write -1 for a dimension of any size, which ONNX Runtime takes so; the standard has names."""
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        for axis, dimension in enumerate(value.type.tensor_type.shape.dim):
+            if dimension.dim_value < 0:
+                dimension.dim_param = "batch" if axis == 0 else f"{value.name}_{axis}"
 
 
 def _check_signature(path: Path, graph: onnx.GraphProto) -> list[int | str]:

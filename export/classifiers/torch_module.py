@@ -1,6 +1,9 @@
 """A classifier that is a PyTorch module: a shipped one, or the user's own."""
 
+import contextlib
+import copy
 import hashlib
+import sys
 
 import numpy as np
 import onnx
@@ -49,19 +52,34 @@ class TorchClassifier:
     def run(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         """What the module gives for float32 `(n, 3, H, W)`; `UsageError` where it does not run on them."""
         try:
-            with interrupts_kept(), torch.no_grad():
+            with interrupts_kept(), torch.no_grad(), contextlib.redirect_stdout(sys.stderr):  # stdout is for results
                 outputs = self._module(torch.from_numpy(pixels))
         except Exception as error:  # whatever the user's code raises
             raise UsageError(
-                f"classifier '{self.name}' does not run on float32 {pixels.shape}: {cause(error)}. "
-                f"Next: check the size of its images, --size H,W"
+                f"classifier '{self.name}' does not run on float32 {pixels.shape}: {cause(error)}. Next: check the "
+                "size of its images, --size H,W; one of grey images has to make grey of the three channels itself"
             ) from error
         if not isinstance(outputs, torch.Tensor):
             raise UsageError(
                 f"classifier '{self.name}' has to give one tensor, (n, classes), got {type(outputs).__name__}. "
                 f"Next: let its forward() return the logits alone"
             )
+        if outputs.dtype != torch.float32:
+            raise UsageError(
+                f"classifier '{self.name}' has to give float32, got {str(outputs.dtype).removeprefix('torch.')}. "
+                "Next: let its forward() return the logits' .float()"
+            )
         return outputs.numpy()
+
+    def run_in_double(self, pixels: NDArray[np.float32]) -> NDArray[np.float64] | None:
+        """What the module gives in float64; None where it does not run in that."""
+        try:
+            with interrupts_kept(), torch.no_grad(), contextlib.redirect_stdout(sys.stderr):
+                double = copy.deepcopy(self._module).double()
+                outputs: NDArray[np.float64] = double(torch.from_numpy(pixels).double()).numpy()
+        except Exception:  # whatever the user's code raises: constants that forward() makes, for one, are float32
+            return None
+        return outputs
 
     def to_onnx(self, size: tuple[int, int], *, half: bool = False) -> onnx.ModelProto:
         """The module's ONNX graph for images of (H, W); `ExportError` where PyTorch cannot export it."""

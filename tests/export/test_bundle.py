@@ -248,6 +248,44 @@ class Drawn(nn.Module):
         return F.dropout(pixels.flatten(1)[:, :3], 0.5, training=True)
 
 
+class InHalf(nn.Module):
+    """Gives float16, which a bundle's graph does not."""
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        return pixels.flatten(1)[:, :3].half()
+
+
+class Squeezed(nn.Module):
+    """Drops the batch's axis where there is one image."""
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        return pixels.flatten(1)[:, :3].squeeze()
+
+
+class OfItsBatch(nn.Module):
+    """What it says of an image depends on the others."""
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        values = pixels.flatten(1)[:, :3]
+        return (values - values.mean(0)) * 9
+
+
+class Grey(nn.Module):
+    """A purifier that drops two of the channels."""
+
+    def forward(self, levels: torch.Tensor) -> torch.Tensor:
+        return levels[:, :1]
+
+
+class Lost(nn.Module):
+    """A purifier that divides by nothing."""
+
+    def forward(self, levels: torch.Tensor) -> torch.Tensor:
+        return levels / (levels - levels)
+
+
+SIGMOID = nn.Sequential(SQUARE, nn.Sigmoid())
+ONE = nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 1))
 SOFTMAX = nn.Sequential(SQUARE, nn.Softmax(dim=1))
 NAN = nn.Sequential(SQUARE, nn.Threshold(1e9, float("nan")))
 UNFIT = {
@@ -270,10 +308,29 @@ UNFIT = {
     "mean of two channels": ({"mean": (0.5, 0.5), "std": STD}, UsageError, ["three numbers", "0.5,0.5"]),
     "mean that is no number": ({"mean": (0.5, float("nan"), 0.5), "std": STD}, UsageError, ["three numbers"]),
     "two outputs": ({"classifier": Pair()}, UsageError, ["'Pair'", "one tensor", "tuple"]),
-    "images for outputs": ({"classifier": nn.Identity()}, UsageError, ["(200, classes)", "(200, 3, 8, 8)"]),
+    "images for outputs": ({"classifier": nn.Identity()}, UsageError, ["(1, classes)", "(1, 3, 8, 8)"]),
     "values that are not finite": ({"classifier": NAN}, UsageError, ["not finite"]),
     "probabilities for logits": ({"classifier": SOFTMAX}, UsageError, ["should give logits", "--outputs prob"]),
     "logits for probabilities": ({"outputs": "probabilities"}, UsageError, ["should give prob", "--outputs logits"]),
+    "sigmoids for probabilities": (
+        {"classifier": SIGMOID, "outputs": "probabilities"},
+        UsageError,
+        ["its outputs are sigmoids", "the logits before them"],
+    ),
+    "one output": ({"classifier": ONE, "class_names": ["a", "b"]}, UsageError, ["one value an image", "[-z, z]"]),
+    "one class": ({"classifier": ONE, "class_names": ["a"]}, UsageError, ["two classes apart", "'a' alone"]),
+    "classes as numbers": ({"class_names": [1, 2, 3]}, UsageError, ["class name 1 of 3 is 1, no text"]),
+    "size as a number": ({"size": 8}, UsageError, ["height and a width", "got 8"]),
+    "mean as a number": ({"mean": 0.5, "std": 0.5}, UsageError, ["three numbers", "got 0.5"]),
+    "float16 outputs": (
+        {"classifier": InHalf()},
+        UsageError,
+        ["'InHalf' has to give float32, got float16", ".float()"],
+    ),
+    "batch of one squeezed": ({"classifier": Squeezed()}, UsageError, ["(1, classes) for 1 images, got (3,)"]),
+    "of its batch": ({"classifier": OfItsBatch()}, ExportError, ["not depend on the others in its batch"]),
+    "purifier of another shape": ({"purifier": Grey()}, UsageError, ["float32 (200, 3, 8, 8), got float32 (200, 1, 8"]),
+    "purifier of no number": ({"purifier": Lost()}, UsageError, ["'Lost' gives levels that are not finite"]),
     "batch baked in": ({"classifier": FirstTwo()}, ExportError, ["'FirstTwo'", "batches of any size", "Next:"]),
     "answers by chance": ({"classifier": Drawn()}, ExportError, ["classifier.onnx", "differ", "same answer each time"]),
     "too small to purify": ({"purifier": "median", "size": (1, 1)}, UsageError, ["'median'", "1x1"]),

@@ -4,9 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
+from pixelproof.errors import ExportError
 from pixelproof.export import export_bundle
 from pixelproof.export.reference import real_images
+from pixelproof.export.verification import PROBABILITY_TOLERANCE
 from pixelproof.models.data import adversarial_sample, sample
 from pixelproof.runtime import Pipeline
 
@@ -32,3 +36,38 @@ def test_an_alarm_can_be_set_by_ones_own_images(tmp_path: Path):
     assert told["suspicion_percentiles"] == {
         p: pytest.approx(np.percentile(clean, int(p)), abs=1e-6) for p in ("50", "90", "99")
     }
+
+
+class Steep(nn.Module):
+    """Large logits: float32 rounds them by more than the tolerance, whoever computes."""
+
+    def __init__(self, *, off: float = 0.0) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.body = nn.Sequential(nn.Flatten(), nn.Linear(3 * 16 * 16, 256), nn.GELU(), nn.Linear(256, 3))
+        self.off = off
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        logits = self.body(pixels) * 3000
+        return logits + self.off if torch.compiler.is_exporting() else logits
+
+
+OPTIONS = {"purifier": "none", "size": (16, 16), "class_names": ("circle", "square", "triangle")}
+
+
+def test_a_network_may_differ_by_what_its_own_rounding_moves(tmp_path: Path):
+    bundle = export_bundle(Steep(), tmp_path / "bundle", **OPTIONS)
+    difference = bundle.manifest["verification"]["classifier"]["probabilities_max_difference"]
+    assert PROBABILITY_TOLERANCE < difference < 1e-3
+
+
+def test_its_own_rounding_does_not_excuse_another_answer(tmp_path: Path):
+    other = Steep(off=torch.tensor([0.0, 0.05, 0.0]))  # logits, of some thousands
+    with pytest.raises(ExportError, match=r"probabilities by up to 0\.0\d+ \(0\.000\d+ is allowed"):
+        export_bundle(other, tmp_path / "bundle", **OPTIONS)
+
+
+def test_sigmoids_taken_for_logits_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    sigmoids = nn.Sequential(nn.Flatten(), nn.Linear(3 * 16 * 16, 3), nn.Sigmoid())
+    export_bundle(sigmoids, tmp_path / "bundle", **OPTIONS)
+    assert [record.message for record in caplog.records if "all lie in 0 to 1" in record.message]

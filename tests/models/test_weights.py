@@ -88,13 +88,24 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path: Path):
 
 @pytest.mark.parametrize("suffix", [".pt", ".pth", ".pkl", ".ckpt", ".bin"])
 def test_a_pickle_is_refused_unread(tmp_path: Path, suffix: str):
+    path = tmp_path / f"weights{suffix}"
+    path.write_bytes(b"none that could be read")
     with pytest.raises(UsageError, match="is a pickle"):
-        load_weights(LeNet(), tmp_path / f"weights{suffix}")  # there is no such file
+        load_weights(LeNet(), path)
 
 
-def test_the_command_in_the_refusal_converts_a_pickle(tmp_path: Path):
+def test_a_pickle_that_is_missing_is_told_as_missing(tmp_path: Path):
+    with pytest.raises(WeightsError, match="there is no weights file"):
+        load_weights(LeNet(), tmp_path / "weights.pth")
+
+
+@pytest.mark.parametrize("wrapped", [False, True], ids=["weights alone", "checkpoint of a wrapped network"])
+def test_the_command_in_the_refusal_converts_a_pickle(tmp_path: Path, wrapped: bool):
     network = seeded(LeNet, 0)
-    torch.save(network.state_dict(), tmp_path / "weights.pt")
+    kept = network.state_dict()
+    if wrapped:
+        kept = {"epoch": 3, "state_dict": {f"module.{name}": value for name, value in kept.items()}}
+    torch.save(kept, tmp_path / "weights.pt")
     with pytest.raises(UsageError) as refused:
         load_weights(LeNet(), tmp_path / "weights.pt")
     command = shlex.split(str(refused.value).split("if you trust it: ")[1])

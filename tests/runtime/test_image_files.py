@@ -61,6 +61,17 @@ def test_an_opaque_palette_and_a_jpeg_are_taken(tmp_path: Path):
         np.testing.assert_array_equal(images[0], np.asarray(palette.convert("RGB")))
 
 
+def turned(orientation: int, *, sideways: bool = True) -> Save:
+    """Writes the pixels, which a camera held another way says are to be turned."""
+
+    def write(path: Path) -> None:
+        exif = Image.Exif()
+        exif[0x112] = orientation
+        Image.fromarray(PIXELS.swapaxes(0, 1) if sideways else PIXELS).save(path, exif=exif)
+
+    return write
+
+
 MENDABLE: dict[str, tuple[str, Save, str]] = {
     "grey": ("a.png", save(PIXELS, "L"), r"is grey \(mode L\), expected 8-bit RGB of 24x32"),
     "black and white": ("a.png", save(PIXELS, "1"), r"is grey \(mode 1\)"),
@@ -74,6 +85,11 @@ MENDABLE: dict[str, tuple[str, Save, str]] = {
     "grey of 16 bits": ("a.png", lambda path: png(path, 0, 1), "has 16 bits a pixel"),
     "turned": ("a.png", save(PIXELS.swapaxes(0, 1)), r"is 32x24, expected 8-bit RGB of 24x32 \(height x width\)"),
     "animated": ("a.png", animated, "has 2 frames"),
+    "sideways": ("a.jpg", turned(6), r"is to be turned \(EXIF orientation 6\)"),
+    "sideways, and of the size": ("a.jpg", turned(8, sideways=False), r"is to be turned \(EXIF orientation 8\)"),
+    "upside down, PNG": ("a.png", turned(3, sideways=False), r"is to be turned \(EXIF orientation 3\)"),
+    "grey and of another size": ("a.png", save(PIXELS.swapaxes(0, 1), "L"), r"is grey \(mode L\)"),
+    "with alpha and of another size": ("a.png", save(PIXELS[:20], "RGBA"), r"has alpha \(mode RGBA\)"),
 }
 
 
@@ -143,3 +159,18 @@ def test_grey_levels_of_16_bits_are_scaled_by_the_remedy(tmp_path: Path):
     command = str(caught.value).split("python -c ")[1].strip("'")
     subprocess.run([sys.executable, "-c", command], check=True)
     assert np.unique(read_images([tmp_path / "a-fit.png"], (HEIGHT, WIDTH))).tolist() == [0x80]
+
+
+def test_the_remedy_turns_an_image_upright_before_it_is_scaled(tmp_path: Path):
+    half = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    half[: HEIGHT // 2] = 255  # upright, the upper half is white
+    exif = Image.Exif()
+    exif[0x112] = 6  # to be turned a quarter clockwise
+    Image.fromarray(np.rot90(half)).save(tmp_path / "a.png", exif=exif)
+    run_in_bash(next_command(tmp_path / "a.png"))
+    np.testing.assert_array_equal(read_images([tmp_path / "a-fit.png"], (HEIGHT, WIDTH))[0], half)
+
+
+def test_an_image_that_says_it_is_upright_is_taken(tmp_path: Path):
+    turned(1, sideways=False)(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_images([tmp_path / "a.png"], (HEIGHT, WIDTH))[0], PIXELS)

@@ -142,7 +142,7 @@ def _lines(path: Path) -> list[str]:
     if not path.is_file():
         raise UsageError(f"there is no file of class names '{path}'. Next: write one, a name a line")
     try:
-        return path.read_text(encoding="utf-8-sig").rstrip().splitlines()
+        return [line.strip() for line in path.read_text(encoding="utf-8-sig").rstrip().splitlines()]
     except UnicodeDecodeError:
         raise UsageError(f"'{path}' is not a text file in UTF-8. Next: write the class names, a name a line") from None
 
@@ -175,7 +175,8 @@ def _decisions(told: dict[str, Any]) -> str:
 
 
 def _purification(told: dict[str, Any]) -> str:
-    text = f"loses {told['pl']:.2%} of the clean images, in fp32 {told['pl_fp32']:.2%}"
+    lost = "all" if told["pl"] is None else f"{told['pl']:.2%}"  # None: the classifier itself gets none right
+    text = f"loses {lost} of the clean images, in fp32 {told['pl_fp32']:.2%}"
     if told.get("d_suc") is not None and told["d_suc_fp32"] is not None:
         undone = (
             f"undoes {told['d_suc']:.1%} of {told['fooled']} attacks that fool it, in fp32 {told['d_suc_fp32']:.1%} of "
