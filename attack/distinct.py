@@ -19,6 +19,10 @@ Near = Callable[[NDArray[np.uint8], NDArray[np.uint8]], NDArray[np.float32]]
 """Images and, for each, one that it differs from in a small box, uint8 `(n, H, W, 3)` both, to probabilities."""
 
 
+_MOST_BYTES = 8192 * 32 * 32 * 3
+"""Of images that are remembered: as many of 32x32 as are by default, 24 MiB."""
+
+
 class Distinct:
     """A `predict` for a purifier and a classifier: exactly `classify(purify(images))`, with fewer rows classified.
 
@@ -33,7 +37,8 @@ class Distinct:
         classify_near: `classify` for any number of purified images, each told with the purified clean image that it
             is near to; where given, `of_changes` uses it.
         batch_size: rows that `classify` is given; small beside the search's, since few images of a batch are new.
-        remembered: purified images whose probabilities are kept, those not met for longest leaving first.
+        remembered: purified images whose probabilities are kept, those not met for longest leaving first; fewer of
+            large images, which `_MOST_BYTES` hold.
 
     Attributes:
         of_changes: see `OfChanges`; None without `purify_changes`.
@@ -55,7 +60,7 @@ class Distinct:
         self._batch_size = checked_number("batch_size", batch_size, 1, 1 << 20)
         self.of_changes: OfChanges | None = None if purify_changes is None else self._of_changes
         self._purify_changes, self._classify_near = purify_changes, classify_near
-        self._limit = checked_number("remembered", remembered, 0, 1 << 24)
+        self._remembered = checked_number("remembered", remembered, 0, 1 << 24)
         self._known: dict[bytes, NDArray[np.float32]] = {}
         self._batch = np.empty((0, 0, 0, 3), np.uint8)
         self.asked = self.classified = 0
@@ -114,5 +119,6 @@ class Distinct:
 
     def _remember(self, found: dict[bytes, NDArray[np.float32]]) -> None:
         self._known.update(found)
-        for key in list(self._known)[: max(0, len(self._known) - self._limit)]:
+        fitting = min(self._remembered, _MOST_BYTES // self._batch[0].nbytes)
+        for key in list(self._known)[: max(0, len(self._known) - fitting)]:
             del self._known[key]

@@ -86,9 +86,7 @@ def attack(
         PixelproofError: `predict` gave NaN.
     """
     check_callable("predict", predict)
-    for name, callback in (("progress", progress), ("on_finished", on_finished)):
-        if callback is not None:
-            check_callable(name, callback)
+    check_callbacks(progress=progress, on_finished=on_finished)
     images = checked_images(images)
     problem = problem_of(images, checked_classes("labels", labels, len(images)), targets, pixels, seed)
     plan = _method(method, parameters).plan(problem)
@@ -101,6 +99,26 @@ def attack(
             on_finished(outcome)
     run.report()
     return AttackResult.of(outcomes)
+
+
+def got_right(before: NDArray[np.float32], problem: Problem) -> NDArray[np.bool_]:
+    """Which images are to be attacked: those that the classifier gets right, by what it says `before`.
+
+    `before`: checked probabilities `(n, classes)`. Raises `UsageError` where a row does not add up to 1, or where the
+    classifier does not have a label or a target.
+    """
+    check_adds_up(before)
+    check_classes_exist("labels", problem.labels, before.shape[1])
+    check_classes_exist("targets", problem.classes, before.shape[1])
+    right: NDArray[np.bool_] = before.argmax(axis=1) == problem.labels
+    return right
+
+
+def check_callbacks(**callbacks: Callable[..., None] | None) -> None:
+    """Refuse what is given to be called and cannot be."""
+    for name, callback in callbacks.items():
+        if callback is not None:
+            check_callable(name, callback)
 
 
 class _Run:
@@ -118,10 +136,7 @@ class _Run:
     def outcomes(self, *, exhausts: bool) -> Iterator[Outcome]:
         """Each image's outcome as it is known; `exhausts`: what a plan has proposed has been tried."""
         before = self._engine.clean()
-        check_adds_up(before)
-        check_classes_exist("labels", self._problem.labels, before.shape[1])
-        check_classes_exist("targets", self._problem.classes, before.shape[1])
-        right = before.argmax(axis=1) == self._problem.labels
+        right = got_right(before, self._problem)
         for index in np.flatnonzero(~right).tolist():
             yield self._counted(not_attacked(self._problem, index, before[index]))
         standing = np.flatnonzero(right)

@@ -30,8 +30,8 @@ class Outcome:
     """The rank of the winning candidate + 1, or all that were tried; of several searches the sum. A candidate that
     `de` proposes again counts again."""
     evaluated: int
-    """Candidates that the classifier was asked for: those in flight behind the winner too, and on the CPU not those
-    of one pixel that `de` proposed before."""
+    """Candidates that the classifier was asked for: those in flight behind the winner too, and not those of one pixel
+    that `de` proposed before."""
     exhausted: bool
     """Every candidate of the method's set was evaluated, with no success; `de` and `strongest` have none."""
 

@@ -80,7 +80,7 @@ def calibration_images(folder: Path, size: tuple[int, int]) -> tuple[NDArray[np.
         raise UsageError(
             f"folder '{folder}' holds no images. Next: put a few hundred into it that the network may meet"
         )
-    return read_images(paths, size), f"{len(paths)} images of folder '{folder.name}'"
+    return read_images(paths, size), f"{len(paths)} images of folder '{folder.resolve().name}'"
 
 
 def _subfolders(root: Path) -> list[Path]:

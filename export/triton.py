@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pixelproof.errors import UsageError
+from pixelproof.errors import UsageError, quote
 from pixelproof.files import atomic_folder, is_free, write_bytes, write_text
 from pixelproof.runtime import Bundle, read_bundle
 from pixelproof.runtime.bundle import CLASSIFIER, PIPELINE
@@ -131,7 +131,7 @@ def _model(bundle: Bundle, engine: str | None, largest_batch: int) -> tuple[byte
     if found.sidecar["flavour"] != "tensorrt":
         raise UsageError(
             f"Triton runs engines of TensorRT, and '{engine}' is of {found.sidecar['flavour']}. "
-            f"Next: leave out --engine, or pixelproof build-engine {bundle.path} --flavour tensorrt"
+            f"Next: leave out --engine, or pixelproof build-engine {quote(bundle.path)} --flavour tensorrt"
         )
     if largest_batch > found.profile[2]:
         raise UsageError(

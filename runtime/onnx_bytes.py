@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
+_FIELD_NUMBERS = 1 << 29  # below this, as the format has it
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 # message -> {field number: message}, for every way that leads from a model to a tensor (onnx.proto3)
@@ -140,7 +141,8 @@ def _fields(message: memoryview) -> Iterator[_Field]:
             position += 8 if wire == _FIXED64 else 4
         else:  # groups: no ONNX file has them
             raise ValueError(f"wire type {wire} at byte {start}")
-        if position > len(message) or number == 0:
+        # a runtime drops the bits above 32 of a tag, and would read another field
+        if position > len(message) or not 0 < number < _FIELD_NUMBERS:
             raise ValueError(f"broken field at byte {start}")
         yield _Field(number, value, body, message[start:position])
 

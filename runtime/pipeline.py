@@ -130,7 +130,11 @@ class Pipeline:
         return self._model
 
     def close(self) -> None:
-        """Let go of the graphs; calls that are running end well, and later ones are errors."""
+        """Let go of the graphs; later calls are errors.
+
+        A call that is running ends well, but for one that TensorRT runs in several batches, which may end in a
+        `BackendError`.
+        """
         with self._lock:
             sessions = {session for session in (self._session, self._purifier) if session is not None}
             self._session = self._purifier = None

@@ -7,12 +7,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelproof.attack.checks import check_classes_exist, checked_classes, checked_images, checked_number
+from pixelproof.attack.checks import (
+    check_callable,
+    checked_classes,
+    checked_images,
+    checked_number,
+    checked_probabilities,
+)
 from pixelproof.attack.cuda.device import Device
 from pixelproof.attack.cuda.network import DeviceNetwork
 from pixelproof.attack.cuda.table import Table
 from pixelproof.attack.de import DifferentialEvolution, drawn
-from pixelproof.attack.driver import problem_of
+from pixelproof.attack.driver import check_callbacks, got_right, problem_of
 from pixelproof.attack.outcomes import failure, not_attacked, success
 from pixelproof.attack.randomness import search_key
 from pixelproof.attack.results import AttackResult, Outcome, Progress
@@ -60,9 +66,12 @@ def attack_on_device(
             does not hold a second time, and the probabilities told are its own. None: `network` itself.
 
     Raises:
-        UsageError: an argument is not as described.
-        PixelproofError: the device has too little memory, or the network gave NaN.
+        UsageError: an argument, or what `exact` or the network gave, is not as described.
+        PixelproofError: the device has too little memory, or one of the two gave NaN.
     """
+    check_callbacks(progress=progress, on_finished=on_finished)
+    if exact is not None:
+        check_callable("exact", exact)
     settings = DifferentialEvolution(population=population, generations=generations, factor=factor)
     images = checked_images(images)
     problem = problem_of(images, checked_classes("labels", labels, len(images)), targets, pixels, seed)
@@ -117,17 +126,18 @@ class _Search:
         self._size = table.sizes.size
         self._lanes: dict[int, _Lane] = {}
         self._evaluated = 0
-        self._before = exact(problem.images).astype(np.float32)  # a copy: it may use what it gave again
+        self._before = checked_probabilities(exact(problem.images), len(problem.images)).copy()  # it may use it again
+        if self._before.shape[1] != table.network.classes:
+            raise UsageError(
+                f"exact tells {self._before.shape[1]} classes apart, and the network on the device "
+                f"{table.network.classes}. Next: give the same network in both forms"
+            )
 
     def outcomes(self) -> Iterator[Outcome]:
         """Each image's outcome as it is known."""
         table, problem = self._table, self._problem
         before = self._before
-        check_classes_exist("labels", problem.labels, before.shape[1])
-        check_classes_exist("targets", problem.classes, before.shape[1])
-        if np.isnan(before).any():
-            raise _gave_nan()
-        right = before.argmax(axis=1) == problem.labels
+        right = got_right(before, problem)
         for index in np.flatnonzero(~right).tolist():
             yield not_attacked(problem, index, before[index])
         waiting = iter(np.flatnonzero(right).tolist())
@@ -234,7 +244,8 @@ class _Search:
         if not held or self._exact == self._table.classify:
             return held
         problem, indices = self._problem, [outcome.index for outcome in held.values()]
-        probabilities = self._exact(np.stack([outcome.image for outcome in held.values()])).astype(np.float32)
+        shown = np.stack([outcome.image for outcome in held.values()])
+        probabilities = checked_probabilities(self._exact(shown), len(shown)).copy()
         again = problem.criterion.succeeded(probabilities, problem.classes[indices])
         judged = zip(held.items(), probabilities, again, strict=True)
         return {

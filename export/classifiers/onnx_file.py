@@ -9,7 +9,7 @@ import onnx
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
-from pixelproof.errors import UsageError
+from pixelproof.errors import UsageError, quote
 from pixelproof.export.graph import serialised
 from pixelproof.export.limits import check_nbytes
 from pixelproof.export.messages import cause
@@ -63,7 +63,7 @@ class OnnxClassifier:
 def _load(path: Path) -> tuple[onnx.ModelProto, bytes]:
     """The model with all its weights, and the bytes of an ONNX file that holds just that."""
     if not path.is_file():
-        raise UsageError(f"there is no ONNX file '{path}'. Next: check the name, ls {path.parent}")
+        raise UsageError(f"there is no ONNX file '{path}'. Next: check the name, ls {quote(path.parent)}")
     check_nbytes(f"'{path}'", path.stat().st_size)
     content = path.read_bytes()
     try:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pixelproof.errors import BundleError, UsageError
+from pixelproof.errors import BundleError, UsageError, quote
 from pixelproof.export.engines.build import DEFAULT_PROFILE, Progress, build_engine, machine_here
 from pixelproof.runtime import Bundle, read_bundle
 from pixelproof.runtime.engines import (
@@ -37,7 +37,7 @@ def rebuild_engines(bundle: Path, *, progress: Progress = lambda *_: None) -> li
     """
     opened = read_bundle(bundle)
     if not opened.engines:
-        raise UsageError(f"bundle '{bundle}' has no engines to rebuild. Next: pixelproof build-engine {bundle}")
+        raise UsageError(f"bundle '{bundle}' has no engines to rebuild. Next: pixelproof build-engine {quote(bundle)}")
     flavours = {_parts(name)[1] for name in opened.engines}
     built = []
     for flavour in sorted(flavours, reverse=True):  # TensorRT for RTX first, which builds where the other finds no GPU

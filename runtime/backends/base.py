@@ -51,7 +51,7 @@ class Session(Protocol):
         """The named outputs for one batch, C-contiguous uint8 `(n, H, W, 3)`; one call's arrays are its own."""
 
     def close(self) -> None:
-        """Free what garbage collection would not; calls that are running end well."""
+        """Free what garbage collection would not; a batch that is running ends well."""
 
 
 @dataclass(frozen=True)

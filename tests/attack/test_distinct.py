@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from pixelproof.attack import Distinct, attack
+from pixelproof.attack import distinct as distinct_module
 from pixelproof.errors import PixelproofError, UsageError
 
 
@@ -80,6 +81,15 @@ def test_those_not_met_for_longest_are_forgotten_first(make_images, make_classif
     distinct = Distinct(lambda images: images, make_classifier(3, 3), remembered=2)
     asked = [(first, 1), (second, 2), (first, 2), (third, 3), (first, 3), (second, 4), (first, 4), (third, 5)]
     for image, classified in [*asked, (fourth, 6), (third, 6), (first, 7)]:
+        distinct(image)
+        assert distinct.classified == classified
+
+
+def test_fewer_large_images_are_remembered(make_images, make_classifier, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(distinct_module, "_MOST_BYTES", 2 * 27 + 1)  # two images of 3x3 fit
+    first, second, third = make_images(3, 3, 3)[:, None]
+    distinct = Distinct(lambda images: images, make_classifier(3, 3))
+    for image, classified in [(first, 1), (second, 2), (first, 2), (third, 3), (second, 4)]:
         distinct(image)
         assert distinct.classified == classified
 

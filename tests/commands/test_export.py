@@ -14,6 +14,7 @@ from PIL import Image
 from pixelproof.errors import ExportError
 from pixelproof.export import export_bundle, filling, verification
 from pixelproof.export.own_images import labelled_images
+from pixelproof.export.quantisation import quantised
 from pixelproof.models import CIFAR10_CLASSES, weights_path
 from pixelproof.models.data import sample
 from pixelproof.runtime import Pipeline, read_bundle
@@ -238,6 +239,7 @@ def test_ones_own_images_calibrate_and_judge_in_the_size_that_an_onnx_file_fixes
     assert code == 0, err
     manifest = read_bundle(Path("bundle")).manifest
     assert manifest["calibration"]["source"] == "4 images of folder 'red'"
+    assert manifest["calibration"]["images"] == 4
     assert manifest["decisions"]["classifier"]["images"] == 12
     with Pipeline("bundle", part="classifier") as bare:
         data = labelled_images(pictures, ("red", "green", "blue"), (8, 8)).images
@@ -269,3 +271,62 @@ def test_unfit_calibration_is_one_line(refused, tmp_path: Path):
     (tmp_path / "empty" / "note.txt").write_text("no image")
     assert "is not an image" in refused(2, *asked, tmp_path / "empty")
     assert not (tmp_path / "bundle").exists()
+
+
+@pytest.fixture
+def loud(own: Path) -> None:
+    """A network of large images that prints what it is shown."""
+    (own / "loud.py").write_text(LOUD)
+
+
+LOUD = """
+import torch
+from torch import nn
+
+
+class Loud(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(3, 4, 3, stride=8), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+    def forward(self, pixels):
+        print("shown", tuple(pixels.shape))
+        return self.body(pixels) @ torch.eye(4)[:, :3]
+
+
+def build():
+    torch.manual_seed(3)
+    return Loud()
+"""
+
+
+def test_ones_own_calibration_images_are_all_shown_however_large(loud: None, own: Path, run_cli):
+    (own / "many").mkdir()
+    for number in range(30):  # twenty of this size would be taken of the shipped ones
+        Image.fromarray(np.full((224, 224, 3), 8 * number, np.uint8)).save(own / "many" / f"{number}.png")
+    asked = ("export", "loud:build", "--size", "224,224", "--classes", "classes.txt", "--precision", "int8")
+    code, out, err = run_cli(*asked, "--max-accuracy-drop", "100", "--calibration", "many", "-o", "bundle", "--json")
+    assert code == 0, err
+    assert json.loads(out)  # what the network printed is on stderr
+    assert "shown (1, 3, 224, 224)" in err
+    assert read_bundle(Path("bundle")).manifest["calibration"]["images"] == 30
+
+
+def test_data_of_which_nothing_is_right_judges_no_precision(pictures: Path, refused):
+    Path("turned.txt").write_text("green\nblue\nred\n")
+    asked = ("export", "own.onnx", "--classes", "turned.txt", "--precision", "int8", "--data", pictures, "-o", "bundle")
+    assert "gets right none of 12 images" in refused(2, *asked, "--max-accuracy-drop", "100")
+
+
+def test_an_onnx_file_that_is_in_int8_already_is_told_so(pictures: Path, refused):
+    model = quantised(onnx.load("own.onnx"), np.zeros((2, 3, 8, 8), np.float32), target="cpu", what="it")
+    onnx.save(model, "q.onnx")
+    asked = ("export", "q.onnx", "--classes", "classes.txt", "--precision", "int8", "-o", "bundle")
+    assert "has 8-bit layers already. Next: leave out --precision" in refused(2, *asked)
+
+
+def test_class_names_are_lines_without_the_space_around_them(own: Path, run_cli):
+    Path("spaced.txt").write_text("  red \n\tgreen\nblue  \n")
+    code, _, err = run_cli("export", "own.onnx", "--classes", "spaced.txt", "--purifier", "none", "-o", "bundle")
+    assert code == 0, err
+    assert read_bundle(Path("bundle")).manifest["class_names"] == ["red", "green", "blue"]

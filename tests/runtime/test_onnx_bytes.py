@@ -101,6 +101,29 @@ def two_outputs() -> onnx.ModelProto:
     """)
 
 
+def test_a_tag_of_too_many_bits_is_no_way_around():
+    """ONNX Runtime drops the bits above 32 of a tag, and would read the field that is left, its external data."""
+
+    def varint(value: int) -> bytes:
+        parts = []
+        while value > 0x7F:
+            parts.append(value & 0x7F | 0x80)
+            value >>= 7
+        return bytes([*parts, value])
+
+    def field(number: int, body: bytes, above: int = 0) -> bytes:
+        return varint(number << 3 | 2 | above) + varint(len(body)) + body
+
+    whole = two_outputs().SerializeToString()
+    above = 1 << 35  # in the field's number, bit 32
+    entry = external_tensor().external_data[0].SerializeToString()
+    tensor = field(8, b"outside") + field(13, entry, above)
+    forged = whole + field(7, field(5, tensor))
+    assert onnx.load_model_from_string(whole + field(7, field(5, field(8, b"outside") + field(13, entry))))
+    with pytest.raises(ValueError, match="broken field"):
+        has_external_data(forged)
+
+
 def test_a_plain_model_has_no_external_data():
     assert not has_external_data(two_outputs().SerializeToString())
 

@@ -233,3 +233,52 @@ def test_a_network_that_gives_nan_is_told_of(device, make_device_network, make_c
         attack_on_device(
             device, make_device_network(device, broken, classes=3), make_crops(2, 8, 7), np.zeros(2, int), **SETTINGS
         )
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (np.log, "probabilities from 0 to 1"),
+        (lambda said: said / 2, "adds up to 0.5"),
+        (lambda said: said.astype(np.float64), "dtype float64"),
+        (lambda said: said[:, :3] / said[:, :3].sum(1, keepdims=True), "exact tells 3 classes apart"),
+        (lambda said: said[:-1], "expected float32 probabilities"),
+    ],
+    ids=["logits", "halves", "float64", "another number of classes", "a row short"],
+)
+def test_what_the_exact_network_gives_is_checked(
+    device, make_device_network, make_classifier, make_crops, spoil, message
+):
+    images, classifier = make_crops(6, 8, 7), make_classifier(8, 7, seed=5)
+    network = make_device_network(device, classifier)
+    with pytest.raises(UsageError, match=message):
+        attack_on_device(
+            device, network, images, classifier.labels(images), exact=lambda shown: spoil(classifier(shown)), **SETTINGS
+        )
+
+
+def test_nan_of_the_exact_network_confirms_no_success(device, make_device_network, make_classifier, make_crops):
+    images, classifier = make_crops(6, 8, 7), make_classifier(8, 7, seed=5)
+    calls = []
+
+    def broken(shown):
+        calls.append(0)
+        return classifier(shown) * np.float32(1 if len(calls) == 1 else np.nan)
+
+    with pytest.raises(PixelproofError, match="NaN"):
+        attack_on_device(
+            device,
+            make_device_network(device, classifier),
+            images,
+            classifier.labels(images),
+            exact=broken,
+            **SETTINGS,
+        )
+    assert len(calls) > 1
+
+
+@pytest.mark.parametrize("name", ["progress", "on_finished", "exact"])
+def test_what_cannot_be_called_is_refused(device, make_device_network, make_crops, never, name):
+    network = make_device_network(device, never, classes=3)
+    with pytest.raises(UsageError, match=f"{name} is 3, expected a function"):
+        attack_on_device(device, network, make_crops(2, 8, 7), np.zeros(2, int), **{name: 3}, **SETTINGS)
