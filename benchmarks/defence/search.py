@@ -46,9 +46,14 @@ class Plan:
 
 
 def settings_of(plan: Plan, victim: Victim, data_name: str) -> dict[str, Any]:
-    """What the records of this plan, victim and data set depend on."""
+    """What the records of this plan, victim and data set depend on.
+
+    A graph alone does not tell how candidates are ranked: a shipped network that was given its own weights as a file
+    is not known to be one.
+    """
     settings = {key: value for key, value in asdict(plan).items() if key not in ("name", "evolution")}
-    return {"victim": victim.identity, "data": data_name, **settings, **plan.evolution}
+    ranked = {"order": "sweep"} if victim.swept and plan.method != "de" else {}  # by a gradient where nothing is said
+    return {"victim": victim.identity, "data": data_name, **settings, **plan.evolution, **ranked}
 
 
 def search(

@@ -49,6 +49,7 @@ class Victim:
         on_device: makes the same network for a search on a GPU, of so many images.
         around: what the victim would be with another bare classifier, `predict` from `predict`; a purified image
             reaches that in whole levels.
+        swept: `order` ranks by a sweep, which finds others first than a gradient does.
     """
 
     predict: Predict
@@ -57,6 +58,7 @@ class Victim:
     identity: str
     on_device: Callable[[int], DeviceNetwork] = _no_network
     around: Callable[[Predict], Predict] = _itself
+    swept: bool = False
 
 
 def bare_classifier(classifier: Pipeline, *, windows: bool = True) -> Victim:
@@ -64,7 +66,8 @@ def bare_classifier(classifier: Pipeline, *, windows: bool = True) -> Victim:
     module = _classifier_module(classifier)
     order = sweep_order(classifier.predict) if module is None else gradient_order(on_levels(None, module))
     predict = (_by_windows(classifier) if windows else None) or classifier.predict
-    return Victim(predict, order, None, _identity(classifier), partial(device_network, classifier, None, module))
+    on_device = partial(device_network, classifier, None, module)
+    return Victim(predict, order, None, _identity(classifier), on_device, swept=module is None)
 
 
 def purified_pipeline(
@@ -100,7 +103,8 @@ def purified_pipeline(
     else:
         known = shipped, module
         order = gradient_order(on_levels(shipped, module))
-    return Victim(predict, order, passes, identity, partial(device_network, pipeline, *known), around)
+    on_device = partial(device_network, pipeline, *known)
+    return Victim(predict, order, passes, identity, on_device, around, swept=known[1] is None)
 
 
 def _identity(network: Pipeline) -> str:

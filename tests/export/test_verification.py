@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from pixelproof.errors import ExportError
-from pixelproof.export import export_bundle
+from pixelproof.export import export_bundle, verification
 from pixelproof.export.reference import real_images
 from pixelproof.export.verification import PROBABILITY_TOLERANCE
 from pixelproof.models.data import adversarial_sample, sample
@@ -71,3 +71,65 @@ def test_sigmoids_taken_for_logits_are_told(tmp_path: Path, caplog: pytest.LogCa
     sigmoids = nn.Sequential(nn.Flatten(), nn.Linear(3 * 16 * 16, 3), nn.Sigmoid())
     export_bundle(sigmoids, tmp_path / "bundle", **OPTIONS)
     assert [record.message for record in caplog.records if "all lie in 0 to 1" in record.message]
+
+
+def wrong_class(told: dict[str, np.ndarray]) -> None:
+    told["classifier.labels"][7] = (told["classifier.labels"][7] + 1) % 3
+
+
+def nan(told: dict[str, np.ndarray]) -> None:
+    told["pipeline.probabilities"][7] = np.nan
+
+
+def two_levels(told: dict[str, np.ndarray]) -> None:
+    purified = told["pipeline.purified"][7, 3, 5]
+    purified[...] = np.where(purified < 128, purified + 2, purified - 2)
+
+
+def other_suspicion(told: dict[str, np.ndarray]) -> None:
+    told["pipeline.suspicion"][7] += np.float32(0.05)
+
+
+def other_suspect(told: dict[str, np.ndarray]) -> None:
+    told["pipeline.suspect"][told["pipeline.suspicion"].argmax()] = -1
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (wrong_class, r"classifier.onnx .* the most probable class of 1 of 200 images"),
+        (nan, r"pipeline.onnx .* probabilities by up to nan"),
+        (two_levels, r"pipeline.onnx .* 'purified' by up to [23] levels"),
+        (other_suspicion, r"pipeline.onnx .* 'suspicion' by up to 0.05"),
+        (other_suspect, r"pipeline.onnx .* 'suspect' by up to"),
+    ],
+)
+def test_whatever_the_bundle_gives_is_compared(spoil, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    replay = verification._replay
+
+    def spoilt(*given: object) -> dict[str, np.ndarray]:
+        told = replay(*given)
+        spoil(told)
+        return told
+
+    monkeypatch.setattr(verification, "_replay", spoilt)
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(3 * 16 * 16, 3))
+    with pytest.raises(ExportError, match=message):
+        export_bundle(network, tmp_path / "bundle", **OPTIONS | {"purifier": "median"})
+    assert not (tmp_path / "bundle").exists()
+
+
+class Lighter(nn.Module):
+    """Adds so much to each level that the nearest whole one is the next."""
+
+    def forward(self, levels: torch.Tensor) -> torch.Tensor:
+        return levels + 0.6
+
+
+def test_purified_levels_are_rounded_to_the_nearest(tmp_path: Path):
+    network = nn.Sequential(nn.Flatten(), nn.Linear(3 * 16 * 16, 3))
+    export_bundle(network, tmp_path / "bundle", **OPTIONS | {"purifier": Lighter()})
+    images = real_images((16, 16))
+    with Pipeline(tmp_path / "bundle") as pipeline:
+        np.testing.assert_array_equal(pipeline.purify(images), np.minimum(images.astype(int) + 1, 255))

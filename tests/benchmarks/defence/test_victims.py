@@ -11,10 +11,12 @@ import pytest
 from pixelproof.attack import attack
 from pixelproof.attack.sweep import SweepOrder
 from pixelproof.benchmarks.defence import known, victims
+from pixelproof.benchmarks.defence.search import Plan, settings_of
 from pixelproof.benchmarks.defence.victims import bare_classifier, purified_pipeline
 from pixelproof.errors import UsageError
 from pixelproof.export import export_bundle
 from pixelproof.export.purifiers import Purifier
+from pixelproof.models import weights_path
 from pixelproof.models.data import sample
 from pixelproof.models.purifiers.median import Median
 from pixelproof.runtime import Pipeline
@@ -178,3 +180,14 @@ def test_a_network_by_windows_answers_as_the_whole(opened, tmp_path: Path):
         np.testing.assert_allclose(told, expected, rtol=0, atol=1e-5)
         np.testing.assert_array_equal(told.argmax(1), expected.argmax(1))
     assert unpurified.predict.partly > checked > 200  # type: ignore[attr-defined]
+
+
+def test_what_a_sweep_ranks_has_records_of_its_own(lenet_median_bundle: Path, opened, tmp_path: Path):
+    """The same network, known as a shipped one or not: a gradient finds others first than a sweep does."""
+    export_bundle("lenet", tmp_path / "own", purifier="median", weights=weights_path("lenet"))
+    for victim_of in (lambda whole, bare: bare_classifier(bare), purified_pipeline):
+        known_one, own = (victim_of(*opened(bundle)) for bundle in (lenet_median_bundle, tmp_path / "own"))
+        assert known_one.identity == own.identity
+        for method, alike in (("corners", False), ("de", True)):
+            plan = Plan("search", method, pixels=1, seed=0)
+            assert (settings_of(plan, known_one, "sample") == settings_of(plan, own, "sample")) is alike
