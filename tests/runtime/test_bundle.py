@@ -48,6 +48,14 @@ def test_reads_a_bundle_through_a_link_to_its_folder(make_bundle: MakeBundle, tm
     assert read_bundle(tmp_path / "link").class_names == ("red", "green", "blue")
 
 
+@pytest.mark.parametrize("name", ["pipeline.onnx", "bundle.json"])
+def test_a_file_of_a_bundle_is_told_to_be_one(make_bundle: MakeBundle, name: str):
+    folder = make_bundle()
+    with pytest.raises(BundleError, match="is a file of a bundle, and a bundle is its folder") as caught:
+        read_bundle(folder / name)
+    assert str(caught.value).endswith(f"Next: give {folder}")
+
+
 def edit(folder: Path, change: Callable[[dict], None]) -> None:
     manifest = json.loads((folder / "bundle.json").read_text())
     change(manifest)
