@@ -13,7 +13,7 @@ from torch import nn
 
 from pixelproof.errors import UsageError
 from pixelproof.export.classifiers.own_code import build_own
-from pixelproof.export.classifiers.torch_module import state_sha256
+from pixelproof.export.classifiers.torch_module import state_sha256, unwrapped
 from pixelproof.export.messages import cause, interrupts_kept
 from pixelproof.export.tracing import frozen, trace
 from pixelproof.files import sha256_file
@@ -76,7 +76,8 @@ def open_purifier(asked: str | nn.Module) -> Purifier | None:
 
     Errors as for `build_own`, and `UsageError` for an unknown name.
     """
-    if isinstance(asked, nn.Module):
+    if not isinstance(asked, str):
+        asked = unwrapped(asked)
         return Purifier(type(asked).__name__, state_sha256(asked), frozen(asked))
     if asked == "none":
         return None

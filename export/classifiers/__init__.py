@@ -21,7 +21,7 @@ def open_classifier(asked: "str | Path | nn.Module", weights: Path | None) -> Cl
     unfit weights, `ExportError` where the user's own code fails.
     """
     if not isinstance(asked, str | Path):
-        return _own_module(asked, type(asked).__name__, weights)
+        return _own_module(asked, None, weights)
     text = str(asked)
     if text in CLASSIFIERS:
         return _shipped(text, weights)
@@ -48,10 +48,12 @@ def _shipped(name: str, weights: Path | None) -> Classifier:
     )
 
 
-def _own_module(module: "nn.Module", name: str, weights: Path | None) -> Classifier:
-    from pixelproof.export.classifiers.torch_module import TorchClassifier, state_sha256
+def _own_module(module: "nn.Module", name: str | None, weights: Path | None) -> Classifier:
+    from pixelproof.export.classifiers.torch_module import TorchClassifier, state_sha256, unwrapped
     from pixelproof.models.weights import load_weights
 
+    module = unwrapped(module)
+    name = name or type(module).__name__
     if weights is not None:
         load_weights(module, weights)
     digest = state_sha256(module) if weights is None else sha256_file(weights)

@@ -106,6 +106,22 @@ class Half(nn.Module):
         return outputs.float()
 
 
+def unwrapped(module: nn.Module) -> nn.Module:
+    """The network in what `DataParallel` or `torch.compile` makes of one: it computes the same.
+
+    Raises `UsageError` for what is no `nn.Module`.
+    """
+    if not isinstance(module, nn.Module):
+        raise UsageError(
+            f"expected a name, a path or a torch.nn.Module, got {type(module).__name__}. "
+            "Next: give the network that was built, not what builds it"
+        )
+    inside = getattr(module, "_orig_mod", None)  # of torch.compile
+    if isinstance(module, nn.DataParallel | nn.parallel.DistributedDataParallel):
+        inside = module.module
+    return unwrapped(inside) if isinstance(inside, nn.Module) else module
+
+
 def state_sha256(module: nn.Module) -> str | None:
     """The SHA-256 of the safetensors file that holds `module`'s parameters and buffers; None where it has none."""
     tensors = {

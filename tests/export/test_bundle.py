@@ -248,6 +248,13 @@ class Drawn(nn.Module):
         return F.dropout(pixels.flatten(1)[:, :3], 0.5, training=True)
 
 
+class Noisy(nn.Module):
+    """Nearly the same answer each time."""
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        return pixels.flatten(1)[:, :3] * 9 + 1e-3 * torch.rand(1, 3)
+
+
 class InHalf(nn.Module):
     """Gives float16, which a bundle's graph does not."""
 
@@ -322,6 +329,11 @@ UNFIT = {
     "classes as numbers": ({"class_names": [1, 2, 3]}, UsageError, ["class name 1 of 3 is 1, no text"]),
     "size as a number": ({"size": 8}, UsageError, ["height and a width", "got 8"]),
     "mean as a number": ({"mean": 0.5, "std": 0.5}, UsageError, ["three numbers", "got 0.5"]),
+    "answers by a little chance": (
+        {"classifier": Noisy()},
+        ExportError,
+        ["probabilities by up to", "(1e-05 is allowed)", "same answer each time: no dropout"],
+    ),
     "float16 outputs": (
         {"classifier": InHalf()},
         UsageError,
