@@ -83,9 +83,7 @@ class Filling:
         """Write the graphs, `body` in the lower precision, and compare their decisions with those of `full`."""
         reference, precision = self.reference, self.precision
         interface = reference.interface
-        calibration = self.calibration.images
-        if calibration.shape[1:3] != interface.size:  # shipped ones; one's own are of that size, and all are shown
-            calibration = resized(calibration, interface.size)
+        calibration = resized(self.calibration.images, interface.size)
         self.say(f"making it {precision.name}")
         body = lowered(reference.classifier, body, interface, precision, calibration)
         facts = self._write(folder, body, front, precision)

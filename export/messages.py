@@ -30,6 +30,13 @@ def interrupts_kept() -> Iterator[None]:
         raise
 
 
+@contextlib.contextmanager
+def others_code() -> Iterator[None]:
+    """For other people's code: interrupts come through, and what it prints goes to stderr, as stdout is for results."""
+    with interrupts_kept(), contextlib.redirect_stdout(sys.stderr):
+        yield
+
+
 def _origins(error: BaseException, handled: BaseException | None) -> list[BaseException]:
     """`error` and the exceptions that it came of, but for the one that was being handled, and those that it came of."""
     found: list[BaseException] = []

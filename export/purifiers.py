@@ -1,8 +1,6 @@
 """The purifier to export: a shipped one by name, or a module."""
 
-import contextlib
 import functools
-import sys
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,7 +12,7 @@ from torch import nn
 from pixelproof.errors import UsageError
 from pixelproof.export.classifiers.own_code import build_own
 from pixelproof.export.classifiers.torch_module import state_sha256, unwrapped
-from pixelproof.export.messages import cause, interrupts_kept
+from pixelproof.export.messages import cause, others_code
 from pixelproof.export.tracing import frozen, trace
 from pixelproof.files import sha256_file
 from pixelproof.models import PURIFIERS, build_purifier, weights_path
@@ -32,13 +30,13 @@ class Purifier:
     def run(self, levels: NDArray[np.float32]) -> NDArray[np.float32]:
         """The purified `levels`, float32 `(n, 3, H, W)` clipped to 0..255; `UsageError` where it does not run."""
         try:
-            with interrupts_kept(), torch.no_grad(), contextlib.redirect_stdout(sys.stderr):  # stdout is for results
+            with others_code(), torch.no_grad():
                 cleaned = self.module(torch.from_numpy(levels))
         except Exception as error:  # whatever the user's code raises
             height, width = levels.shape[2:]
             raise UsageError(
                 f"purifier '{self.name}' does not run on images of {height}x{width}: {cause(error)}. "
-                f"Next: --purifier none, or larger images"
+                f"Next: give larger images, mend its forward(), or --purifier none"
             ) from error
         if not isinstance(cleaned, torch.Tensor) or cleaned.dtype != torch.float32 or cleaned.shape != levels.shape:
             kind = type(cleaned).__name__

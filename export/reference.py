@@ -60,16 +60,16 @@ class Reference:
         """The probabilities `(n, classes)` of float32 `(n, 3, H, W)` levels; `UsageError` for unfit outputs."""
         return self._probabilities(self._outputs(levels))
 
-    def rounding(self, levels: NDArray[np.float32]) -> float:
+    def rounding(self, levels: NDArray[np.float32], probabilities: NDArray[np.float64]) -> float:
         """By how much the classifier's own rounding moves its probabilities; 0 where that cannot be told.
 
-        The largest difference to the same in float64, on float32 `(n, 3, H, W)` levels.
+        The largest difference of its `probabilities` `(n, classes)` of float32 `(n, 3, H, W)` levels to float64's.
         """
         outputs = [self.classifier.run_in_double(rows) for rows in _runs(to_pixels(levels, self.interface))]
         told = [each for each in outputs if each is not None]
         if len(told) < len(outputs):
             return 0.0
-        return float(np.abs(self._probabilities(np.concatenate(told)) - self.classify(levels)).max())
+        return float(np.abs(self._probabilities(np.concatenate(told)) - probabilities).max())
 
     def _outputs(self, levels: NDArray[np.float32]) -> NDArray[np.float64]:
         pixels = to_pixels(levels, self.interface)
@@ -146,13 +146,16 @@ def to_pixels(levels: NDArray[np.float32], interface: Interface) -> NDArray[np.f
 
 
 def resized(images: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
-    """Uint8 `(n, H, W, 3)` scaled to `size`; large ones are fewer, evenly drawn, so that what runs on them ends."""
+    """Uint8 `(n, H, W, 3)` scaled to `size`; large ones are fewer, evenly drawn, so that what runs on them ends.
+
+    Images of that size, which somebody chose for it, are all left as they are.
+    """
+    if images.shape[1:3] == size:
+        return images
     height, width = size
     count = min(len(images), max(_LEAST_IMAGES, _MOST_PIXELS // (height * width)))
     images = images[np.linspace(0, len(images) - 1, count).round().astype(int)]
-    if images.shape[1:3] != size:
-        images = np.stack([np.asarray(Image.fromarray(image).resize((width, height))) for image in images])
-    return images
+    return np.stack([np.asarray(Image.fromarray(image).resize((width, height))) for image in images])
 
 
 def _runs(images: NDArray[np.float32]) -> list[NDArray[np.float32]]:

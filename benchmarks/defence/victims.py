@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pixelproof.attack import Distinct, Incremental, gradient_order, sweep_order
 from pixelproof.attack.cuda.network import DeviceNetwork
 from pixelproof.attack.orders import Order
+from pixelproof.attack.sweep import SweepOrder
 from pixelproof.benchmarks.defence.known import Passes, own_passes, passes_of, shipped_purifier, told_sha256
 from pixelproof.benchmarks.defence.networks import device_network
 from pixelproof.benchmarks.defence.window import windowed
@@ -49,7 +50,6 @@ class Victim:
         on_device: makes the same network for a search on a GPU, of so many images.
         around: what the victim would be with another bare classifier, `predict` from `predict`; a purified image
             reaches that in whole levels.
-        swept: `order` ranks by a sweep, which finds others first than a gradient does.
     """
 
     predict: Predict
@@ -58,7 +58,11 @@ class Victim:
     identity: str
     on_device: Callable[[int], DeviceNetwork] = _no_network
     around: Callable[[Predict], Predict] = _itself
-    swept: bool = False
+
+    @property
+    def swept(self) -> bool:
+        """Whether `order` ranks by a sweep, which finds others first than a gradient does."""
+        return isinstance(self.order, SweepOrder)
 
 
 def bare_classifier(classifier: Pipeline, *, windows: bool = True) -> Victim:
@@ -66,8 +70,7 @@ def bare_classifier(classifier: Pipeline, *, windows: bool = True) -> Victim:
     module = _classifier_module(classifier)
     order = sweep_order(classifier.predict) if module is None else gradient_order(on_levels(None, module))
     predict = (_by_windows(classifier) if windows else None) or classifier.predict
-    on_device = partial(device_network, classifier, None, module)
-    return Victim(predict, order, None, _identity(classifier), on_device, swept=module is None)
+    return Victim(predict, order, None, _identity(classifier), partial(device_network, classifier, None, module))
 
 
 def purified_pipeline(
@@ -103,8 +106,7 @@ def purified_pipeline(
     else:
         known = shipped, module
         order = gradient_order(on_levels(shipped, module))
-    on_device = partial(device_network, pipeline, *known)
-    return Victim(predict, order, passes, identity, on_device, around, swept=known[1] is None)
+    return Victim(predict, order, passes, identity, partial(device_network, pipeline, *known), around)
 
 
 def _identity(network: Pipeline) -> str:

@@ -210,12 +210,7 @@ def _transform(name: str, transform: Transform, bare: Pipeline, victim: Victim) 
         return lambda images: classify(transform(images))
 
     identity = f"{victim.identity} behind {name}"
-    return _Technique(
-        name,
-        Victim(around(bare.predict), victim.order, None, identity, around=around, swept=victim.swept),
-        bare,
-        transform,
-    )
+    return _Technique(name, Victim(around(bare.predict), victim.order, None, identity, around=around), bare, transform)
 
 
 def _name(pipeline: Pipeline) -> str:

@@ -1,9 +1,7 @@
 """A classifier that is a PyTorch module: a shipped one, or the user's own."""
 
-import contextlib
 import copy
 import hashlib
-import sys
 
 import numpy as np
 import onnx
@@ -13,7 +11,7 @@ from safetensors.torch import save
 from torch import nn
 
 from pixelproof.errors import ExportError, UsageError
-from pixelproof.export.messages import cause, interrupts_kept
+from pixelproof.export.messages import cause, interrupts_kept, others_code
 from pixelproof.export.tracing import frozen, trace
 from pixelproof.models.layers import Normalise
 
@@ -52,7 +50,7 @@ class TorchClassifier:
     def run(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         """What the module gives for float32 `(n, 3, H, W)`; `UsageError` where it does not run on them."""
         try:
-            with interrupts_kept(), torch.no_grad(), contextlib.redirect_stdout(sys.stderr):  # stdout is for results
+            with others_code(), torch.no_grad():
                 outputs = self._module(torch.from_numpy(pixels))
         except Exception as error:  # whatever the user's code raises
             raise UsageError(
@@ -74,7 +72,7 @@ class TorchClassifier:
     def run_in_double(self, pixels: NDArray[np.float32]) -> NDArray[np.float64] | None:
         """What the module gives in float64; None where it does not run in that."""
         try:
-            with interrupts_kept(), torch.no_grad(), contextlib.redirect_stdout(sys.stderr):
+            with others_code(), torch.no_grad():
                 double = copy.deepcopy(self._module).double()
                 outputs: NDArray[np.float64] = double(torch.from_numpy(pixels).double()).numpy()
         except Exception:  # whatever the user's code raises: constants that forward() makes, for one, are float32

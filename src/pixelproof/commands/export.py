@@ -175,8 +175,8 @@ def _decisions(told: dict[str, Any]) -> str:
 
 
 def _purification(told: dict[str, Any]) -> str:
-    lost = "all" if told["pl"] is None else f"{told['pl']:.2%}"  # None: the classifier itself gets none right
-    text = f"loses {lost} of the clean images, in fp32 {told['pl_fp32']:.2%}"
+    lost = "has none that are right to lose" if told["pl"] is None else f"loses {told['pl']:.2%} of the clean images"
+    text = f"{lost}, in fp32 {told['pl_fp32']:.2%}"
     if told.get("d_suc") is not None and told["d_suc_fp32"] is not None:
         undone = (
             f"undoes {told['d_suc']:.1%} of {told['fooled']} attacks that fool it, in fp32 {told['d_suc_fp32']:.1%} of "
