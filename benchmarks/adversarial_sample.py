@@ -1,9 +1,10 @@
 """Finds the shipped adversarial images: `corners` on every shipped classifier and test image (make adversarial).
 
 A search that was stopped goes on from its records, on the device that it was on; a classifier whose weights were
-attacked already is left.
+attacked already, on as many images, is left. With --images, for what takes a CPU a minute an image, the first so many
+are attacked.
 
-    python -m pixelproof.benchmarks.adversarial_sample [NAME...] [--attack-backend cuda | --screen bf16]
+    python -m pixelproof.benchmarks.adversarial_sample [NAME...] [--attack-backend cuda | --screen bf16] [--images N]
 """
 
 import argparse
@@ -19,7 +20,8 @@ from pixelproof.benchmarks.defence.settings import DataChoice, Settings
 from pixelproof.errors import PixelproofError, unknown_name
 from pixelproof.export import export_bundle
 from pixelproof.models import CLASSIFIERS, provenance
-from pixelproof.models.data import adversarial_sample, write_adversarial_sample
+from pixelproof.models.data import write_adversarial_sample
+from pixelproof.models.data.adversarial import is_attacked
 from pixelproof.models.data.sample import SAMPLE_FOLDER
 
 _COMMAND = "python -m pixelproof.benchmarks.adversarial_sample"
@@ -33,16 +35,18 @@ def find(
     folder: Path = SAMPLE_FOLDER,
     *,
     screen: str | None = None,
+    images: int | None = None,
 ) -> int:
     """Attack a shipped classifier, and keep what fooled it; how many images that is.
 
     Args:
         classifier: its name.
-        choice: the shipped images, or the first of them.
+        choice: the shipped images.
         records: SQLite file of each image's outcome.
         backend: see `open_attack_device`.
         folder: of the sample, where it is kept.
         screen: see `Settings`.
+        images: attack the first so many that it gets right; None for all of those.
     """
     with TemporaryDirectory(prefix="pixelproof-") as temporary:
         bundle = Path(temporary) / classifier
@@ -51,7 +55,7 @@ def find(
             run = attack_bundle(
                 bundle,
                 choice,
-                Settings(images=len(choice.images), screen=screen),
+                Settings(images=len(choice.images) if images is None else images, screen=screen),
                 protocol="transfer",
                 records=records,
                 report=lambda _, progress: _tell(classifier, progress),
@@ -61,7 +65,7 @@ def find(
             method = f"corners, one pixel, screened {screened}" if screened else "corners, one pixel"
     changes = [(each["image"], *each["pixels"][0], *each["colours"][0]) for each in run.images if each["success"]]
     digest = provenance(classifier)["weights_sha256"]
-    write_adversarial_sample(classifier, digest, method, changes, folder)
+    write_adversarial_sample(classifier, digest, method, changes, folder, first=images)
     return len(changes)
 
 
@@ -69,14 +73,17 @@ def _tell(classifier: str, progress: Progress) -> None:
     print(f"\r{classifier}: {progress.finished} of {progress.images}", end="", file=sys.stderr)
 
 
-def attack_all(names: Sequence[str], backend: str, records: Path, screen: str | None = None) -> None:
-    """Find those of the named classifiers, where there are none of their present weights.
+def attack_all(
+    names: Sequence[str], backend: str, records: Path, screen: str | None = None, images: int | None = None
+) -> None:
+    """Find those of the named classifiers whose present weights were not attacked on as many images.
 
     Args:
         names: of shipped classifiers.
         backend: see `open_attack_device`.
         records: folder of the outcomes.
         screen: see `Settings`.
+        images: see `find`.
 
     Raises:
         UsageError: an unknown name or backend.
@@ -87,8 +94,9 @@ def attack_all(names: Sequence[str], backend: str, records: Path, screen: str | 
             raise unknown_name("classifier", name, CLASSIFIERS, f"{_COMMAND} {CLASSIFIERS[0]}")
     for name in names:
         digest = provenance(name)["weights_sha256"]
-        if adversarial_sample(name, digest) is None:
-            found = find(name, DataChoice.sample(), records / f"{name}-{digest[:12]}.sqlite", backend, screen=screen)
+        if not is_attacked(name, digest, images):
+            outcomes = records / f"{name}-{digest[:12]}.sqlite"
+            found = find(name, DataChoice.sample(), outcomes, backend, screen=screen, images=images)
             print(f"\r{name}: {found} adversarial images", file=sys.stderr)
 
 
@@ -98,10 +106,11 @@ def main() -> None:
     line.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(CLASSIFIERS)}; all where none is named")
     line.add_argument("--attack-backend", default="auto", help="auto or cpu, or cuda, which screens the candidates")
     line.add_argument("--screen", help="int8 or bf16: leave out what the classifier in it is sure of")
+    line.add_argument("--images", type=int, help="attack the first so many that it gets right; all where not given")
     line.add_argument("--records", type=Path, default=Path("runs/adversarial"), help="folder of each image's outcome")
     asked = line.parse_args()
     try:
-        attack_all(asked.names or CLASSIFIERS, asked.attack_backend, asked.records, asked.screen)
+        attack_all(asked.names or CLASSIFIERS, asked.attack_backend, asked.records, asked.screen, asked.images)
     except PixelproofError as error:
         sys.exit(f"error: {error}")
 

@@ -36,15 +36,32 @@ def adversarial_sample(classifier: str, weights_sha256: str, folder: Path = SAMP
     return ImageSet(images, clean.labels[which], clean.class_names)
 
 
+def is_attacked(classifier: str, weights_sha256: str, images: int | None = None, folder: Path = SAMPLE_FOLDER) -> bool:
+    """Whether these weights were attacked: on the first `images` that the classifier gets right, None for all."""
+    known = _read(folder).get(classifier)
+    if known is None or known["weights_sha256"] != weights_sha256:
+        return False
+    first = known.get("first")
+    return first is None or (images is not None and images <= first)
+
+
 def write_adversarial_sample(
     classifier: str,
     weights_sha256: str,
     method: str,
     changes: Sequence[tuple[int, int, int, int, int, int]],
     folder: Path = SAMPLE_FOLDER,
+    *,
+    first: int | None = None,
 ) -> None:
-    """Keep `changes` (sample image, row, column, red, green, blue), found by `method`, in place of older ones."""
-    found = {"weights_sha256": weights_sha256, "method": method, "changes": [list(change) for change in changes]}
+    """Keep `changes` (sample image, row, column, red, green, blue), found by `method`, in place of older ones.
+
+    `first`: only so many of the images that the classifier gets right were attacked, the first; None for all.
+    """
+    found: dict[str, Any] = {"weights_sha256": weights_sha256, "method": method}
+    if first is not None:
+        found["first"] = first
+    found["changes"] = [list(change) for change in changes]
     write_json(folder / ADVERSARIAL, dict(sorted({**_read(folder), classifier: found}.items())))
 
 

@@ -12,6 +12,7 @@ from pixelproof.benchmarks.defence import DataChoice
 from pixelproof.errors import PixelproofError
 from pixelproof.models import CLASSIFIERS, build_classifier, provenance
 from pixelproof.models.data import adversarial_sample, sample
+from pixelproof.models.data.adversarial import is_attacked
 from pixelproof.models.data.sample import SAMPLE_FOLDER
 
 
@@ -39,31 +40,47 @@ def test_what_is_found_is_kept_beside_the_others_and_fools_the_classifier(tmp_pa
     written = json.loads((folder / "adversarial.json").read_text())
     assert written["nin"] == kept["nin"]
     assert written["lenet"]["method"] == "corners, one pixel, screened in int8"
+    assert is_attacked("lenet", shipped_digest("lenet"), folder=folder)
+
+
+def test_the_first_images_alone_count_as_no_more(tmp_path: Path):
+    pytest.importorskip("torch", reason="exports a shipped network")
+    folder = tmp_path / "sample"
+    shutil.copytree(SAMPLE_FOLDER, folder)
+    choice = DataChoice(sample().take(range(9)), "the first nine")
+    found = {
+        count: command.find("lenet", choice, tmp_path / "records.sqlite", folder=folder, screen="int8", images=count)
+        for count in (2, 5)
+    }
+    assert 0 <= found[2] <= 2 < found[5] <= 5
+    known = [is_attacked("lenet", shipped_digest("lenet"), images, folder) for images in (2, 5, 6, None)]
+    assert known == [True, True, False, False]
+    assert not is_attacked("lenet", "0" * 64, 2, folder)
 
 
 def test_those_of_the_present_weights_are_left_alone(monkeypatch, tmp_path: Path):
-    monkeypatch.setattr(command, "adversarial_sample", lambda name, digest: digest == shipped_digest(name) or None)
+    monkeypatch.setattr(command, "is_attacked", lambda name, digest, images: digest == shipped_digest(name))
     monkeypatch.setattr(command, "find", lambda *_: pytest.fail("attacked again"))
     command.attack_all(CLASSIFIERS, "auto", tmp_path)
 
 
 def test_the_others_are_attacked_on_the_device_asked_for_each_with_its_own_records(monkeypatch, capsys, tmp_path: Path):
     asked = []
-    monkeypatch.setattr(command, "adversarial_sample", lambda name, digest: None)
+    monkeypatch.setattr(command, "is_attacked", lambda name, digest, images: False)
 
-    def find(name, choice, records, backend, *, screen):
-        asked.append((name, records, backend, screen))
+    def find(name, choice, records, backend, *, screen, images):
+        asked.append((name, records, backend, screen, images))
         return 7
 
     monkeypatch.setattr(command, "find", find)
     monkeypatch.setattr(sys, "argv", f"x resnet nin --attack-backend cuda --records {tmp_path}".split())
     command.main()
     files = {name: tmp_path / f"{name}-{shipped_digest(name)[:12]}.sqlite" for name in CLASSIFIERS}
-    assert asked == [("resnet", files["resnet"], "cuda", None), ("nin", files["nin"], "cuda", None)]
+    assert asked == [(name, files[name], "cuda", None, None) for name in ("resnet", "nin")]
     assert "nin: 7 adversarial images" in capsys.readouterr().err
-    monkeypatch.setattr(sys, "argv", ["x", "--screen", "bf16"])
+    monkeypatch.setattr(sys, "argv", ["x", "--screen", "bf16", "--images", "5"])
     command.main()
-    assert [(name, how) for name, _, _, how in asked[2:]] == [(name, "bf16") for name in CLASSIFIERS]
+    assert [(name, *how) for name, _, _, *how in asked[2:]] == [(name, "bf16", 5) for name in CLASSIFIERS]
 
 
 @pytest.mark.parametrize(
@@ -80,7 +97,7 @@ def test_what_cannot_be_done_is_one_line_and_leaves_nothing(monkeypatch, tmp_pat
     def no_device() -> None:
         raise PixelproofError("no GPU here. Next: --attack-backend cpu")
 
-    monkeypatch.setattr(command, "adversarial_sample", lambda name, digest: None)
+    monkeypatch.setattr(command, "is_attacked", lambda name, digest, images: False)
     monkeypatch.setattr("pixelproof.attack.cuda.open_device", no_device)
     monkeypatch.setattr(sys, "argv", ["x", *arguments.split(), "--records", str(tmp_path)])
     with pytest.raises(SystemExit, match=f"^error: {message}"):
