@@ -1,4 +1,8 @@
-"""`corners`: every position x the 8 corners of a colour box, or x a purifier's own list of colours."""
+"""`corners`: every position x the 8 corners of a colour box, or x a purifier's own list of colours.
+
+Source: the corners of the colour cube as candidates: Croce, Hein, "Sparse and imperceivable adversarial attacks", ICCV
+2019 (CornerSearch, which ranks single pixels by the network's answers and draws sets of several at random).
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass

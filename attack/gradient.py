@@ -1,5 +1,8 @@
 """Ranks candidates by one backward pass: the first-order change of the margin.
 
+Source: one gradient as the estimate of every single replacement: Ebrahimi, Rao, Lowd, Dou, "HotFlip: white-box
+adversarial examples for text classification", ACL 2018 (there of characters).
+
 Imports PyTorch when an order is made, not before.
 """
 

@@ -3,6 +3,9 @@
 The early layers of a convolutional network see little of an image at each place. What they give for the clean image is
 kept, and for each candidate only a window of each map is computed, the changed part of the map before laid into the
 kept one. Where windows have grown to the whole map, the rest of the network runs as usual.
+
+Source: inference on the changed window alone, for images with a part hidden: Nakandala, Kumar, Papakonstantinou,
+"Incremental and approximate inference for faster occlusion-based deep CNN explanations", SIGMOD 2019.
 """
 
 from collections.abc import Callable, Iterator, Sequence

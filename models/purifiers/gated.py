@@ -10,6 +10,9 @@ merely unusual moves little, so that the gate can be narrow.
 Errors are measured on the axes of Ohta, Kanade, Sakai, "Color information for region segmentation", 1980, nearly the
 principal axes of natural colours: a pixel's brightness is hard to foresee, its hue is not, and on these axes the gate
 leaves an attacker no more room in hue than it has to.
+
+A network that is blind to the pixel it predicts, trained on the images themselves: Krull, Buchholz, Jug, "Noise2Void:
+learning denoising from single noisy images", CVPR 2019.
 """
 
 import torch
