@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelproof.attack.checks import checked_images, checked_number, checked_probabilities
+from pixelproof.attack.remembered import Remembered
 from pixelproof.attack.search import OfChanges, Predict
 from pixelproof.attack.windowed import Windowed
 from pixelproof.errors import UsageError
@@ -60,8 +61,8 @@ class Distinct:
         self._batch_size = checked_number("batch_size", batch_size, 1, 1 << 20)
         self.of_changes: OfChanges | None = None if purify_changes is None else self._of_changes
         self._purify_changes, self._classify_near = purify_changes, classify_near
-        self._remembered = checked_number("remembered", remembered, 0, 1 << 24)
-        self._known: dict[bytes, NDArray[np.float32]] = {}
+        count = checked_number("remembered", remembered, 0, 1 << 24)
+        self._remembered: Remembered[NDArray[np.float32]] = Remembered(count, _MOST_BYTES)
         self._batch = np.empty((0, 0, 0, 3), np.uint8)
         self.asked = self.classified = 0
 
@@ -90,25 +91,16 @@ class Distinct:
         return self._told(purified, lambda rows: near(purified[rows], by_window.clean(images[image_of_row[rows]])))
 
     def _told(
-        self, purified: NDArray[np.uint8], classified: Callable[[list[int]], NDArray[np.float32]]
+        self, purified: NDArray[np.uint8], classified: Callable[[NDArray[np.int64]], NDArray[np.float32]]
     ) -> NDArray[np.float32]:
+        answers, new = self._remembered.of(purified, classified)
+        self.asked += len(answers)
+        self.classified += new
+        return np.stack(answers)
+
+    def _classified(self, purified: NDArray[np.uint8], rows: NDArray[np.int64]) -> NDArray[np.float32]:
         if self._batch.shape[1:] != purified.shape[1:]:
             self._batch = np.zeros((self._batch_size, *purified.shape[1:]), np.uint8)
-            self._known.clear()
-        keys = [row.tobytes() for row in purified]
-        first_row: dict[bytes, int] = {}
-        for row, key in enumerate(keys):
-            first_row.setdefault(key, row)
-        found = {key: self._known.pop(key) for key in first_row if key in self._known}
-        new = [key for key in first_row if key not in found]
-        if new:
-            found.update(zip(new, classified([first_row[key] for key in new]), strict=True))
-        self._remember(found)
-        self.asked += len(keys)
-        self.classified += len(new)
-        return np.stack([found[key] for key in keys])
-
-    def _classified(self, purified: NDArray[np.uint8], rows: list[int]) -> NDArray[np.float32]:
         parts = []
         for start in range(0, len(rows), self._batch_size):
             part = rows[start : start + self._batch_size]
@@ -116,9 +108,3 @@ class Distinct:
             answer = checked_probabilities(self._classify(self._batch), self._batch_size)
             parts.append(answer[: len(part)].copy())
         return np.concatenate(parts)
-
-    def _remember(self, found: dict[bytes, NDArray[np.float32]]) -> None:
-        self._known.update(found)
-        fitting = min(self._remembered, _MOST_BYTES // self._batch[0].nbytes)
-        for key in list(self._known)[: max(0, len(self._known) - fitting)]:
-            del self._known[key]

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from pixelproof.attack.batches import in_batches
 from pixelproof.attack.canvas import Canvas
 from pixelproof.attack.checks import check_callable, checked_number, checked_probabilities
+from pixelproof.attack.remembered import Remembered
 from pixelproof.attack.search import Predict
 from pixelproof.errors import UsageError
 
 _LEAST_PROBABILITY = 1e-12
-_REMEMBERED = 256  # clean images whose class is kept; more than a search has under way
+_CLEAN_IMAGES = 256  # whose class is kept; more than a search has under way
 
 
 class Screened:
@@ -53,7 +54,7 @@ class Screened:
         self._predict, self._cheap, self._margin = predict, cheap, margin
         self.batch_size = checked_number("batch_size", batch_size, 1, 1 << 20)
         self._doubtful_size = checked_number("doubtful_size", doubtful_size, 1, 1 << 20)
-        self._class_of: dict[bytes, int] = {}
+        self._classes: Remembered[int] = Remembered(_CLEAN_IMAGES)
         self.asked = self.discarded = 0
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -72,7 +73,7 @@ class Screened:
         if positions.shape[1] == 0:  # the images as they are
             return self._really(_drawn(images, *candidates))
         known, which = np.unique(image_of_row, return_inverse=True)
-        classes = np.array([self._class(images[index]) for index in known.tolist()])[which]
+        classes = self._classes_of(images[known])[which]
         answer = self._cheaply(images, *candidates)
         doubtful = np.flatnonzero(~(margins(answer, classes) >= self._margin))  # NaN is a doubt
         if doubtful.size:
@@ -81,13 +82,9 @@ class Screened:
         self.discarded += len(answer) - doubtful.size
         return answer
 
-    def _class(self, image: NDArray[np.uint8]) -> int:
-        key = image.tobytes()
-        if key not in self._class_of:
-            self._class_of[key] = int(self._really(image[None])[0].argmax())
-            for old in list(self._class_of)[:-_REMEMBERED]:
-                del self._class_of[old]
-        return self._class_of[key]
+    def _classes_of(self, images: NDArray[np.uint8]) -> NDArray[np.int64]:
+        classes, _ = self._classes.of(images, lambda rows: self._really(images[rows]).argmax(1).tolist())
+        return np.array(classes)
 
     def _cheaply(self, images: NDArray[np.uint8], *candidates: NDArray[Any]) -> NDArray[np.float32]:
         of_changes = getattr(self._cheap, "of_changes", None)

@@ -8,11 +8,12 @@ from numpy.typing import NDArray
 from pixelproof.attack.batches import in_batches
 from pixelproof.attack.canvas import Canvas, flat_pixels
 from pixelproof.attack.checks import check_callable, checked_number
+from pixelproof.attack.remembered import Remembered
 
 Purify = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 """uint8 `(n, H, W, 3)` to uint8 of the same shape."""
 
-_REMEMBERED = 256  # purified clean images; more than a search has under way
+_CLEAN_IMAGES = 256  # kept purified; more than a search has under way
 
 
 class Windowed:
@@ -35,7 +36,7 @@ class Windowed:
         self._purify, self._purify_window = purify, purify_window
         self._reach = checked_number("reach", reach, 0, 1 << 12)
         self._batch_size = checked_number("batch_size", batch_size, 1, 1 << 20)
-        self._known: dict[bytes, NDArray[np.uint8]] = {}
+        self._purified: Remembered[NDArray[np.uint8]] = Remembered(_CLEAN_IMAGES)
         self.side = side_for(self._reach)
 
     def __call__(
@@ -63,15 +64,8 @@ class Windowed:
 
     def clean(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The purified `images` as they are, uint8 `(n, H, W, 3)`; kept for a while."""
-        keys = [image.tobytes() for image in images]
-        new = list({key: row for row, key in enumerate(keys) if key not in self._known}.values())
-        if new:
-            for row, purified in zip(new, in_batches(self._purify, images[new], self._batch_size), strict=True):
-                self._known[keys[row]] = purified
-        answer = np.stack([self._known[key] for key in keys])
-        for key in list(self._known)[:-_REMEMBERED]:
-            del self._known[key]
-        return answer
+        purified, _ = self._purified.of(images, lambda rows: in_batches(self._purify, images[rows], self._batch_size))
+        return np.stack(purified)
 
     def _patch(
         self,
