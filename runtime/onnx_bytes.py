@@ -102,7 +102,10 @@ def _stays(field: _Field, outputs: set[str], needed: set[str]) -> bool:
 
 
 def _names_used(node: memoryview) -> set[str]:
-    """The values that a node reads, with those that graphs inside it (`If`, `Loop`) take from around them."""
+    """The values that a node reads, with those that graphs inside it (`If`, `Loop`) take from around them.
+
+    Such a graph's outputs are its own nodes' or it is invalid.
+    """
     names: set[str] = set()
     pending = [("node", node)]
     while pending:
@@ -110,12 +113,9 @@ def _names_used(node: memoryview) -> set[str]:
         if kind == "node":
             names.update(_strings(message, _NODE_INPUT))
         for field in _fields(message):
-            if field.body is None:
-                continue
-            if kind == "graph" and field.number == _GRAPH_OUTPUT:
-                names.update(_strings(field.body, _VALUE_NAME))
-            elif (child := _CHILDREN[kind].get(field.number)) in {"node", "attribute", "graph"}:
-                pending.append((str(child), field.body))
+            child = _CHILDREN[kind].get(field.number)
+            if field.body is not None and child in ("node", "attribute", "graph"):
+                pending.append((child, field.body))
     return names
 
 

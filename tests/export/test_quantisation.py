@@ -8,12 +8,12 @@ from onnx import TensorProto, helper, numpy_helper
 from pixelproof.export.quantisation import quantised
 
 
-def network(*names: str) -> onnx.ModelProto:
-    """A convolution a name, each the identity, and the mean of each channel."""
-    identity = numpy_helper.from_array(np.eye(3, dtype=np.float32).reshape(3, 3, 1, 1), "identity")
+def network(*names: str, weights: tuple[float, float, float] = (1, 1, 1)) -> onnx.ModelProto:
+    """A convolution a name, each channel times its weight, and the mean of each channel."""
+    kernel = np.diag(weights).astype(np.float32).reshape(3, 3, 1, 1)
     nodes, last = [], "x"
     for number, name in enumerate(names):
-        nodes.append(helper.make_node("Conv", [last, "identity"], [f"map{number}"], name=name))
+        nodes.append(helper.make_node("Conv", [last, f"kernel{number}"], [f"map{number}"], name=name))
         last = f"map{number}"
     nodes.append(helper.make_node("GlobalAveragePool", [last], ["pooled"], name="pool"))
     nodes.append(helper.make_node("Flatten", ["pooled"], ["y"], name="flatten"))
@@ -22,7 +22,7 @@ def network(*names: str) -> onnx.ModelProto:
         "network",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 3, 4, 4])],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 3])],
-        [identity],
+        [numpy_helper.from_array(kernel, f"kernel{number}") for number in range(len(names))],
     )
     return helper.make_model(graph, ir_version=10, opset_imports=[helper.make_opsetid("", 20)])
 
@@ -48,6 +48,24 @@ def test_on_the_cpu_a_range_holds_all_that_was_seen():
     model = quantised(network("a", "b", "c"), brightest((50, 1.0), (50, 0.5)), target="cpu", what="it")
     assert scales(model)
     assert all(scale == pytest.approx(1 / 255) for scale in scales(model))
+
+
+def test_on_the_cpu_the_last_layer_with_weights_stays_in_float():
+    model = quantised(network("a", "b", "c"), brightest((8, 1.0)), target="cpu", what="it")
+    made_by = {output: node.op_type for node in model.graph.node for output in node.output}
+    weights = {node.name: made_by.get(node.input[1]) for node in model.graph.node if node.op_type == "Conv"}
+    assert weights == {"a": "DequantizeLinear", "b": "DequantizeLinear", "c": None}
+
+
+@pytest.mark.parametrize("target", ["cpu", "tensorrt"])
+def test_each_channel_of_the_weights_has_its_scale(target: str):
+    model = quantised(network("a", "b", "c", weights=(1, 2, 4)), brightest((8, 1.0)), target=target, what="it")
+    held = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    read = {node.output[0]: held[node.input[1]] for node in model.graph.node if node.op_type == "DequantizeLinear"}
+    lowered = [node for node in model.graph.node if node.op_type == "Conv" and node.input[1] in read]
+    assert len(lowered) == 2
+    for node in lowered:
+        np.testing.assert_allclose(read[node.input[1]], np.array([1, 2, 4]) / 127, rtol=0.01)
 
 
 def test_no_run_is_so_short_that_its_few_images_weigh_more():

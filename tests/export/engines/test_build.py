@@ -10,7 +10,7 @@ import pytest
 
 from pixelproof.errors import ExportError, Interrupted, UsageError
 from pixelproof.export import export_bundle
-from pixelproof.export.engines import build_engine
+from pixelproof.export.engines import build, build_engine
 from pixelproof.models.data import sample
 from pixelproof.runtime import Pipeline, read_bundle
 
@@ -64,6 +64,22 @@ def test_the_bundle_lists_its_engines_and_still_runs(bundle: Path):
 def test_every_generation_it_knows_is_built_for(bundle: Path):
     for capability in ("8.0", "8.6", "8.9", "12.0"):
         assert build_engine(bundle, flavour=RTX, capability=capability).stat().st_size > 10_000
+
+
+def test_float32_is_float32(bundle: Path, monkeypatch: pytest.MonkeyPatch):
+    """TF32, which TensorRT takes where it may, has ten bits of mantissa: too few for the purifier's comparisons."""
+    import tensorrt_rtx as trt
+
+    allowed, configured = [], build._configured
+
+    def watched(*asked):
+        config = configured(*asked)
+        allowed.append(config.get_flag(trt.BuilderFlag.TF32))
+        return config
+
+    monkeypatch.setattr(build, "_configured", watched)
+    build_engine(bundle, flavour=RTX, part="classifier")
+    assert allowed == [False]
 
 
 def test_progress_is_told(bundle: Path):

@@ -219,9 +219,10 @@ def build_command(call: Callable[[], object]) -> list[str]:
     return words[2:]
 
 
-def test_an_older_driver_at_build_and_a_portable_engine_fit(bundle: Path):
-    machine = Machine("tensorrt", "10.16.1", "9.0", "Stand-in GPU", "13.0")
-    add_engine(bundle, driver_cuda="12.8", compute_capability="portable", gpu=None)
+@pytest.mark.parametrize(("built_with", "here"), [("12.8", "13.0"), ("13.0", "13.0"), ("13.2", "13.10")])
+def test_an_older_driver_at_build_and_a_portable_engine_fit(bundle: Path, built_with: str, here: str):
+    machine = Machine("tensorrt", "10.16.1", "9.0", "Stand-in GPU", here)
+    add_engine(bundle, driver_cuda=built_with, compute_capability="portable", gpu=None)
     assert choose_engine(read_bundle(bundle), "pipeline", machine).name == NAME
 
 
