@@ -17,6 +17,7 @@ from pixelproof.models.data import sample
 _LEAST_IMAGES = 20
 _MOST_PIXELS = 2**20  # all 200 images up to 72x72 pixels, and 20 of 224x224
 _PIXELS_A_RUN = 2**18
+_LEAST_PROBABILITY = 1e-30  # that float32 still has all its digits of
 
 _log = logging.getLogger("pixelproof")
 
@@ -60,16 +61,23 @@ class Reference:
         """The probabilities `(n, classes)` of float32 `(n, 3, H, W)` levels; `UsageError` for unfit outputs."""
         return self._probabilities(self._outputs(levels))
 
-    def rounding(self, levels: NDArray[np.float32], probabilities: NDArray[np.float64]) -> float:
-        """By how much the classifier's own rounding moves its probabilities; 0 where that cannot be told.
+    def rounding(self, levels: NDArray[np.float32]) -> float:
+        """By how much, in nats, the classifier's own rounding moves its logits; 0 where that cannot be told.
 
-        The largest difference of its `probabilities` `(n, classes)` of float32 `(n, 3, H, W)` levels to float64's.
+        The largest difference between float32 and float64, on float32 `(n, 3, H, W)` levels. Probabilities would tell
+        it of the few images alone whose classes are close, and on each machine another figure.
         """
         outputs = [self.classifier.run_in_double(rows) for rows in _runs(to_pixels(levels, self.interface))]
         told = [each for each in outputs if each is not None]
         if len(told) < len(outputs):
             return 0.0
-        return float(np.abs(self._probabilities(np.concatenate(told)) - probabilities).max())
+        return float(np.abs(self._logits(np.concatenate(told)) - self._logits(self._outputs(levels))).max())
+
+    def _logits(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Of the classifier's outputs, each row with a mean of 0: the same to all classes changes no probability."""
+        logits = outputs if self.interface.outputs == "logits" else np.log(np.maximum(outputs, _LEAST_PROBABILITY))
+        centred: NDArray[np.float64] = logits - logits.mean(axis=1, keepdims=True)
+        return centred
 
     def _outputs(self, levels: NDArray[np.float32]) -> NDArray[np.float64]:
         pixels = to_pixels(levels, self.interface)
