@@ -48,11 +48,8 @@ def test_the_first_images_alone_count_as_no_more(tmp_path: Path):
     folder = tmp_path / "sample"
     shutil.copytree(SAMPLE_FOLDER, folder)
     choice = DataChoice(sample().take(range(9)), "the first nine")
-    found = {
-        count: command.find("lenet", choice, tmp_path / "records.sqlite", folder=folder, screen="int8", images=count)
-        for count in (2, 5)
-    }
-    assert 0 <= found[2] <= 2 < found[5] <= 5
+    found = command.find("lenet", choice, tmp_path / "records.sqlite", folder=folder, screen="int8", images=5)
+    assert 2 < found <= 5
     known = [is_attacked("lenet", shipped_digest("lenet"), images, folder) for images in (2, 5, 6, None)]
     assert known == [True, True, False, False]
     assert not is_attacked("lenet", "0" * 64, 2, folder)
