@@ -55,7 +55,7 @@ def defense(
     from pixelproof.benchmarks.defence import DataChoice, Settings, bench_defence
     from pixelproof.benchmarks.defence.devices import open_attack_device, ran_on
     from pixelproof.benchmarks.results_file import result_paths
-    from pixelproof.commands.progress import stages
+    from pixelproof.commands.progress import attack_progress
     from pixelproof.commands.results import deliver
 
     if output is not None:
@@ -77,7 +77,7 @@ def defense(
     with (
         resumable(f"finished images are kept in '{records}'"),
         open_attack_device(attack_backend, method, bundles, pixels=pixels, screen=screen) as device,
-        stages() as progress,
+        attack_progress() as progress,
     ):
         place = ran_on(method, device)
         results = bench_defence(
@@ -88,7 +88,7 @@ def defense(
             threads=threads,
             command=command,
             device=device,
-            report=lambda stage, done: progress(stage, done.finished, done.images),
+            report=progress,
         )
     if place:
         typer.echo(place, err=True)

@@ -34,13 +34,13 @@ def techniques(
     from pixelproof.benchmarks.defence import DataChoice
     from pixelproof.benchmarks.results_file import result_paths
     from pixelproof.benchmarks.techniques import TechniqueSettings, bench_techniques
-    from pixelproof.commands.progress import stages
+    from pixelproof.commands.progress import attack_progress
     from pixelproof.commands.results import deliver
 
     check_data(data, sample)
     if output is not None:
         result_paths(output)
-    with resumable(f"finished images are kept in '{records}'"), stages() as progress:
+    with resumable(f"finished images are kept in '{records}'"), attack_progress() as progress:
         results = bench_techniques(
             bundles,
             DataChoice.sample() if sample else DataChoice.at(data, bundles[0]),
@@ -48,6 +48,6 @@ def techniques(
             folder=records,
             command=typed(),
             threads=threads,
-            report=lambda stage, done: progress(stage, done.finished, done.images),
+            report=progress,
         )
     deliver(results, output, as_json=as_json)

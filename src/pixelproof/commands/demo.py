@@ -71,10 +71,10 @@ def _export(folder: Path) -> Sequence[tuple[Path, int]]:
 
 def _defend(bundles: Sequence[tuple[Path, int]], folder: Path, command: str) -> "DefenceResults":
     from pixelproof.benchmarks.defence import DataChoice, Settings, bench_defence, merge_results
-    from pixelproof.commands.progress import stages
+    from pixelproof.commands.progress import attack_progress
 
     choice = DataChoice.sample()
-    with stages() as progress:
+    with attack_progress() as progress:
         return merge_results(
             [
                 bench_defence(
@@ -83,7 +83,7 @@ def _defend(bundles: Sequence[tuple[Path, int]], folder: Path, command: str) -> 
                     Settings(images=images),
                     folder=folder / "records",
                     command=command,
-                    report=lambda stage, done: progress(stage, done.finished, done.images),
+                    report=progress,
                 )
                 for bundle, images in bundles
             ]

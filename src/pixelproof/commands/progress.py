@@ -1,8 +1,9 @@
-"""Progress bars on stderr, with time left."""
+"""Progress on stderr, with time left: bars on a terminal, and a line a minute in a log."""
 
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
 Step = Callable[[int, int, int, float], None]
 Report = Callable[[dict[str, Any]], None]
+
+_LINE_EVERY_S = 60.0
 
 
 def bar(*columns: str) -> Progress:
@@ -52,40 +55,68 @@ def training_progress(name: str, epochs: int) -> Iterator[tuple[Step, Report]]:
         yield step, report
 
 
+class _Stages:
+    """How far each stage of a command has come."""
+
+    def __init__(self, shown: ExitStack) -> None:
+        self._shown, self._console = shown, Console(stderr=True)
+        self._bars = Progress(
+            TextColumn("{task.description}"), BarColumn(20), TextColumn("{task.fields[told]}"), console=self._console
+        )
+        self._tasks: dict[str, TaskID] = {}
+        self._begun: dict[str, tuple[float, float]] = {}
+        self._next_line_s = time.monotonic() + _LINE_EVERY_S
+        self._lines_of = ""
+
+    def show(self, stage: str, share: float, told: str) -> None:
+        """`share`: 0 to 1, of the stage that is done; `told`: how much that is."""
+        now = time.monotonic()
+        begun_s, begun_share = self._begun.setdefault(stage, (now, share))
+        told += _time(now - begun_s, begun_share, share)
+        if self._console.is_terminal:
+            self._draw(stage, share, told)
+        elif now >= self._next_line_s or (share >= 1 and self._lines_of == stage):
+            self._next_line_s, self._lines_of = now + _LINE_EVERY_S, stage if share < 1 else ""
+            self._console.print(f"{stage}: {told}", markup=False, highlight=False, soft_wrap=True)
+
+    def seconds(self, stage: str) -> float:
+        """Since the stage was first shown."""
+        return time.monotonic() - self._begun[stage][0] if stage in self._begun else 0.0
+
+    def _draw(self, stage: str, share: float, told: str) -> None:
+        if not self._tasks:  # a bar without a stage would leave an empty line before an early error
+            self._shown.enter_context(self._bars)
+        if stage not in self._tasks:
+            self._tasks[stage] = self._bars.add_task(stage, total=1.0, told="")
+        self._bars.update(self._tasks[stage], completed=share, told=told)
+
+
+def _time(seconds: float, begun: float, share: float) -> str:
+    """What is left, if that can be told yet, of a stage that was at `begun` when its time began; at its end, all."""
+    if share >= 1:
+        return f", {timedelta(seconds=round(seconds))}"
+    if share <= begun:
+        return ""
+    return f", {timedelta(seconds=round(seconds * (1 - share) / (share - begun)))} left"
+
+
 @contextmanager
 def attack_progress() -> Iterator[Callable[[str, "AttackProgress"], None]]:
     """A function to call with a search's name and how far it is; shows images, successes, queries/s and time left."""
-    progress = bar("{task.fields[fell]}", "{task.fields[speed]}")
-    tasks: dict[str, TaskID] = {}
-    started: dict[str, float] = {}
     with ExitStack() as shown:
+        stages = _Stages(shown)
 
         def report(stage: str, far: "AttackProgress") -> None:
-            if not tasks:  # a bar without a stage would leave an empty line before an early error
-                shown.enter_context(progress)
-            if stage not in tasks:
-                tasks[stage], started[stage] = progress.add_task(stage, fell="", speed=""), time.perf_counter()
-            seconds = time.perf_counter() - started[stage]
-            speed = f"{far.evaluated / seconds:,.0f} queries/s" if seconds > 0 else ""
-            progress.update(
-                tasks[stage], completed=far.finished, total=far.images, fell=f"{far.successes:,} fell", speed=speed
-            )
+            seconds = stages.seconds(stage)
+            speed = f", {far.evaluated / seconds:,.0f} queries/s" if seconds > 0 else ""
+            stages.show(stage, far.share, f"{far.finished:,} of {far.images:,}, {far.successes:,} fell{speed}")
 
         yield report
 
 
 @contextmanager
 def stages() -> Iterator[Callable[[str, int, int], None]]:
-    """A function to call with a stage's name, how much of it is done, and how much there is; a bar a stage."""
-    progress = bar()
-    tasks: dict[str, TaskID] = {}
+    """A function to call with a stage's name, how much of it is done, and how much there is."""
     with ExitStack() as shown:
-
-        def report(stage: str, done: int, total: int) -> None:
-            if not tasks:  # a bar without a stage would leave an empty line before an early error
-                shown.enter_context(progress)
-            if stage not in tasks:
-                tasks[stage] = progress.add_task(stage)
-            progress.update(tasks[stage], completed=done, total=total)
-
-        yield report
+        all_stages = _Stages(shown)
+        yield lambda stage, done, total: all_stages.show(stage, done / max(total, 1), f"{done:,} of {total:,}")
