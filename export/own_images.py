@@ -61,7 +61,7 @@ def labelled_images(root: Path | None, class_names: tuple[str, ...], size: tuple
     if not paths:
         raise DataError(f"the subfolders of '{root}' hold no images. Next: put those of each class into its subfolder")
     labels = np.array([label for label, _ in paths], np.int64)
-    images = ImageSet(read_images([path for _, path in paths], size), labels, class_names)
+    images = ImageSet(read_images([path for _, path in paths], size, root), labels, class_names)
     files = tuple(path.relative_to(root).as_posix() for _, path in paths)
     name = f"{len(files):,} images of folder '{root.resolve().name}' (SHA-256 {images.sha256()[:16]})"
     return Labelled(images, name, files)
@@ -80,7 +80,7 @@ def calibration_images(folder: Path, size: tuple[int, int]) -> tuple[NDArray[np.
         raise UsageError(
             f"folder '{folder}' holds no images. Next: put a few hundred into it that the network may meet"
         )
-    return read_images(paths, size), f"{len(paths)} images of folder '{folder.resolve().name}'"
+    return read_images(paths, size, folder), f"{len(paths)} images of folder '{folder.resolve().name}'"
 
 
 def _subfolders(root: Path) -> list[Path]:

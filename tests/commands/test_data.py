@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -150,3 +151,25 @@ def test_export_leaves_a_folder_that_exists_alone(run_cli, tmp_path: Path):
     assert (code, out) == (2, "")
     assert err == f"error: '{tmp_path}' exists already. Next: pixelproof data export FOLDER, with another name\n"
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_fit_makes_a_folder_that_a_bundle_takes(run_cli, tmp_path: Path, lenet_median_bundle: Path):
+    (tmp_path / "photos").mkdir()
+    Image.fromarray(sample().images[3]).resize((90, 60)).convert("L").save(tmp_path / "photos" / "plane.jpg")
+    (tmp_path / "photos" / "notes.txt").write_text("none")
+    unfit = run_cli("classify", lenet_median_bundle, tmp_path / "photos" / "plane.jpg")
+    assert unfit.code == 2
+    assert unfit.err.endswith(f"-o {tmp_path}/photos/plane-fit\n")
+    code, out, err = run_cli("data", "fit", tmp_path / "photos", "--size", "32,32", "-o", tmp_path / "fit")
+    assert (code, out) == (0, f"{tmp_path / 'fit'}: 1 images of 32x32\n")
+    assert err == f"left out: '{tmp_path}/photos/notes.txt' is not an image that Pillow can read\n"
+    assert run_cli("classify", lenet_median_bundle, tmp_path / "fit" / "plane.png").code == 0
+
+
+@pytest.mark.parametrize(
+    ("size", "message"),
+    [("32", r"expected a height and a width"), ("0,32", r"both above 0, got 0,32"), ("32x32", r"two whole numbers")],
+)
+def test_fit_asks_for_a_height_and_a_width(refused, tmp_path: Path, size: str, message: str):
+    assert re.search(message, refused(2, "data", "fit", tmp_path, "--size", size, "-o", tmp_path / "fit"))
+    assert list(tmp_path.iterdir()) == []

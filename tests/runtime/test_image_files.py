@@ -1,7 +1,7 @@
 """Which image files are read, and what the others are told; every remedy in a message is tried."""
 
 import os
-import re
+import shlex
 import struct
 import subprocess
 import sys
@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pixelproof.cli import main
 from pixelproof.errors import UsageError
 from pixelproof.runtime.image_files import read_images
 
@@ -94,15 +95,26 @@ MENDABLE: dict[str, tuple[str, Save, str]] = {
 
 
 @pytest.mark.parametrize(("name", "write", "message"), MENDABLE.values(), ids=MENDABLE.keys())
-def test_an_unfit_image_is_named_and_its_remedy_works(tmp_path: Path, name: str, write: Save, message: str):
+def test_an_unfit_image_is_named_and_its_remedy_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, write: Save, message: str
+):
     write(tmp_path / name)
     with pytest.raises(UsageError, match=message) as caught:
         read_images([tmp_path / name], (HEIGHT, WIDTH))
     assert f"'{tmp_path / name}'" in str(caught.value)
-    command = re.search(r"Next: python -c '(.*)'$", str(caught.value))
-    assert command, str(caught.value)
-    subprocess.run([sys.executable, "-c", command[1]], check=True)
-    assert read_images([tmp_path / "a-fit.png"], (HEIGHT, WIDTH)).shape == (1, HEIGHT, WIDTH, 3)
+    assert mended(tmp_path / name, monkeypatch).shape == (HEIGHT, WIDTH, 3)
+
+
+def mended(path: Path, monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
+    """The image that the remedy makes of an unfit one, which stays."""
+    before = path.read_bytes()
+    monkeypatch.setattr(sys, "argv", shlex.split(next_command(path)))
+    assert sys.argv[:3] == ["pixelproof", "data", "fit"]
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert not left.value.code
+    assert path.read_bytes() == before
+    return read_images([path.parent / f"{path.stem}-fit" / f"{path.stem}.png"], (HEIGHT, WIDTH))[0]
 
 
 @pytest.mark.parametrize("folder", ["holiday photos", "it's", 'the "best" ones', "$HOME `ls` 猫"])
@@ -111,11 +123,11 @@ def test_the_remedy_can_be_pasted_whatever_the_path(tmp_path: Path, folder: str)
     path.parent.mkdir()
     save(PIXELS, "L")(path)
     run_in_bash(next_command(path))
-    assert read_images([path.with_name("a b's-fit.png")], (HEIGHT, WIDTH)).shape == (1, HEIGHT, WIDTH, 3)
+    assert read_images([path.parent / "a b's-fit" / path.name], (HEIGHT, WIDTH)).shape == (1, HEIGHT, WIDTH, 3)
     command = next_command(path.with_name("missing.png")).removeprefix("check the name, ")
-    assert run_in_bash(command).splitlines() == ["a b's-fit.png", "a b's.png"]
+    assert run_in_bash(command).splitlines() == ["a b's-fit", "a b's.png"]
     pattern = next_command(path.parent).removeprefix("name the files in it, ")
-    assert run_in_bash(f"ls {pattern}").splitlines() == [f"{path.parent}/a b's-fit.png", f"{path.parent}/a b's.png"]
+    assert run_in_bash(f"ls {pattern}").splitlines() == [str(path)]
 
 
 def next_command(path: Path) -> str:
@@ -152,23 +164,34 @@ def test_what_is_no_image_is_named(tmp_path: Path, write: Save, message: str):
     assert "Next: " in str(caught.value)
 
 
-def test_grey_levels_of_16_bits_are_scaled_by_the_remedy(tmp_path: Path):
+def test_grey_levels_of_16_bits_are_scaled_by_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     png(tmp_path / "a.png", 0, 1)
-    with pytest.raises(UsageError) as caught:
-        read_images([tmp_path / "a.png"], (HEIGHT, WIDTH))
-    command = str(caught.value).split("python -c ")[1].strip("'")
-    subprocess.run([sys.executable, "-c", command], check=True)
-    assert np.unique(read_images([tmp_path / "a-fit.png"], (HEIGHT, WIDTH))).tolist() == [0x80]
+    assert np.unique(mended(tmp_path / "a.png", monkeypatch)).tolist() == [0x80]
 
 
-def test_the_remedy_turns_an_image_upright_before_it_is_scaled(tmp_path: Path):
+def test_several_images_are_mended_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    paths = [tmp_path / name for name in ("a.png", "b.png")]
+    for path in paths:
+        save(PIXELS, "L")(path)
+    for given, source, fit in [
+        ((paths, (HEIGHT, WIDTH)), tmp_path, f"{tmp_path}-fit"),
+        ((paths, (HEIGHT, WIDTH), tmp_path.parent), tmp_path.parent, f"{tmp_path.parent}-fit"),
+    ]:
+        with pytest.raises(UsageError) as caught:
+            read_images(*given)
+        assert str(caught.value).endswith(f"Next: pixelproof data fit {source} --size {HEIGHT},{WIDTH} -o {fit}")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=rf"Next: pixelproof data fit \. --size 24,32 -o {tmp_path}-fit$"):
+        read_images([Path("a.png"), Path("b.png")], (HEIGHT, WIDTH))
+
+
+def test_the_remedy_turns_an_image_upright_before_it_is_scaled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     half = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
     half[: HEIGHT // 2] = 255  # upright, the upper half is white
     exif = Image.Exif()
     exif[0x112] = 6  # to be turned a quarter clockwise
     Image.fromarray(np.rot90(half)).save(tmp_path / "a.png", exif=exif)
-    run_in_bash(next_command(tmp_path / "a.png"))
-    np.testing.assert_array_equal(read_images([tmp_path / "a-fit.png"], (HEIGHT, WIDTH))[0], half)
+    np.testing.assert_array_equal(mended(tmp_path / "a.png", monkeypatch), half)
 
 
 def test_an_image_that_says_it_is_upright_is_taken(tmp_path: Path):

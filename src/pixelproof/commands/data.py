@@ -1,4 +1,4 @@
-"""`pixelproof data`: fetch CIFAR-10, and write the shipped sample as image files."""
+"""`pixelproof data`: fetch CIFAR-10, write the shipped sample as image files, and make one's own fit a bundle."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ import typer
 
 from pixelproof.errors import UsageError
 
-data = typer.Typer(no_args_is_help=True, help="Fetch CIFAR-10, or write the shipped sample as image files.")
+data = typer.Typer(no_args_is_help=True, help="Fetch CIFAR-10, write the shipped sample, or make images fit a bundle.")
 
 
 @data.command()
@@ -48,6 +48,33 @@ def export(
         for index, image, label in zip(sample_indices(), images.images, images.labels, strict=True):
             Image.fromarray(image).save(new / f"{index:04d}-{images.class_names[label]}.png")
     typer.echo(f"{folder}: {len(images)} images")
+
+
+@data.command()
+def fit(
+    sources: Annotated[
+        list[Path], typer.Argument(metavar="SOURCE...", help="A folder, with those in it, or image files.")
+    ],
+    size: Annotated[str, typer.Option(metavar="H,W", help="Height and width, as pixelproof inspect tells a bundle's.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="A folder that does not exist yet.")],
+    crop: Annotated[
+        bool, typer.Option("--crop", help="Cut what is too long or too wide, in place of squeezing it.")
+    ] = False,
+) -> None:
+    """Make images upright, 8-bit RGB and of one size: PNG files in the same subfolders, for --data or --calibration."""
+    from pixelproof.commands.options import height_and_width
+    from pixelproof.commands.progress import stages
+    from pixelproof.export.fitted_images import fit_images
+    from pixelproof.export.interface import check_size
+
+    checked = check_size(height_and_width("--size", size))
+    with stages() as progress:
+        written, left_out = fit_images(
+            sources, checked, output, crop=crop, progress=lambda done, total: progress("images", done, total)
+        )
+    for reason in left_out:
+        typer.echo(f"left out: {reason}", err=True)
+    typer.echo(f"{output}: {written} images of {checked[0]}x{checked[1]}")
 
 
 @contextmanager

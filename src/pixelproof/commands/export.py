@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from pixelproof.commands.options import height_and_width
 from pixelproof.errors import UsageError, quote
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def export(
             classifier,
             target,
             purifier=purifier,
-            size=None if size is None else _whole_numbers("--size", size),
+            size=None if size is None else height_and_width("--size", size),
             class_names=None if classes is None else _lines(classes),
             mean=None if mean is None else _numbers("--mean", mean),
             std=None if std is None else _numbers("--std", std),
@@ -129,13 +130,6 @@ def _numbers(option: str, text: str) -> list[float]:
         return [float(value) for value in text.split(",")]
     except ValueError:
         raise UsageError(f"{option} takes three numbers, R,G,B, got '{text}'. Next: {option} 0.5,0.5,0.5") from None
-
-
-def _whole_numbers(option: str, text: str) -> list[int]:
-    try:
-        return [int(value) for value in text.split(",")]
-    except ValueError:
-        raise UsageError(f"{option} takes two whole numbers, H,W, got '{text}'. Next: {option} 32,32") from None
 
 
 def _lines(path: Path) -> list[str]:

@@ -62,3 +62,11 @@ def check_data(data: Path | None, sample: bool) -> None:
 def typed() -> str:
     """The command as it was typed, for the record."""
     return shlex.join(["pixelproof", *sys.argv[1:]])
+
+
+def height_and_width(option: str, text: str) -> list[int]:
+    """The whole numbers in `text`, which was given for `option`; how many there have to be is checked elsewhere."""
+    try:
+        return [int(value) for value in text.split(",")]
+    except ValueError:
+        raise UsageError(f"{option} takes two whole numbers, H,W, got '{text}'. Next: {option} 32,32") from None
