@@ -20,11 +20,11 @@ from pixelproof.attack.checks import (
 from pixelproof.attack.corners import Corners
 from pixelproof.attack.criteria import criterion_for
 from pixelproof.attack.de import DifferentialEvolution
-from pixelproof.attack.engine import Engine
 from pixelproof.attack.lane import Lane
 from pixelproof.attack.levels import Levels
 from pixelproof.attack.outcomes import failure, not_attacked, success
 from pixelproof.attack.results import AttackResult, Outcome, Progress
+from pixelproof.attack.scheduler import Scheduler
 from pixelproof.attack.search import Method, Plan, Predict, Problem
 from pixelproof.attack.strongest import Strongest
 from pixelproof.errors import unknown_name
@@ -90,7 +90,9 @@ def attack(
     images = checked_images(images)
     problem = problem_of(images, checked_classes("labels", labels, len(images)), targets, pixels, seed)
     plan = _method(method, parameters).plan(problem)
-    run = _Run(Engine(predict, problem, checked_number("batch_size", batch_size, 1, 1 << 20)), problem, plan, progress)
+    run = _Run(
+        Scheduler(predict, problem, checked_number("batch_size", batch_size, 1, 1 << 20)), problem, plan, progress
+    )
     outcomes: list[Outcome] = []
     screens = getattr(predict, "screens", False)
     for outcome in run.outcomes(exhausts=not screens):  # a screen has not tried all that it was asked
@@ -125,9 +127,9 @@ class _Run:
     """A plan, and those that follow it, on a problem's images; calls `progress` now and then."""
 
     def __init__(
-        self, engine: Engine, problem: Problem, plan: Plan, progress: Callable[[Progress], None] | None
+        self, scheduler: Scheduler, problem: Problem, plan: Plan, progress: Callable[[Progress], None] | None
     ) -> None:
-        self._engine, self._problem, self._plan, self._progress = engine, problem, plan, progress
+        self._scheduler, self._problem, self._plan, self._progress = scheduler, problem, plan, progress
         self._budget = sum(each.budget for each in plan.chain())
         self._finished = self._successes = 0
         self._spent: dict[int, tuple[int, int]] = {}  # queries and evaluated, of images that withstood a plan
@@ -135,7 +137,7 @@ class _Run:
 
     def outcomes(self, *, exhausts: bool) -> Iterator[Outcome]:
         """Each image's outcome as it is known; `exhausts`: what a plan has proposed has been tried."""
-        before = self._engine.clean()
+        before = self._scheduler.clean()
         right = got_right(before, self._problem)
         for index in np.flatnonzero(~right).tolist():
             yield self._counted(not_attacked(self._problem, index, before[index]))
@@ -150,7 +152,7 @@ class _Run:
     ) -> Iterator[Outcome]:
         """The outcomes that a plan decides; where another follows, it decides no failure."""
         searches = zip(indices.tolist(), plan.searches(indices), strict=True)
-        for ended in self._engine.run(searches, plan.fitness, repeats=plan.repeats):
+        for ended in self._scheduler.run(searches, plan.fitness, repeats=plan.repeats):
             for lane in ended:
                 queries, evaluated = self._spent.pop(lane.index, (0, 0))
                 spent = queries + lane.queries, evaluated + lane.evaluated
@@ -170,10 +172,12 @@ class _Run:
         """Tell how far it has come."""
         if self._progress is None:
             return
-        asked = sum(lane.queries for lane in self._engine.lanes) + sum(queries for queries, _ in self._spent.values())
+        asked = sum(lane.queries for lane in self._scheduler.lanes) + sum(
+            queries for queries, _ in self._spent.values()
+        )
         images = len(self._problem.images)
         share = min(1.0, (self._finished + asked / self._budget) / images)
-        self._progress(Progress(self._finished, images, self._successes, self._engine.evaluated, share))
+        self._progress(Progress(self._finished, images, self._successes, self._scheduler.evaluated, share))
         self._due_s = time.monotonic() + _PROGRESS_EVERY_S
 
 

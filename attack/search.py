@@ -1,4 +1,4 @@
-"""The protocol between the engine and the search methods, and what both know of an attack."""
+"""The protocol between the scheduler and the search methods, and what both know of an attack."""
 
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class Candidates(NamedTuple):
 
 Search = Generator[Candidates, NDArray[np.float32], None]
 """One image's search: yields candidates, is sent the fitness of all of them, float32 `(m,)`, and returns when it has no
-more. It never hears of a success: the engine stops it there."""
+more. It never hears of a success: the scheduler stops it there."""
 
 
 @dataclass(frozen=True, kw_only=True)

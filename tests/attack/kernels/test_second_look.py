@@ -1,4 +1,4 @@
-"""A driver may show a winner again and go on behind it where it fails, as the engine does."""
+"""A driver may show a winner again and go on behind it where it fails, as the scheduler does."""
 
 import numpy as np
 import pytest

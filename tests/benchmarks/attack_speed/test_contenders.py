@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pixelproof.attack import attack
-from pixelproof.attack.engine import Engine
+from pixelproof.attack.scheduler import Scheduler
 from pixelproof.benchmarks.attack_speed.contenders import (
     CONTENDERS,
     corners,
@@ -30,13 +30,13 @@ OWN = (corners, corners_screened, corners_screened_in_bf16, corners_in_pytorch, 
 def shown(monkeypatch) -> list[int]:
     """How many images each look of the attack shows since, padding left out."""
     sizes: list[int] = []
-    inner = Engine._show
+    inner = Scheduler._show
 
-    def show(engine, image_of_row, positions, colours):
+    def show(scheduler, image_of_row, positions, colours):
         sizes.append(len(image_of_row))
-        return inner(engine, image_of_row, positions, colours)
+        return inner(scheduler, image_of_row, positions, colours)
 
-    monkeypatch.setattr(Engine, "_show", show)
+    monkeypatch.setattr(Scheduler, "_show", show)
     return sizes
 
 

@@ -21,7 +21,7 @@ LANES = 32
 """Searches at a time: so many that one which begins has few candidates in flight when it succeeds; more cost time."""
 
 
-class Engine:
+class Scheduler:
     """One classifier, one set of images, one batch.
 
     Args:
