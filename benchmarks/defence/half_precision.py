@@ -29,7 +29,7 @@ def half_precision(
         classifier: `(n, 3, H, W)` in 0..1 to logits; stays as it is.
         purifier: `(n, 3, H, W)` on the 0..255 scale to the same, likewise; None for none.
         device: "cuda" or "cpu".
-        dtype: of the classifier: torch.float16 or torch.bfloat16, which CPUs with AMX are fast at.
+        dtype: of the classifier: torch.float16 or torch.bfloat16, which CPUs with AMX or AVX-512 BF16 are fast at.
         compiled: by `torch.compile`, at the first call for each shape.
         tuned: that compiler times Triton's convolutions against cuDNN's for each layer, and takes the faster: on an
             H200 it took 18 s longer, and ResNet-32 went through 2.5 times as many candidates a second.

@@ -1,4 +1,4 @@
-"""A shipped classifier in bfloat16, in PyTorch: what a CPU with AMX computes fastest."""
+"""A shipped classifier in bfloat16, in PyTorch, for CPUs with instructions for it (AMX, AVX-512 BF16)."""
 
 import logging
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ _ROWS = 64  # a batch; larger ones leave the cache, and DenseNet takes up to twi
 
 @contextmanager
 def open_bfloat16(classifier: Pipeline) -> Iterator[Cheap]:
-    """The shipped network that `classifier` runs, in bfloat16; fast where the CPU has AMX.
+    """The shipped network that `classifier` runs, in bfloat16; fast where the CPU has instructions for that.
 
     It is compiled where that can be: that takes seconds, and for DenseNet a minute. Meanwhile PyTorch uses as many CPU
     threads as `classifier`.

@@ -34,7 +34,7 @@ SCREENS = {
     # likewise: 0.09, of 3,372 on ResNet-32
     "bf16": Screen(0.5, open_bfloat16),
 }
-"""int8 is what a bundle can be deployed in; bf16 needs a CPU with AMX to be fast, and is nearer to the truth."""
+"""int8 is what a bundle can be deployed in; bf16 is nearer to the truth, and fast with AMX or AVX-512 BF16."""
 
 
 def check_screen(name: str, classifier: Pipeline, pixels: int = 1) -> None:

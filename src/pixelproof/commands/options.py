@@ -39,7 +39,7 @@ Screen = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="On the CPU, leave out what the shipped classifier in int8, or in bf16 (with AMX), is sure of: no proof.",
+        help="On the CPU, leave out what the shipped classifier in int8 or bf16 is sure of: no proof.",
         show_default="every candidate is tried",
     ),
 ]

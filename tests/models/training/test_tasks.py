@@ -9,7 +9,7 @@ from pixelproof.models import build_classifier, build_purifier
 from pixelproof.models.data import ImageSet, sample
 from pixelproof.models.purifiers.gated import Gated
 from pixelproof.models.training import Recipe, train
-from pixelproof.models.training.tasks import BlindPrediction, Classification, Reconstruction
+from pixelproof.models.training.tasks import BlindPrediction, Classification, Reconstruction, mixed_precision
 
 
 @pytest.mark.parametrize(
@@ -34,6 +34,18 @@ def test_the_loss_falls(
     )
     assert entries[-1]["loss"] < factor * entries[0]["loss"]
     assert record["figures"].keys() == figures
+
+
+@pytest.mark.parametrize(
+    ("told", "lowered"), [({}, False), ({"amx_bf16": True}, True), ({"amx_bf16": False, "avx512_bf16": True}, True)]
+)
+def test_a_cpu_computes_in_bfloat16_where_it_has_instructions_for_that(
+    told: dict[str, bool], lowered: bool, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: told)
+    with mixed_precision(torch.device("cpu")):
+        product = torch.ones(2, 2) @ torch.ones(2, 2)
+    assert product.dtype == (torch.bfloat16 if lowered else torch.float32)
 
 
 class Constant(torch.nn.Module):
