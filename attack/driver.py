@@ -27,7 +27,7 @@ from pixelproof.attack.results import AttackResult, Outcome, Progress
 from pixelproof.attack.scheduler import Scheduler
 from pixelproof.attack.search import Method, Plan, Predict, Problem
 from pixelproof.attack.strongest import Strongest
-from pixelproof.errors import unknown_name
+from pixelproof.errors import UsageError, unknown_name
 
 METHODS: dict[str, Callable[..., Method]] = {
     "corners": Corners,
@@ -45,7 +45,7 @@ def attack(
     images: NDArray[np.uint8],
     labels: NDArray[np.int64],
     *,
-    method: str = "corners",
+    method: str | Method = "corners",
     pixels: int = 1,
     seed: int = 0,
     targets: NDArray[np.int64] | int | None = None,
@@ -66,15 +66,17 @@ def attack(
             whole pipeline, purifier and classifier.
         images: uint8 `(n, H, W, 3)`.
         labels: integers `(n,)`, the true classes.
-        method: `corners`, `levels`, `de`, or `strongest`, all of them one after the other.
+        method: `corners`, `levels`, `de`, or `strongest`, all of them one after the other; or one of their objects,
+            such as `Corners(order=...)`, or of a search of your own: what has a `plan` (see `pixelproof.attack.search`
+            and `examples/own_search.py`).
         pixels: k, the number of pixels that may change.
         seed: of `de`, 0 to 2^63 - 1, and the first of `strongest`; the others draw nothing.
         targets: the class that each image is to be taken for, integers `(n,)` or one for all; None: any wrong class.
         batch_size: rows of every batch.
         progress: called at most ten times a second, and at the end.
         on_finished: called with each image's outcome as soon as it is known, the images not attacked first.
-        **parameters: of the method. `corners`: `order`, `low`, `high`, `colours` (see `Corners`); `levels`: `order`,
-            `low`, `high`, `levels` (see `Levels`); `de`: `population`, `generations`, `factor` (see
+        **parameters: of the method that is named. `corners`: `order`, `low`, `high`, `colours` (see `Corners`);
+            `levels`: `order`, `low`, `high`, `levels` (see `Levels`); `de`: `population`, `generations`, `factor` (see
             `DifferentialEvolution`); `strongest`: `order`, `colours`, `levels`, `seeds`, `population`, `generations`,
             `factor` (see `Strongest`).
 
@@ -220,7 +222,14 @@ def problem_of(
     )
 
 
-def _method(name: str, parameters: dict[str, Any]) -> Method:
+def _method(name: str | Method, parameters: dict[str, Any]) -> Method:
+    if not isinstance(name, str) and not isinstance(name, type) and callable(getattr(name, "plan", None)):
+        if parameters:
+            raise UsageError(
+                f"a method that is made already takes no {', '.join(parameters)}. Next: {type(name).__name__}(...) "
+                "takes parameters"
+            )
+        return name
     if not isinstance(name, str) or name not in METHODS:
         raise unknown_name("attack method", str(name), METHODS, _HELP)
     method: Any = METHODS[name]

@@ -20,7 +20,7 @@ from pixelproof.benchmarks.formats import (
     TrainingResults,
 )
 from pixelproof.benchmarks.tables import results_markdown
-from pixelproof.errors import UsageError, in_clone, unknown_name
+from pixelproof.errors import UsageError, in_clone, quote, unknown_name
 from pixelproof.files import write_json, write_text
 
 FORMAT_VERSION = 1
@@ -59,14 +59,30 @@ def attack_json(
 def result_paths(path: Path) -> tuple[Path, Path]:
     """The JSON and the Markdown file that `path`, either of the two or without a suffix, stands for.
 
-    Raises `UsageError` for another suffix or a folder; ask before a long measurement.
+    Raises `UsageError` for another suffix, a folder, or files that no measurement wrote; ask before a long measurement.
     """
     if path.suffix not in (".json", ".md", ""):
-        raise UsageError(f"results are written as .json and .md, got '{path}'. Next: -o {path.with_suffix('.json')}")
-    paths = path.with_suffix(".json"), path.with_suffix(".md")
-    if folder := next((path for path in paths if path.is_dir()), None):
-        raise UsageError(f"'{folder}' is a folder, not a result file. Next: -o {path.with_name('results.json')}")
-    return paths
+        raise UsageError(
+            f"results are written as .json and .md, got '{path}'. Next: -o {quote(path.with_name(path.name + '.json'))}"
+        )
+    data, text = path.with_suffix(".json"), path.with_suffix(".md")
+    if folder := next((each for each in (path, data, text) if each.is_dir()), None):
+        inside = folder / "results.json" if folder == path else path.with_name("results.json")
+        raise UsageError(f"'{folder}' is a folder, not a result file. Next: -o {quote(inside)}")
+    if foreign := _not_ours(data, text):
+        raise UsageError(f"'{foreign}' exists, and is no result of pixelproof. Next: -o with another name")
+    return data, text
+
+
+def _not_ours(data: Path, text: Path) -> Path | None:
+    """Which of the two is there and was not written by a measurement; results are written anew over older ones."""
+    if data.exists():
+        try:
+            content = json.loads(data.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return data
+        return None if isinstance(content, dict) and "format_version" in content else data
+    return text if text.exists() else None
 
 
 def write_results(path: Path, results: Results) -> None:

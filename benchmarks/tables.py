@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from pixelproof.attack.de import DifferentialEvolution
 from pixelproof.benchmarks.attack_speed_table import attack_speed_layout
 from pixelproof.benchmarks.formats import (
     AttackSpeedResults,
@@ -43,11 +44,16 @@ _DEFENCE_HEADINGS = (
     "n",
 )
 _DEFENCE_NOTES = (
-    "Beside or below a percentage: its 95 % Wilson interval. Queries: median / 90th percentile.",
+    "Beside or below a percentage: its 95 % Wilson interval. n: the images attacked; clean accuracy (without the "
+    "purifier) and PL are of all images of the data, D_suc is of the successes.",
     "Attack success: on the bare classifier. Success after: the share of the attacked images that fell and are still "
     "wrong once purified. D_suc: the share of successes that the purifier undoes. PL: the share of clean images, right "
-    "without the purifier, that it gets wrong. Adaptive success: the attacker sees the purifier too; an image that the "
-    "purifier gets wrong by itself has fallen, after no query.",
+    "without the purifier, that it gets wrong. Adaptive success: the attacker sees the purifier too, and tries what "
+    "fooled the bare classifier; an image that the purifier gets wrong by itself has fallen, after no query.",
+    "Queries: candidates up to the one that fooled the network, or all; median / 90th percentile of all images "
+    "attacked. What ranks a sweep's candidates is not counted: one gradient an image of shipped networks, else a "
+    "sweep of 128 queries. Seconds: of when each image was attacked, which may have been on another machine: finished "
+    "images are taken from their records.",
 )
 _SILENT_NOTE = (
     "The adaptive attacker was not told which colours these let pass, did not try those, and is weaker than against a "
@@ -132,7 +138,7 @@ def _defence_row(row: DefenceRow) -> Row:
 def _method(row: DefenceRow) -> str:
     parts = [row.method]
     for name in ("population", "generations"):
-        if (value := getattr(row, name)) is not None:
+        if (value := getattr(row, name)) not in (None, getattr(DifferentialEvolution, name)):
             parts.append(f"{name} {value:,}")
     if row.screen is not None:
         parts.append(f"screened in {row.screen}")

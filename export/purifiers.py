@@ -17,6 +17,8 @@ from pixelproof.export.tracing import frozen, trace
 from pixelproof.files import sha256_file
 from pixelproof.models import PURIFIERS, build_purifier, weights_path
 
+_NEXT = "mend its forward()"
+
 
 @dataclass(frozen=True)
 class Purifier:
@@ -65,7 +67,7 @@ class Purifier:
         if size not in self._graphs:
             folded = getattr(self.module, "folded", None)
             module = frozen(folded()) if folded else self.module
-            self._graphs[size] = trace(module, size, what=f"purifier '{self.name}'")
+            self._graphs[size] = trace(module, size, what=f"purifier '{self.name}'", next_step=_NEXT)
         return self._graphs[size]
 
 

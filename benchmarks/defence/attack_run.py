@@ -17,11 +17,11 @@ from pixelproof.benchmarks.defence.run_file import RunFile
 from pixelproof.benchmarks.defence.screen import check_screen_or_none, screen_or_none
 from pixelproof.benchmarks.defence.search import Report, changed_images
 from pixelproof.benchmarks.defence.searches import Searches
-from pixelproof.benchmarks.defence.settings import DataChoice, Settings
+from pixelproof.benchmarks.defence.settings import PROTOCOLS, DataChoice, Settings
 from pixelproof.benchmarks.defence.store import Record
 from pixelproof.benchmarks.defence.victims import Victim, bare_classifier, purified_pipeline
 from pixelproof.benchmarks.formats import Share
-from pixelproof.errors import UsageError
+from pixelproof.errors import UsageError, unknown_name
 from pixelproof.runtime import Pipeline
 from pixelproof.runtime.onnx_bytes import graph_sha256
 
@@ -67,14 +67,17 @@ def attack_bundle(
         device: the GPU that `de` runs on, and that screens other methods' candidates; None for the CPU.
 
     Raises:
-        UsageError: data that do not fit the bundle, nothing to attack in them, an adaptive attack on a bundle without a
-            purifier, or a screen that the attack has no use for; or as for `own_passes`, if `settings.own_code`.
+        UsageError: an unknown protocol, data that do not fit the bundle, nothing to attack in them, an adaptive attack
+            on a bundle without a purifier, or a screen that the attack has no use for; or as for `own_passes`, if
+            `settings.own_code`.
         BundleError: the bundle is missing or damaged.
         DataError: kept outcomes that are damaged.
         BackendError: what is asked for does not run here.
         ExportError: as for `own_passes`, if `settings.own_code`.
     """
-    screen, target = settings.screen, settings.target
+    if protocol not in PROTOCOLS:
+        raise unknown_name("protocol", protocol, PROTOCOLS, f"protocol='{PROTOCOLS[0]}'")
+    bundle, records, screen, target = Path(bundle), Path(records), settings.screen, settings.target
     with (
         Pipeline(bundle, threads=threads) as pipeline,
         Pipeline(bundle, part="classifier", threads=threads) as bare,

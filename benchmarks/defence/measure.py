@@ -94,10 +94,12 @@ def measure_bundle(
             if passed is False:
                 warn_of_silence(pipeline, settings.own_code)
         transferred = searches.transfer(behind_screen(bare_classifier(bare, windows=windows), bare.predict), chosen)
-        if whole is not None:
-            adaptive = searches.adaptive(behind_screen(whole, pipeline.predict), pipeline.predict, chosen, kept)
         attacked = changed_images(transferred, data)
         survived = pipeline.predict(attacked).argmax(1) != data.labels[chosen]
+        if whole is not None:
+            carried = [record for record, wrong in zip(transferred, survived, strict=True) if record.success and wrong]
+            victim = behind_screen(whole, pipeline.predict)
+            adaptive = searches.adaptive(victim, pipeline.predict, chosen, kept, carried)
         found = chosen, transferred, survived, adaptive, passed
         measured = Measured(settings, pipeline.manifest, data, right, kept, *found, called)
         gallery = examples(measured, pipeline, bare)

@@ -133,6 +133,8 @@ class RunFile:
                 "ended; the same command then goes on from what it kept"
             ) from None
         except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_NOTADB:
+                raise DataError(f"'{self.path}' is no SQLite file. Next: give another --records") from None
             raise self._damaged(str(error)) from None
 
     def _damaged(self, why: str) -> DataError:

@@ -1,6 +1,6 @@
 """The searches of one bundle, one after the other: each attacks the images that withstood those before."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -51,19 +51,31 @@ class Searches:
         return [found[image] for image in chosen.tolist()]
 
     def adaptive(
-        self, victim: Victim, deployed: Predict, chosen: NDArray[np.int64], kept: NDArray[np.bool_]
+        self,
+        victim: Victim,
+        deployed: Predict,
+        chosen: NDArray[np.int64],
+        kept: NDArray[np.bool_],
+        carried: Sequence[Record],
     ) -> dict[int, Record]:
         """The attack on the whole, by image: one that the purifier alone loses falls with no change.
+
+        Whoever knows the whole knows the bare classifier too, and tries what fooled that one behind the own searches.
 
         Args:
             victim: the whole pipeline.
             deployed: the bundle's own prediction.
             chosen: indices of the images to attack.
             kept: bool, one an image of the data: the pipeline gets it right.
+            carried: what the attack on the bare classifier found that the whole gets wrong too.
         """
         lost = {image: Record(image, True, [], [], 0, False, 0.0) for image in chosen[~kept[chosen]].tolist()}
         plans = self.plans("adaptive", passed=victim.passes is not None)
-        return lost | self.union(plans, victim, deployed, chosen[kept[chosen]])
+        found = lost | self.union(plans, victim, deployed, chosen[kept[chosen]])
+        for record in carried:
+            if record.image in found and not (own := found[record.image]).success:
+                found[record.image] = replace(record, queries=own.queries + 1, seconds=own.seconds)
+        return found
 
     def plans(self, protocol: str, *, passed: bool = False) -> list[Plan]:
         """The method's searches in order; with `passed` the colours that a purifier lets pass come first."""

@@ -3,13 +3,16 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from pixelproof.attack.checks import checked_number
 from pixelproof.attack.de import DifferentialEvolution
 from pixelproof.attack.driver import METHODS as SEARCHES
 from pixelproof.errors import UsageError
 from pixelproof.export.own_images import Labelled, labelled_images
 from pixelproof.models.data import sample
+from pixelproof.models.data.sample import sample_indices
 from pixelproof.runtime import read_bundle
 
+PROTOCOLS = ("transfer", "adaptive")
 STRONGEST = "strongest"
 METHODS = tuple(SEARCHES)
 """Of the attack; "strongest" is the union of all: corners, of what the purifier lets pass too, levels, de thrice."""
@@ -20,8 +23,11 @@ class DataChoice(Labelled):
 
     @classmethod
     def sample(cls) -> "DataChoice":
-        """The 200 shipped test images."""
-        return cls(sample(), "CIFAR-10, 200 test images (the shipped sample, 20 a class)")
+        """The 200 shipped test images; `files` are what `pixelproof data export` calls them, by test index."""
+        images = sample()
+        classes = [images.class_names[label] for label in images.labels]
+        files = tuple(f"{index:04d}-{name}.png" for index, name in zip(sample_indices(), classes, strict=True))
+        return cls(images, "CIFAR-10, 200 test images (the shipped sample, 20 a class)", files)
 
     @classmethod
     def at(cls, root: Path | None, bundle: Path) -> "DataChoice":
@@ -49,7 +55,7 @@ class Settings:
         population, generations: of `de`, as for `DifferentialEvolution`.
 
     Raises:
-        UsageError: `population` or `generations` is not the default, and the method does not evolve.
+        UsageError: no images, or `population` or `generations` is not the default, and the method does not evolve.
     """
 
     method: str = "corners"
@@ -64,6 +70,7 @@ class Settings:
     generations: int = DifferentialEvolution.generations
 
     def __post_init__(self) -> None:
+        checked_number("images", self.images, 1, 2**63 - 1)
         for name in self.evolution:
             if not self.evolves:
                 raise UsageError(

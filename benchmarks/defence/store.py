@@ -1,5 +1,6 @@
 """The outcome of each attacked image, a line a image, so that a measurement resumes where it stopped."""
 
+import fcntl
 import hashlib
 import json
 from dataclasses import asdict, dataclass
@@ -99,9 +100,20 @@ def _read(path: Path, header: str) -> list[Record]:
 
 
 def _open(path: Path, header: str) -> TextIO:
-    """The file, ready for another record, without the half line that a process may have left that was killed."""
-    whole = _whole_nbytes(path.read_bytes()) if path.exists() else 0
+    """The file, ready for another record, without the half line that a process may have left that was killed.
+
+    It is this process's alone until it is closed; `DataError` where it is another's.
+    """
     file = path.open("a", encoding="utf-8")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise DataError(
+            f"another process writes the records of the same attack to '{path}'. Next: wait until it has ended; the "
+            "same command then goes on from what it kept"
+        ) from None
+    whole = _whole_nbytes(path.read_bytes())
     file.truncate(whole)
     if not whole:
         file.write(header + "\n")

@@ -94,7 +94,8 @@ def row(measured: Measured) -> DefenceRow:
         screen=measured.settings.screen,
         passed_colours=measured.passed,
         bundle=measured.bundle,
-        **measured.settings.evolution,
+        population=measured.settings.population if measured.settings.evolves else None,
+        generations=measured.settings.generations if measured.settings.evolves else None,
     )
 
 

@@ -23,8 +23,9 @@ class DefenceRow:
 
     `screen` names the cheaper network that the searches' candidates were screened by, None where all were tried;
     `passed_colours` says whether the adaptive attacker was told which colours the purifier lets pass, None where that
-    was not noted, or the method does not try them; `population` and `generations` are `de`'s, None where they are its
-    defaults or it was not asked. `bundle` tells rows of one classifier and purifier apart, None where there is one.
+    was not noted, or the method does not try them; `population` and `generations` are `de`'s, None where it was not
+    asked (or, in older files, where they are its defaults). `bundle` tells rows of one classifier and purifier apart,
+    None where there is one.
     """
 
     classifier: str

@@ -177,7 +177,9 @@ def _compare(
             if technique.transform is None and technique.victim.passes is None:
                 warn_of_silence(technique.network, settings.own_code)
             some = chosen[: settings.adaptive_images]
-            found = searches.adaptive(behind_screen(technique.victim, technique.predict), technique.predict, some, kept)
+            carried = [record for record, still in zip(records, fell & ~undone, strict=True) if still]
+            victim = behind_screen(technique.victim, technique.predict)
+            found = searches.adaptive(victim, technique.predict, some, kept, carried)
             adaptive = Share(sum(record.success for record in found.values()), len(found))
         rows.append(
             TechniqueRow(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pixelproof.attack import attack
+from pixelproof.attack import Corners, attack
 from pixelproof.attack.checks import checked_classes
 from pixelproof.errors import PixelproofError, UsageError
 
@@ -49,6 +49,8 @@ UNFIT = [
     ({"on_finished": []}, r"on_finished is \[\], expected a function"),
     ({"method": "cornes"}, r"unknown attack method 'cornes'; did you mean 'corners'\? there are: corners, de, levels"),
     ({"method": None}, r"unknown attack method 'None'.*there are: corners, de, levels"),
+    ({"method": Corners}, r"unknown attack method '.*Corners'.*there are: corners, de, levels"),
+    ({"method": Corners(), "low": 3}, r"a method that is made already takes no low\. Next: Corners\(\.\.\.\)"),
     ({"lows": 3}, r"unknown parameter of method 'corners' 'lows'; did you mean 'low'\? .*colours, high, low, order"),
     ({"population": 9}, r"unknown parameter of method 'corners' 'population'.*there are: colours, high, low, order"),
     ({"method": "de", "populaton": 9}, r"'populaton'; did you mean 'population'\?"),

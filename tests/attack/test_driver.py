@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from pixelproof.attack import attack, gradient_order
+from pixelproof.attack import DifferentialEvolution, Levels, attack, gradient_order
 
 BATCH = 64
 TWO_CORNERS = np.array([[0] * 3, [255] * 3], np.uint8)
@@ -74,6 +74,22 @@ def test_pixels_drawn_over_one_another_are_reported_as_they_are_seen(make_crops,
     check_successes(found, images, labels, classifier, 1)
     places = [len(set(map(tuple, pixels))) for pixels in found.pixels[found.success].tolist()]
     assert min(places) < 3
+
+
+@pytest.mark.parametrize(
+    ("made", "named"),
+    [
+        (Levels(levels=3, low=20), {"method": "levels", "levels": 3, "low": 20}),
+        (
+            DifferentialEvolution(population=20, generations=4),
+            {"method": "de", "population": 20, "generations": 4},
+        ),
+    ],
+)
+def test_a_method_that_is_made_is_the_one_that_is_named(make_crops, make_classifier, same_outcomes, made, named):
+    images, classifier = make_crops(8, 8, 7), make_classifier(8, 7, seed=5)
+    labels = classifier(images).argmax(axis=1)
+    same_outcomes(attack(classifier, images, labels, method=made), attack(classifier, images, labels, **named))
 
 
 def test_one_target_does_for_all_images(make_crops, make_classifier, same_outcomes):

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from pixelproof.benchmarks.formats import Share
-from pixelproof.benchmarks.results_file import read_results, to_json, write_results
+from pixelproof.benchmarks.results_file import read_results, result_paths, to_json, write_results
 from pixelproof.errors import UsageError
 from pixelproof.models import TRAINABLE, weights_path
 
@@ -91,6 +91,30 @@ def test_what_is_no_result_file_is_refused(content, tmp_path):
     (tmp_path / "results.json").write_bytes(content)
     with pytest.raises(UsageError, match="expected a result file of pixelproof bench"):
         read_results(tmp_path / "results.json")
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ("notes.md", r"notes\.md' exists, and is no result of pixelproof"),
+        ("notes", r"notes\.md' exists, and is no result of pixelproof"),
+        ("other.json", r"other\.json' exists, and is no result"),
+        ("folder", r"folder' is a folder, not a result file\. Next: -o .*folder/results\.json$"),
+        ("lenet-0.5", r"Next: -o .*lenet-0\.5\.json$"),
+    ],
+)
+def test_what_was_not_measured_is_not_written_over(asked: str, message: str, tmp_path):
+    (tmp_path / "notes.md").write_text("mine")
+    (tmp_path / "other.json").write_text('{"a": 1}')
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(UsageError, match=message):
+        result_paths(tmp_path / asked)
+
+
+def test_older_results_are_written_over(defence, tmp_path):
+    for _ in range(2):
+        write_results(tmp_path / "results.json", defence)
+    assert read_results(tmp_path / "results.json") == defence
 
 
 def test_what_an_attack_found_is_told_from_a_damaged_file(tmp_path):

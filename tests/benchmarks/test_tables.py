@@ -78,8 +78,9 @@ def test_a_screen_is_told_with_the_method(defence):
 
 
 def test_an_evolution_that_is_not_the_published_one_is_told_too(defence):
-    row = dataclasses.replace(defence.rows[0], method="de", generations=1000, pixels=3)
+    row = dataclasses.replace(defence.rows[0], method="de", population=400, generations=1000, pixels=3)
     assert columns(defence_layout([row]))[0]["method"] == "de, generations 1,000, k=3"
+    assert columns(defence_layout([dataclasses.replace(row, generations=100)]))[0]["method"] == "de, k=3"
 
 
 def test_latency_figures_and_the_mark_of_unsteady_times(latency):

@@ -164,7 +164,7 @@ REFUSED = {
     "seed": (["--seed", "-1"], 2, "seed is -1, expected 0 to"),
     "data beside the sample": (["--data", "x"], 2, "--sample and --data x are both given. Next: leave out one of them"),
     "population": (["--population", "50"], 2, "corners evolves nothing, so it has no population. Next: leave out"),
-    "records in a file of another kind": (["--records", "mine"], 1, "the records in 'mine' are damaged: file is not a"),
+    "records in a file of another kind": (["--records", "mine"], 1, "'mine' is no SQLite file. Next: give another"),
     "records in a folder": (["--records", "."], 1, "the records in '.' cannot be kept: unable to open database file"),
 }
 

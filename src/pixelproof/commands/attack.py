@@ -28,8 +28,6 @@ from pixelproof.files import is_free
 if TYPE_CHECKING:
     from pixelproof.benchmarks.defence.attack_run import AttackRun
 
-PROTOCOLS = ("transfer", "adaptive")
-
 
 def attack(
     bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle's folder.")],
@@ -59,7 +57,7 @@ def attack(
     as_json: AsJson = False,
 ) -> None:
     """Attack a bundle: its bare classifier, or the whole pipeline as an attacker who knows the purifier."""
-    from pixelproof.benchmarks.defence.settings import METHODS
+    from pixelproof.benchmarks.defence.settings import METHODS, PROTOCOLS
 
     if method not in METHODS:
         raise unknown_name("method", method, METHODS, "pixelproof attack BUNDLE --method NAME")

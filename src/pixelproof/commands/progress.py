@@ -108,7 +108,7 @@ def attack_progress() -> Iterator[Callable[[str, "AttackProgress"], None]]:
 
         def report(stage: str, far: "AttackProgress") -> None:
             seconds = stages.seconds(stage)
-            speed = f", {far.evaluated / seconds:,.0f} queries/s" if seconds > 0 else ""
+            speed = f", {far.evaluated / seconds:,.0f} queries/s" if seconds >= 1 else ""
             stages.show(stage, far.share, f"{far.finished:,} of {far.images:,}, {far.successes:,} fell{speed}")
 
         yield report

@@ -104,6 +104,25 @@ def test_a_bundle_without_a_purifier_has_nothing_to_adapt_to(run_attack, make_bu
         run_attack(bare, protocol="adaptive")
 
 
+@pytest.mark.parametrize("protocol", ["Adaptive", "both", "transfer "])
+def test_a_protocol_that_there_is_not_is_no_weaker_attack(run_attack, protocol: str):
+    with pytest.raises(UsageError, match=rf"unknown protocol '{protocol}';.* there are: adaptive, transfer"):
+        run_attack(protocol=protocol)
+
+
+@pytest.mark.parametrize("images", [0, -3])
+def test_no_images_are_refused(run_attack, images: int):
+    with pytest.raises(UsageError, match=f"images is {images}, expected 1 to "):
+        run_attack(images=images)
+
+
+def test_the_samples_images_are_told_by_what_the_export_calls_them():
+    choice = DataChoice.sample()
+    assert len(choice.files) == len(choice.images)
+    assert choice.files[7] == "0007-frog.png"
+    assert choice.files[198] == "0246-automobile.png"  # its place in the sample is not that in the test set
+
+
 def test_a_seed_or_pixels_out_of_range_leave_no_record(run_attack, tmp_path: Path):
     for options in ({"seed": -1}, {"pixels": 25}, {"pixels": 0}):
         with pytest.raises(UsageError, match="expected"):

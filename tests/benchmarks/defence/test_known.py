@@ -25,6 +25,12 @@ def build():
 def other():
     return Median(tolerance=20.0)
 
+class wider(Median):  # the same on clean images
+    def forward(self, levels):
+        cleaned = super().forward(levels)
+        far = (levels - cleaned).abs().amax(1, keepdim=True) > 150
+        return torch.where(far, levels, cleaned)
+
 def weak():
     median = Median()
     median.passes = lambda levels: torch.zeros((len(levels), 32, 32, 1, 3), dtype=torch.uint8)
@@ -124,8 +130,9 @@ def test_one_that_does_not_tell_is_attacked_by_corners_alone(own):
         (
             "larger",
             UsageError,
-            r"builds another .* differ in shape, \(8, 3, 64, 64\) and \(8, 3, 32, 32\)\. Next: ",
+            r"builds another .* differ in shape, \(16, 3, 64, 64\) and \(16, 3, 32, 32\)\. Next: ",
         ),
+        ("wider", UsageError, r"median:wider\(\) builds another purifier than the bundle's: they differ in [\d,]+ of"),
         ("missing", UsageError, "function in my_known_median"),
         ("failing", ExportError, r"`passes` of my_known_median:failing\(\) failed: ZeroDivisionError.* Next: mend it"),
         ("unfit", ExportError, r"has to give uint8 \(8, 32, 32, k, 3\), got float32 \(8, 32, 32, 3\)\. Next: "),

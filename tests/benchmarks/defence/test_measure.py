@@ -1,6 +1,7 @@
 """A bundle's rows: foretold ones of the stand-in, and LeNet's on real images, counted again from the bundle itself."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -228,6 +229,26 @@ def test_written_results_are_read_back_with_intervals_and_a_table_for_people(rea
     assert "| lenet | median | corners | 100.0 % (56.6–100.0) | 80.0 % (37.6–96.4) |" in text
     assert "- execution provider: CPUExecutionProvider" in text
     assert "the paper's" in text
+
+
+def test_what_fools_the_bare_classifier_and_the_whole_counts_as_adaptive_whatever_the_search_missed(
+    measure, monkeypatch: pytest.MonkeyPatch
+):
+    inner = Searches.union
+
+    def blind(searches, plans, *rest):
+        found = inner(searches, plans, *rest)
+        if plans[0].name.startswith("adaptive"):
+            return {image: replace(each, success=False, pixels=[], colours=[]) for image, each in found.items()}
+        return found
+
+    whole = measure()
+    monkeypatch.setattr(Searches, "union", blind)
+    missed = measure()
+    assert missed.row.success_after == whole.row.success_after == Share(1, 4)
+    assert missed.row.adaptive_success == whole.row.adaptive_success == Share(2, 4)
+    fallen = [example.image_index for example in missed.gallery if example.protocol == "adaptive"]
+    assert fallen == [1]
 
 
 def test_the_strongest_attack_is_the_union_of_all_and_uses_their_records(measure, monkeypatch, asked: list[int]):

@@ -101,7 +101,7 @@ def test_another_sqlite_file_is_left_alone(tmp_path: Path):
 def test_what_is_no_sqlite_file_and_damage_are_named(tmp_path: Path):
     path = tmp_path / "a.sqlite"
     path.write_bytes(b"no database at all, but long enough to look at" * 100)
-    with pytest.raises(DataError, match=r"a\.sqlite' are damaged: .*not a database\. Next: move the file away"):
+    with pytest.raises(DataError, match=r"a\.sqlite' is no SQLite file\. Next: give another --records"):
         RunFile(path, SETTINGS)
     path.unlink()
     filled(path, *range(500))

@@ -54,6 +54,18 @@ def test_other_settings_have_records_of_their_own(tmp_path: Path, change: dict):
     assert Store(tmp_path, SETTINGS | change).records.keys() == {5}
 
 
+def test_one_process_writes_at_a_time_and_the_next_goes_on_from_what_it_kept(tmp_path: Path):
+    first, second = Store(tmp_path, SETTINGS), Store(tmp_path, SETTINGS)
+    first.add(record(1))
+    with pytest.raises(DataError, match=r"another process writes the records of the same attack to .* Next: wait"):
+        second.add(record(1))
+    first.add(record(2))
+    first.close()
+    second.add(record(3))
+    second.close()
+    assert list(Store(tmp_path, SETTINGS).records) == [1, 2, 3]
+
+
 def test_a_store_that_nothing_was_added_to_leaves_no_file(tmp_path: Path):
     filled(tmp_path)
     assert list(tmp_path.iterdir()) == []
