@@ -2,7 +2,17 @@
 
 import pytest
 
-from pixelproof.errors import PixelproofError, in_clone, install_command, missing_extra, quote, unknown_name
+from pixelproof.errors import (
+    Interrupted,
+    PixelproofError,
+    Terminated,
+    in_clone,
+    install_command,
+    missing_extra,
+    quote,
+    resumable,
+    unknown_name,
+)
 
 GPU = "pip install 'pixelproof[gpu]'"
 CPU = "pip install 'pixelproof[cpu]'"
@@ -53,3 +63,19 @@ def test_paths_are_quoted_where_a_shell_would_split_them():
 
 def test_what_no_index_has_is_installed_from_the_clone():
     assert in_clone("pip install .") == "in pixelproof's clone, pip install ."
+
+
+@pytest.mark.parametrize(
+    ("stopped_by", "raised", "code"),
+    [(KeyboardInterrupt(), Interrupted, 130), (SystemExit(143), Terminated, 143), (SystemExit(2), SystemExit, 2)],
+)
+def test_what_is_kept_is_told_however_work_is_stopped(
+    stopped_by: BaseException, raised: type[BaseException], code: int
+):
+    with pytest.raises(raised) as left, resumable("3 images are kept"):
+        raise stopped_by
+    if isinstance(left.value, PixelproofError):
+        assert str(left.value) == "stopped; 3 images are kept. Next: the same command goes on"
+        assert left.value.exit_code == code
+    else:
+        assert left.value.code == code

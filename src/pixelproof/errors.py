@@ -59,13 +59,24 @@ class Interrupted(PixelproofError):  # noqa: N818  (not a fault of anything)
     exit_code = 130  # as shells have it of Ctrl-C: a loop around the command stops, too
 
 
+class Terminated(Interrupted):
+    """A SIGTERM did; likewise."""
+
+    exit_code = 143
+
+
 @contextmanager
 def resumable(kept: str) -> Iterator[None]:
-    """Make of a Ctrl-C in the block an `Interrupted` that says what is `kept`: the same command goes on from there."""
+    """Make of Ctrl-C or SIGTERM in the block an error that says what is `kept`: the same command goes on from there."""
+    told = f"stopped; {kept}. Next: the same command goes on"
     try:
         yield
     except KeyboardInterrupt:
-        raise Interrupted(f"stopped; {kept}. Next: the same command goes on") from None
+        raise Interrupted(told) from None
+    except SystemExit as left:
+        if left.code != Terminated.exit_code:
+            raise
+        raise Terminated(told) from None
 
 
 def quote(path: str | os.PathLike[str]) -> str:
