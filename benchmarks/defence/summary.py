@@ -65,7 +65,7 @@ def row(measured: Measured) -> DefenceRow:
     `performance_loss` is of all images of the data that the bare classifier gets right, the attack's figures are of
     the attacked ones.
     """
-    classifier, purifier = measured.manifest["classifier"]["name"], measured.manifest["purifier"]["name"]
+    classifier, purifier = measured.manifest["classifier"], measured.manifest["purifier"]
     fell = np.array([record.success for record in measured.transferred], np.bool_)
     after = int((fell & measured.survived).sum())
     adaptive = None if measured.adaptive is None else list(measured.adaptive.values())
@@ -73,8 +73,8 @@ def row(measured: Measured) -> DefenceRow:
     adaptive_queries = _spread(adaptive or [])
     right = int(measured.right.sum())
     return DefenceRow(
-        classifier=classifier,
-        purifier=purifier,
+        classifier=classifier["name"],
+        purifier=purifier["name"],
         method=measured.settings.method,
         pixels=measured.settings.pixels,
         n=len(fell),
@@ -90,10 +90,14 @@ def row(measured: Measured) -> DefenceRow:
         adaptive_queries_median=adaptive_queries[0],
         adaptive_queries_p90=adaptive_queries[1],
         adaptive_seconds_per_image=_mean_seconds(adaptive or []),
-        paper=PAPER.get(classifier) if measured.settings.pixels == PIXELS else None,
+        paper=PAPER.get(classifier["name"]) if measured.settings.pixels == PIXELS else None,
         screen=measured.settings.screen,
         passed_colours=measured.passed,
         bundle=measured.bundle,
+        classifier_sha256=classifier["weights_sha256"],
+        purifier_sha256=purifier["weights_sha256"],
+        exhausted=sum(record.exhausted for record in measured.transferred),
+        adaptive_exhausted=None if adaptive is None else sum(record.exhausted for record in adaptive),
         population=measured.settings.population if measured.settings.evolves else None,
         generations=measured.settings.generations if measured.settings.evolves else None,
     )

@@ -25,7 +25,9 @@ class DefenceRow:
     `passed_colours` says whether the adaptive attacker was told which colours the purifier lets pass, None where that
     was not noted, or the method does not try them; `population` and `generations` are `de`'s, None where it was not
     asked (or, in older files, where they are its defaults). `bundle` tells rows of one classifier and purifier apart,
-    None where there is one.
+    None where there is one. `classifier_sha256` and `purifier_sha256` are of the weights (None where there are none, or
+    in older files); `exhausted` and `adaptive_exhausted` count the images that withstood every candidate the search
+    has.
     """
 
     classifier: str
@@ -51,6 +53,10 @@ class DefenceRow:
     generations: int | None = None
     passed_colours: bool | None = None
     bundle: str | None = None
+    classifier_sha256: str | None = None
+    purifier_sha256: str | None = None
+    exhausted: int | None = None
+    adaptive_exhausted: int | None = None
 
 
 @dataclass(frozen=True)

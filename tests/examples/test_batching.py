@@ -1,7 +1,6 @@
 """The example of an asyncio service: right answers, batches, no waiting beyond the budget, faults kept apart."""
 
 import asyncio
-import importlib.util
 import subprocess
 import sys
 import time
@@ -18,13 +17,8 @@ PATH = Path(__file__).parents[2] / "examples" / "batching.py"
 
 
 @pytest.fixture(scope="module")
-def example() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("batching", PATH)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["batching"] = module
-    spec.loader.exec_module(module)
+def example(load_example) -> ModuleType:
+    module: ModuleType = load_example("batching")
     return module
 
 

@@ -1,7 +1,5 @@
 """The example of a search of one's own: it runs by the rules of those that come with pixelproof."""
 
-import importlib.util
-import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -12,17 +10,10 @@ from pixelproof.attack import attack
 from pixelproof.models.data import sample
 from pixelproof.runtime import Pipeline
 
-PATH = Path(__file__).parents[2] / "examples" / "own_search.py"
-
 
 @pytest.fixture(scope="module")
-def example() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("own_search", PATH)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["own_search"] = module
-    spec.loader.exec_module(module)
+def example(load_example) -> ModuleType:
+    module: ModuleType = load_example("own_search")
     return module
 
 

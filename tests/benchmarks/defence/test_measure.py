@@ -1,5 +1,6 @@
 """A bundle's rows: foretold ones of the stand-in, and LeNet's on real images, counted again from the bundle itself."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -203,6 +204,16 @@ def test_lenets_figures_are_those_that_its_bundle_gives(real: DefenceResults, le
     assert row.defence_rate == Share(4 - fallen_after, 4)
     assert row.adaptive_success == Share(len(shown["adaptive"]) + int((~kept).sum()), 5)
     assert 0 < row.adaptive_success.count < 5
+
+
+def test_a_row_says_which_weights_it_is_of_and_what_withstood_every_candidate(
+    real: DefenceResults, lenet_median_bundle: Path
+):
+    row, made_of = real.rows[0], json.loads((lenet_median_bundle / "bundle.json").read_text())
+    assert row.classifier_sha256 == made_of["classifier"]["weights_sha256"]
+    assert row.purifier_sha256 is None  # it has none
+    assert row.exhausted == row.n - row.attack_success.count
+    assert row.adaptive_exhausted == row.n - row.adaptive_success.count > 0
 
 
 def test_an_image_that_withstands_both_adaptive_searches_has_seen_all_candidates_of_both(real: DefenceResults):

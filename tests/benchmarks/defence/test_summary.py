@@ -12,7 +12,10 @@ from pixelproof.benchmarks.formats import PaperFigures, Share
 from pixelproof.benchmarks.statistics import wilson_interval
 from pixelproof.models.data import ImageSet
 
-MANIFEST = {"classifier": {"name": "lenet"}, "purifier": {"name": "median"}}
+MANIFEST = {
+    "classifier": {"name": "lenet", "weights_sha256": "1" * 64},
+    "purifier": {"name": "median", "weights_sha256": None},
+}
 
 
 def record(image: int, *pixels: list[int], queries: int = 8, seconds: float = 0.5) -> Record:
