@@ -1,5 +1,6 @@
 # make demo: the whole job on the shipped models and images.  make test: linters, types, import rules and tests.
-# make adversarial: the shipped adversarial images, where a classifier has other weights than those attacked.
+# make adversarial: the shipped adversarial images, where a classifier has other weights than those attacked, or where
+#   its first images alone were (DenseNet, WideResNet: hours on a CPU).
 # make test-gpu: the tests that need an NVIDIA GPU, with the extra `gpu` installed; says what it skipped and why.
 # make gpu: all that needs a GPU, in slices of nine minutes (run it again until nothing is left); on a machine without
 #   network: make gpu ARGS='--wheels FOLDER --data FOLDER'.

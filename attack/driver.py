@@ -23,6 +23,7 @@ from pixelproof.attack.de import DifferentialEvolution
 from pixelproof.attack.lane import Lane
 from pixelproof.attack.levels import Levels
 from pixelproof.attack.outcomes import failure, not_attacked, success
+from pixelproof.attack.own_search import OWN_SEARCH, checked_search
 from pixelproof.attack.results import AttackResult, Outcome, Progress
 from pixelproof.attack.scheduler import Scheduler
 from pixelproof.attack.search import Method, Plan, Predict, Problem
@@ -91,7 +92,7 @@ def attack(
     check_callbacks(progress=progress, on_finished=on_finished)
     images = checked_images(images)
     problem = problem_of(images, checked_classes("labels", labels, len(images)), targets, pixels, seed)
-    plan = _method(method, parameters).plan(problem)
+    plan = _plan(method, parameters, problem)
     run = _Run(
         Scheduler(predict, problem, checked_number("batch_size", batch_size, 1, 1 << 20)), problem, plan, progress
     )
@@ -222,16 +223,28 @@ def problem_of(
     )
 
 
-def _method(name: str | Method, parameters: dict[str, Any]) -> Method:
-    if not isinstance(name, str) and not isinstance(name, type) and callable(getattr(name, "plan", None)):
-        if parameters:
-            raise UsageError(
-                f"a method that is made already takes no {', '.join(parameters)}. Next: {type(name).__name__}(...) "
-                "takes parameters"
-            )
-        return name
-    if not isinstance(name, str) or name not in METHODS:
-        raise unknown_name("attack method", str(name), METHODS, _HELP)
+def _plan(method: str | Method, parameters: dict[str, Any], problem: Problem) -> Plan:
+    if isinstance(method, str | type) or not callable(getattr(method, "plan", None)):
+        return _named(str(method), parameters).plan(problem)
+    if parameters:
+        raise UsageError(
+            f"a method that is made already takes no {', '.join(parameters)}. Next: {type(method).__name__}(...) "
+            "takes parameters"
+        )
+    plan: Any = method.plan(problem)
+    if type(method) in METHODS.values():
+        return plan  # type: ignore[no-any-return]
+    if not isinstance(plan, Plan) or plan.then is not None:
+        raise UsageError(f"{type(method).__name__}.plan gave {plan!r}, expected a Plan that none follows. {OWN_SEARCH}")
+    checked_number("budget", plan.budget, 1, 2**63 - 1)
+    return dataclasses.replace(
+        plan, searches=lambda indices: (checked_search(each, problem) for each in plan.searches(indices))
+    )
+
+
+def _named(name: str, parameters: dict[str, Any]) -> Method:
+    if name not in METHODS:
+        raise unknown_name("attack method", name, METHODS, _HELP)
     method: Any = METHODS[name]
     known = [field.name for field in dataclasses.fields(method)]
     for given in parameters:

@@ -17,7 +17,7 @@ from pixelproof.attack.results import Progress
 from pixelproof.benchmarks.defence.attack_run import attack_bundle
 from pixelproof.benchmarks.defence.devices import open_attack_device
 from pixelproof.benchmarks.defence.settings import DataChoice, Settings
-from pixelproof.errors import PixelproofError, unknown_name
+from pixelproof.errors import PixelproofError, UsageError, unknown_name
 from pixelproof.export import export_bundle
 from pixelproof.models import CLASSIFIERS, provenance
 from pixelproof.models.data import write_adversarial_sample
@@ -65,7 +65,8 @@ def find(
             method = f"corners, one pixel, screened {screened}" if screened else "corners, one pixel"
     changes = [(each["image"], *each["pixels"][0], *each["colours"][0]) for each in run.images if each["success"]]
     digest = provenance(classifier)["weights_sha256"]
-    write_adversarial_sample(classifier, digest, method, changes, folder, first=images)
+    first = None if images is None or len(run.images) < images else images  # fewer than asked for are all
+    write_adversarial_sample(classifier, digest, method, changes, folder, first=first)
     return len(changes)
 
 
@@ -86,9 +87,11 @@ def attack_all(
         images: see `find`.
 
     Raises:
-        UsageError: an unknown name or backend.
+        UsageError: an unknown name or backend, or no images.
         PixelproofError: CUDA was asked for and does not work.
     """
+    if images is not None and images < 1:
+        raise UsageError(f"{images} images are none to attack. Next: --images 50, or leave it out")
     for name in names:
         if name not in CLASSIFIERS:
             raise unknown_name("classifier", name, CLASSIFIERS, f"{_COMMAND} {CLASSIFIERS[0]}")

@@ -65,24 +65,25 @@ def result_paths(path: Path) -> tuple[Path, Path]:
         raise UsageError(
             f"results are written as .json and .md, got '{path}'. Next: -o {quote(path.with_name(path.name + '.json'))}"
         )
+    if path.is_dir():
+        raise UsageError(f"'{path}' is a folder, not a result file. Next: -o {quote(path / 'results.json')}")
     data, text = path.with_suffix(".json"), path.with_suffix(".md")
-    if folder := next((each for each in (path, data, text) if each.is_dir()), None):
-        inside = folder / "results.json" if folder == path else path.with_name("results.json")
-        raise UsageError(f"'{folder}' is a folder, not a result file. Next: -o {quote(inside)}")
-    if foreign := _not_ours(data, text):
-        raise UsageError(f"'{foreign}' exists, and is no result of pixelproof. Next: -o with another name")
+    if folder := next((each for each in (data, text) if each.is_dir()), None):
+        raise UsageError(f"'{folder}' is a folder, not a result file. Next: -o {quote(path.with_name('results.json'))}")
+    if data.exists() and not _is_result(data):
+        raise UsageError(f"'{data}' exists, and is no result of pixelproof bench. Next: -o with another name")
+    if text.exists() and not data.exists():
+        raise UsageError(f"'{text}' exists, with no '{data.name}' beside it. Next: -o with another name")
     return data, text
 
 
-def _not_ours(data: Path, text: Path) -> Path | None:
-    """Which of the two is there and was not written by a measurement; results are written anew over older ones."""
-    if data.exists():
-        try:
-            content = json.loads(data.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return data
-        return None if isinstance(content, dict) and "format_version" in content else data
-    return text if text.exists() else None
+def _is_result(path: Path) -> bool:
+    """Whether a measurement wrote the file; results are written anew over older ones."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(content, dict) and content.get("kind") in _KINDS
 
 
 def write_results(path: Path, results: Results) -> None:

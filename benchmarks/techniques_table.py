@@ -11,7 +11,7 @@ _NOTES = (
     "attacked images.",
     "D_suc: the share of the successes against the bare classifier that the technique undoes. PL: the share of clean "
     "images, right without it, that it gets wrong. Adaptive success: the attacker asks technique and classifier as "
-    "one.",
+    "one, and tries what fooled the bare classifier.",
     "ms/image: the technique alone, one image a call, median of interleaved rounds.",
 )
 

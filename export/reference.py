@@ -17,7 +17,7 @@ from pixelproof.models.data import sample
 _LEAST_IMAGES = 20
 _MOST_PIXELS = 2**20  # all 200 images up to 72x72 pixels, and 20 of 224x224
 _PIXELS_A_RUN = 2**18
-_LEAST_PROBABILITY = 1e-30  # that float32 still has all its digits of
+_LEAST_PROBABILITY = 1e-3  # of which rounding tells something: 1 - p has no digits left where p is nearly 1
 
 _log = logging.getLogger("pixelproof")
 

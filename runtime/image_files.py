@@ -14,9 +14,13 @@ from pixelproof.errors import UsageError, quote
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
-_GREY_MODES = ("1", "L", "I", "F")
+_GREY_MODES = ("1", "L")
 _EXIF_ORIENTATION, _ORIENTATIONS = 0x112, 8
 _SIDEWAYS = 5  # from this orientation on, rows are columns
+UNKNOWN_RANGE = ("I", "F")
+"""Modes of 32-bit integers and floats, of which nobody has said what white is."""
+UPRIGHT = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}
+"""EXIF's orientations to Pillow's `Image.Transpose` that turns such an image upright."""
 
 
 def read_images(paths: Sequence[Path], size: tuple[int, int], folder: Path | None = None) -> NDArray[np.uint8]:
@@ -28,9 +32,14 @@ def read_images(paths: Sequence[Path], size: tuple[int, int], folder: Path | Non
     images = np.empty((len(paths), *size, 3), np.uint8)
     for image, path in zip(images, paths, strict=True):
         with opened_image(path, size) as opened:
-            if faults := [what for wrong, what in _faults(opened, size) if wrong]:
-                raise _unfit(path, faults[0], size, folder or (path if len(paths) == 1 else path.parent))
-            image[...] = np.asarray(opened.convert("RGB"))
+            faults = [what for wrong, what in _faults(opened, size) if wrong]
+            if not faults:
+                image[...] = np.asarray(opened.convert("RGB"))
+            mode = opened.mode
+        if mode in UNKNOWN_RANGE:
+            raise UsageError(f"'{path}' is of mode {mode}, of no known range. Next: save it with 8 bits a channel")
+        if faults:
+            raise _unfit(path, faults[0], size, folder or path)
     return images
 
 
@@ -65,7 +74,7 @@ def _check_path(path: Path) -> None:
 
 def _unfit(path: Path, fault: str, size: tuple[int, int], source: Path) -> UsageError:
     named = source if source.name not in ("", "..") else source.resolve()
-    fit = named.with_name(f"{named.stem if named.is_file() else named.name}-fit")
+    fit = named.parent / f"{named.stem if named.is_file() else named.name}-fit"
     return UsageError(
         f"'{path}' {fault}, expected 8-bit RGB of {size[0]}x{size[1]} (height x width). "
         f"Next: pixelproof data fit {quote(source)} --size {size[0]},{size[1]} -o {quote(fit)}"
@@ -74,7 +83,7 @@ def _unfit(path: Path, fault: str, size: tuple[int, int], source: Path) -> Usage
 
 def _faults(image: "ImageFile", size: tuple[int, int]) -> list[tuple[bool, str]]:
     """Each thing that can be wrong with an opened image: whether it is, and its name."""
-    turned = _orientation(image)
+    turned = orientation(image)
     upright = image.size[::-1] if turned >= _SIDEWAYS else image.size
     wide_grey = image.mode.startswith("I;16")
     wide_rgb = any(";16" in str(tile[3]) for tile in image.tile)  # Pillow would drop the low bytes without a word
@@ -92,7 +101,7 @@ def _faults(image: "ImageFile", size: tuple[int, int]) -> list[tuple[bool, str]]
     ]
 
 
-def _orientation(image: "ImageFile") -> int:
+def orientation(image: "ImageFile") -> int:
     """EXIF's, 1 to 8; 1 where there is none. Not asked of a file without it, which may be decoded to look for one."""
     told = image.getexif().get(_EXIF_ORIENTATION) if "exif" in image.info or image.format == "TIFF" else None
     return told if isinstance(told, int) and 1 <= told <= _ORIENTATIONS else 1

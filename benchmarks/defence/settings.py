@@ -3,13 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from pixelproof.attack.checks import checked_number
 from pixelproof.attack.de import DifferentialEvolution
 from pixelproof.attack.driver import METHODS as SEARCHES
 from pixelproof.errors import UsageError
 from pixelproof.export.own_images import Labelled, labelled_images
 from pixelproof.models.data import sample
-from pixelproof.models.data.sample import sample_indices
+from pixelproof.models.data.sample import sample_files
 from pixelproof.runtime import read_bundle
 
 PROTOCOLS = ("transfer", "adaptive")
@@ -24,10 +23,7 @@ class DataChoice(Labelled):
     @classmethod
     def sample(cls) -> "DataChoice":
         """The 200 shipped test images; `files` are what `pixelproof data export` calls them, by test index."""
-        images = sample()
-        classes = [images.class_names[label] for label in images.labels]
-        files = tuple(f"{index:04d}-{name}.png" for index, name in zip(sample_indices(), classes, strict=True))
-        return cls(images, "CIFAR-10, 200 test images (the shipped sample, 20 a class)", files)
+        return cls(sample(), "CIFAR-10, 200 test images (the shipped sample, 20 a class)", sample_files())
 
     @classmethod
     def at(cls, root: Path | None, bundle: Path) -> "DataChoice":
@@ -70,7 +66,8 @@ class Settings:
     generations: int = DifferentialEvolution.generations
 
     def __post_init__(self) -> None:
-        checked_number("images", self.images, 1, 2**63 - 1)
+        if self.images < 1:
+            raise UsageError(f"{self.images} images are none to attack. Next: images=100, or --images 100")
         for name in self.evolution:
             if not self.evolves:
                 raise UsageError(

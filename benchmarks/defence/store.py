@@ -1,6 +1,5 @@
 """The outcome of each attacked image, a line a image, so that a measurement resumes where it stopped."""
 
-import fcntl
 import hashlib
 import json
 from dataclasses import asdict, dataclass
@@ -9,6 +8,11 @@ from typing import Any, Protocol, TextIO
 
 from pixelproof.errors import DataError
 from pixelproof.files import errors_name
+
+try:
+    import fcntl
+except ModuleNotFoundError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,10 @@ class Store:
         with errors_name(self.path):
             if self._file is None:
                 self._file = _open(self.path, self._header)
+                # another process may have ended meanwhile
+                self.records |= {each.image: each for each in _read(self.path, self._header)}
+            if record.image in self.records:
+                return
             self._file.write(json.dumps(asdict(record)) + "\n")
             self._file.flush()
         self.records[record.image] = record
@@ -106,7 +114,8 @@ def _open(path: Path, header: str) -> TextIO:
     """
     file = path.open("a", encoding="utf-8")
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if fcntl is not None:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         file.close()
         raise DataError(

@@ -38,6 +38,13 @@ def sample_indices(folder: Path = SAMPLE_FOLDER) -> list[int]:
     return indices
 
 
+def sample_files() -> tuple[str, ...]:
+    """What each sample image is called as a file: its place in the test set, and its class."""
+    images = sample()
+    names = (images.class_names[label] for label in images.labels)
+    return tuple(f"{index:04d}-{name}.png" for index, name in zip(sample_indices(), names, strict=True))
+
+
 def write_sample(test: ImageSet, folder: Path, images_a_class: int = IMAGES_A_CLASS) -> None:
     """Write `sample.bin` and `sample.json`: the first `images_a_class` of each class of CIFAR-10's test set."""
     _write(test, folder, "sample", "test", images_a_class)

@@ -17,8 +17,7 @@ _BF16_INSTRUCTIONS = ("amx_bf16", "avx512_bf16")
 
 def mixed_precision(device: torch.device) -> torch.autocast:
     """bfloat16 where the processor multiplies it faster than float32, for which a CPU needs instructions of its own."""
-    capabilities = torch.cpu.get_capabilities()
-    enabled = device.type != "cpu" or any(capabilities.get(name) for name in _BF16_INSTRUCTIONS)
+    enabled = device.type != "cpu" or any(map(torch.cpu.get_capabilities().get, _BF16_INSTRUCTIONS))
     return torch.autocast(device.type, torch.bfloat16, enabled=enabled)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from pixelproof.benchmarks import adversarial_sample as command
 from pixelproof.benchmarks.defence import DataChoice
-from pixelproof.errors import PixelproofError
+from pixelproof.errors import PixelproofError, UsageError
 from pixelproof.models import CLASSIFIERS, build_classifier, provenance
 from pixelproof.models.data import adversarial_sample, sample
 from pixelproof.models.data.adversarial import is_attacked
@@ -52,6 +52,8 @@ def test_the_first_images_alone_count_as_no_more(tmp_path: Path):
     assert 2 < found <= 5
     known = [is_attacked("lenet", shipped_digest("lenet"), images, folder) for images in (2, 5, 6, None)]
     assert known == [True, True, False, False]
+    with pytest.raises(UsageError, match=r"0 images are none to attack\. Next: --images 50"):
+        command.attack_all(["lenet"], "cpu", tmp_path, images=0)
     assert not is_attacked("lenet", "0" * 64, 2, folder)
 
 

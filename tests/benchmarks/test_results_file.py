@@ -96,16 +96,19 @@ def test_what_is_no_result_file_is_refused(content, tmp_path):
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ("notes.md", r"notes\.md' exists, and is no result of pixelproof"),
-        ("notes", r"notes\.md' exists, and is no result of pixelproof"),
+        ("notes.md", r"notes\.md' exists, with no 'notes\.json' beside it"),
+        ("notes", r"notes\.md' exists, with no 'notes\.json' beside it"),
         ("other.json", r"other\.json' exists, and is no result"),
+        ("bundle.json", r"bundle\.json' exists, and is no result"),
+        (".", r"is a folder, not a result file\. Next: -o .*/results\.json$"),
         ("folder", r"folder' is a folder, not a result file\. Next: -o .*folder/results\.json$"),
         ("lenet-0.5", r"Next: -o .*lenet-0\.5\.json$"),
     ],
 )
 def test_what_was_not_measured_is_not_written_over(asked: str, message: str, tmp_path):
     (tmp_path / "notes.md").write_text("mine")
-    (tmp_path / "other.json").write_text('{"a": 1}')
+    (tmp_path / "other.json").write_text("[1")
+    (tmp_path / "bundle.json").write_text('{"format_version": 1}')
     (tmp_path / "folder").mkdir()
     with pytest.raises(UsageError, match=message):
         result_paths(tmp_path / asked)

@@ -59,6 +59,18 @@ def test_the_time_left_is_judged_by_what_was_done_here(at, capsys: pytest.Captur
     ]
 
 
+def test_a_stage_of_the_same_name_begins_anew(at, capsys: pytest.CaptureFixture[str]):
+    with stages() as report:
+        for seconds, done in ((0, 0), (100, 10), (200, 20), (200, 0), (300, 5)):
+            at(seconds)
+            report("timing", done, 20)
+    assert [line.partition(", ")[2] for line in capsys.readouterr().err.splitlines()] == [
+        "0:01:40 left",
+        "0:03:20",
+        "0:05:00 left",
+    ]
+
+
 def test_nothing_to_do_is_no_error(at, capsys: pytest.CaptureFixture[str]):
     with stages() as report:
         report("timing", 0, 0)

@@ -9,7 +9,8 @@ from torch import nn
 
 from pixelproof.errors import ExportError
 from pixelproof.export import export_bundle, verification
-from pixelproof.export.reference import real_images
+from pixelproof.export.interface import Interface
+from pixelproof.export.reference import Reference, real_images, to_levels
 from pixelproof.export.verification import PROBABILITY_TOLERANCE
 from pixelproof.models.data import adversarial_sample, sample
 from pixelproof.runtime import Pipeline
@@ -59,6 +60,30 @@ def test_a_network_may_differ_by_what_its_own_rounding_moves(tmp_path: Path):
     bundle = export_bundle(Steep(), tmp_path / "bundle", **OPTIONS)
     difference = bundle.manifest["verification"]["classifier"]["probabilities_max_difference"]
     assert PROBABILITY_TOLERANCE < difference < 1e-3
+
+
+class Sure:
+    """Probabilities of nearly 1, beside which 1 - p has no digits left in float32."""
+
+    name = "sure"
+
+    def run(self, pixels: np.ndarray) -> np.ndarray:
+        return self._told(pixels)
+
+    def run_in_double(self, pixels: np.ndarray) -> np.ndarray:
+        return self._told(pixels.astype(np.float64))
+
+    def _told(self, pixels: np.ndarray) -> np.ndarray:
+        p = 1 / (1 + np.exp(-60 * (pixels.mean(axis=(1, 2, 3)) - pixels.dtype.type(0.45))))
+        return np.stack([1 - p, p], axis=1)
+
+
+def test_probabilities_that_are_sure_excuse_no_more_than_others():
+    interface = Interface(size=(16, 16), class_names=("a", "b"), normalisation=None, outputs="probabilities")
+    levels = to_levels(real_images((16, 16)))
+    reference = Reference(interface, Sure(), None)
+    assert reference.classify(levels).max() > 1 - 1e-8
+    assert 0 < reference.rounding(levels) < 0.01
 
 
 def test_its_own_rounding_does_not_excuse_another_answer(tmp_path: Path):

@@ -76,7 +76,6 @@ def turned(orientation: int, *, sideways: bool = True) -> Save:
 MENDABLE: dict[str, tuple[str, Save, str]] = {
     "grey": ("a.png", save(PIXELS, "L"), r"is grey \(mode L\), expected 8-bit RGB of 24x32"),
     "black and white": ("a.png", save(PIXELS, "1"), r"is grey \(mode 1\)"),
-    "float": ("a.tiff", save(PIXELS, "F"), r"is grey \(mode F\)"),
     "grey with alpha": ("a.png", save(PIXELS, "LA"), r"has alpha \(mode LA\)"),
     "alpha": ("a.png", save(PIXELS, "RGBA"), r"has alpha \(mode RGBA\)"),
     "palette with a transparent colour": ("a.png", save(PIXELS, "P", transparency=3), r"has alpha \(mode P\)"),
@@ -148,6 +147,7 @@ BEYOND_REPAIR: dict[str, tuple[Save, str]] = {
     "empty": (lambda path: path.touch(), "is not an image that Pillow can read"),
     "far too large": (lambda path: png(path, 2, 3, width=10**7), "is far larger than the 24x32"),
     "truncated": (truncated, "is a damaged image"),
+    "float": (lambda path: Image.fromarray(PIXELS).convert("F").save(path, "TIFF"), "is of mode F, of no known range"),
     "missing": (lambda path: None, "there is no image"),
     "folder": (lambda path: path.mkdir(), "is a folder, not an image"),
     "pipe": (os.mkfifo, "a device or pipe"),
@@ -169,20 +169,20 @@ def test_grey_levels_of_16_bits_are_scaled_by_the_remedy(tmp_path: Path, monkeyp
     assert np.unique(mended(tmp_path / "a.png", monkeypatch)).tolist() == [0x80]
 
 
-def test_several_images_are_mended_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_folder_is_mended_as_a_whole_and_of_several_files_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     paths = [tmp_path / name for name in ("a.png", "b.png")]
     for path in paths:
         save(PIXELS, "L")(path)
-    for given, source, fit in [
-        ((paths, (HEIGHT, WIDTH)), tmp_path, f"{tmp_path}-fit"),
-        ((paths, (HEIGHT, WIDTH), tmp_path.parent), tmp_path.parent, f"{tmp_path.parent}-fit"),
+    monkeypatch.chdir(tmp_path)
+    for folder, source, fit in [
+        ((), paths[0], f"{tmp_path}/a-fit"),
+        ((tmp_path,), tmp_path, f"{tmp_path}-fit"),
+        ((Path(),), ".", f"{tmp_path}-fit"),
+        ((Path("/"),), "/", "/-fit"),
     ]:
         with pytest.raises(UsageError) as caught:
-            read_images(*given)
+            read_images(paths, (HEIGHT, WIDTH), *folder)
         assert str(caught.value).endswith(f"Next: pixelproof data fit {source} --size {HEIGHT},{WIDTH} -o {fit}")
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(UsageError, match=rf"Next: pixelproof data fit \. --size 24,32 -o {tmp_path}-fit$"):
-        read_images([Path("a.png"), Path("b.png")], (HEIGHT, WIDTH))
 
 
 def test_the_remedy_turns_an_image_upright_before_it_is_scaled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -39,14 +39,14 @@ def export(
     from PIL import Image
 
     from pixelproof.files import atomic_folder, is_free
-    from pixelproof.models.data.sample import sample, sample_indices
+    from pixelproof.models.data.sample import sample, sample_files
 
     if not is_free(folder):
         raise UsageError(f"'{folder}' exists already. Next: pixelproof data export FOLDER, with another name")
     images = sample()
     with atomic_folder(folder, replace=False) as new:
-        for index, image, label in zip(sample_indices(), images.images, images.labels, strict=True):
-            Image.fromarray(image).save(new / f"{index:04d}-{images.class_names[label]}.png")
+        for name, image in zip(sample_files(), images.images, strict=True):
+            Image.fromarray(image).save(new / name)
     typer.echo(f"{folder}: {len(images)} images")
 
 

@@ -16,6 +16,7 @@ Step = Callable[[int, int, int, float], None]
 Report = Callable[[dict[str, Any]], None]
 
 _LINE_EVERY_S = 60.0
+_LEAST_SHARE = 1e-6  # from which on the time left can be told
 
 
 def bar(*columns: str) -> Progress:
@@ -65,12 +66,16 @@ class _Stages:
         )
         self._tasks: dict[str, TaskID] = {}
         self._begun: dict[str, tuple[float, float]] = {}
+        self._shares: dict[str, float] = {}
         self._next_line_s = time.monotonic() + _LINE_EVERY_S
         self._lines_of = ""
 
     def show(self, stage: str, share: float, told: str) -> None:
         """`share`: 0 to 1, of the stage that is done; `told`: how much that is."""
         now = time.monotonic()
+        if share < self._shares.get(stage, share):  # another of the same name
+            del self._begun[stage]
+        self._shares[stage] = share
         begun_s, begun_share = self._begun.setdefault(stage, (now, share))
         told += _time(now - begun_s, begun_share, share)
         if self._console.is_terminal:
@@ -95,7 +100,7 @@ def _time(seconds: float, begun: float, share: float) -> str:
     """What is left, if that can be told yet, of a stage that was at `begun` when its time began; at its end, all."""
     if share >= 1:
         return f", {timedelta(seconds=round(seconds))}"
-    if share <= begun:
+    if share - begun < _LEAST_SHARE:
         return ""
     return f", {timedelta(seconds=round(seconds * (1 - share) / (share - begun)))} left"
 

@@ -112,7 +112,7 @@ def test_a_protocol_that_there_is_not_is_no_weaker_attack(run_attack, protocol: 
 
 @pytest.mark.parametrize("images", [0, -3])
 def test_no_images_are_refused(run_attack, images: int):
-    with pytest.raises(UsageError, match=f"images is {images}, expected 1 to "):
+    with pytest.raises(UsageError, match=f"{images} images are none to attack"):
         run_attack(images=images)
 
 
