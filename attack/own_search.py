@@ -27,7 +27,9 @@ def checked_search(search: Search, problem: Problem) -> Search:
 
 
 def _checked(proposed: Any, problem: Problem) -> Candidates:  # noqa: ANN401  (whatever the search gave)
-    positions, colours = (np.asarray(part) for part in proposed)
+    if not isinstance(proposed, tuple) or len(proposed) != 2:
+        raise UsageError(f"a search proposed {type(proposed).__name__}, expected Candidates. {OWN_SEARCH}")
+    positions, colours = map(np.asarray, proposed)
     count, pixels = len(np.atleast_1d(positions)), problem.pixels
     _check("positions", positions, (count, pixels), np.int64)
     _check("colours", colours, (count, pixels, 3), np.uint8)

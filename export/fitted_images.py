@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pixelproof.errors import UsageError, quote
 from pixelproof.files import atomic_folder, is_free
-from pixelproof.runtime.image_files import UNKNOWN_RANGE, UPRIGHT, opened_image, orientation
+from pixelproof.runtime.image_files import UPRIGHT, opened_image, orientation
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -99,8 +99,6 @@ def _within(folder: Path, above: frozenset[Path]) -> Iterator[Path]:
 def _fitted(image: "ImageFile", size: tuple[int, int], crop: bool) -> "Image":
     from PIL import Image, ImageOps
 
-    if image.mode in UNKNOWN_RANGE:
-        raise UsageError(f"'{image.filename!s}' has levels of no known range (mode {image.mode})")
     upright = image if (turn := UPRIGHT.get(orientation(image))) is None else image.transpose(Image.Transpose(turn))
     if upright.mode.startswith("I;16"):
         upright = upright.convert("I").point(lambda level: level / 256)

@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 _GREY_MODES = ("1", "L")
 _EXIF_ORIENTATION, _ORIENTATIONS = 0x112, 8
 _SIDEWAYS = 5  # from this orientation on, rows are columns
-UNKNOWN_RANGE = ("I", "F")
-"""Modes of 32-bit integers and floats, of which nobody has said what white is."""
+_UNKNOWN_RANGE = ("I", "F")  # 32-bit integers and floats: nobody has said what white is
 UPRIGHT = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}
 """EXIF's orientations to Pillow's `Image.Transpose` that turns such an image upright."""
 
@@ -35,9 +34,6 @@ def read_images(paths: Sequence[Path], size: tuple[int, int], folder: Path | Non
             faults = [what for wrong, what in _faults(opened, size) if wrong]
             if not faults:
                 image[...] = np.asarray(opened.convert("RGB"))
-            mode = opened.mode
-        if mode in UNKNOWN_RANGE:
-            raise UsageError(f"'{path}' is of mode {mode}, of no known range. Next: save it with 8 bits a channel")
         if faults:
             raise _unfit(path, faults[0], size, folder or path)
     return images
@@ -45,7 +41,7 @@ def read_images(paths: Sequence[Path], size: tuple[int, int], folder: Path | Non
 
 @contextmanager
 def opened_image(path: Path, size: tuple[int, int]) -> Iterator["ImageFile"]:
-    """The image at `path`; `UsageError` where there is none, it is damaged, or far too large to become `size`."""
+    """The image at `path`; `UsageError` where there is none, it is damaged, or cannot become 8-bit RGB of `size`."""
     from PIL import Image, UnidentifiedImageError
 
     _check_path(path)
@@ -53,6 +49,9 @@ def opened_image(path: Path, size: tuple[int, int]) -> Iterator["ImageFile"]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the size is checked before decoding
             with Image.open(path) as image:
+                if image.mode in _UNKNOWN_RANGE:
+                    what = f"has levels of no known range (mode {image.mode})"
+                    raise UsageError(f"'{path}' {what}. Next: save it with 8 bits a channel")
                 yield image
     except UnidentifiedImageError:
         raise UsageError(f"'{path}' is not an image that Pillow can read. Next: give PNG, JPEG, BMP, ...") from None

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pixelproof.benchmarks.defence.store import Record
+from pixelproof.benchmarks.defence.store import Record, written_elsewhere
 from pixelproof.errors import DataError
 
 APPLICATION_ID = 0x70697870  # "pixp": tells the file from other SQLite databases
@@ -128,10 +128,7 @@ class RunFile:
                 "permissions, or give another --records"
             ) from None
         except sqlite3.IntegrityError:  # `add` alone writes, and an image is attacked once
-            raise DataError(
-                f"another process writes the records of the same attack to '{self.path}'. Next: wait until it has "
-                "ended; the same command then goes on from what it kept"
-            ) from None
+            raise written_elsewhere(self.path) from None
         except sqlite3.DatabaseError as error:
             if error.sqlite_errorcode == sqlite3.SQLITE_NOTADB:
                 raise DataError(f"'{self.path}' is no SQLite file. Next: give another --records") from None

@@ -118,15 +118,20 @@ def _open(path: Path, header: str) -> TextIO:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         file.close()
-        raise DataError(
-            f"another process writes the records of the same attack to '{path}'. Next: wait until it has ended; the "
-            "same command then goes on from what it kept"
-        ) from None
+        raise written_elsewhere(path) from None
     whole = _whole_nbytes(path.read_bytes())
     file.truncate(whole)
     if not whole:
         file.write(header + "\n")
     return file
+
+
+def written_elsewhere(path: Path) -> DataError:
+    """An error for records that another process is adding to."""
+    return DataError(
+        f"another process writes the records of the same attack to '{path}'. Next: wait until it has ended; the same "
+        "command then goes on from what it kept"
+    )
 
 
 def _whole_nbytes(content: bytes) -> int:

@@ -53,6 +53,7 @@ def test_sound_proposals_are_counted_as_anothers(asked):
     ("proposals", "message"),
     [
         ((), "a search proposed nothing"),
+        ([None], "a search proposed NoneType, expected Candidates"),
         (
             [Candidates(at(0, 1, 2, -1), BLACK)],
             r"positions -1 to 2, and there are 0 to 55, row \* W \+ column",

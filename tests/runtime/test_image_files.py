@@ -147,7 +147,10 @@ BEYOND_REPAIR: dict[str, tuple[Save, str]] = {
     "empty": (lambda path: path.touch(), "is not an image that Pillow can read"),
     "far too large": (lambda path: png(path, 2, 3, width=10**7), "is far larger than the 24x32"),
     "truncated": (truncated, "is a damaged image"),
-    "float": (lambda path: Image.fromarray(PIXELS).convert("F").save(path, "TIFF"), "is of mode F, of no known range"),
+    "float": (
+        lambda path: Image.fromarray(PIXELS).convert("F").save(path, "TIFF"),
+        r"has levels of no known range \(mode F\)",
+    ),
     "missing": (lambda path: None, "there is no image"),
     "folder": (lambda path: path.mkdir(), "is a folder, not an image"),
     "pipe": (os.mkfifo, "a device or pipe"),

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +57,15 @@ def training_progress(name: str, epochs: int) -> Iterator[tuple[Step, Report]]:
         yield step, report
 
 
+@dataclass
+class _Stage:
+    """Since when, and from which share on, a stage is shown, and the share that was shown last."""
+
+    begun_s: float
+    begun: float
+    share: float
+
+
 class _Stages:
     """How far each stage of a command has come."""
 
@@ -65,19 +75,18 @@ class _Stages:
             TextColumn("{task.description}"), BarColumn(20), TextColumn("{task.fields[told]}"), console=self._console
         )
         self._tasks: dict[str, TaskID] = {}
-        self._begun: dict[str, tuple[float, float]] = {}
-        self._shares: dict[str, float] = {}
+        self._stages: dict[str, _Stage] = {}
         self._next_line_s = time.monotonic() + _LINE_EVERY_S
         self._lines_of = ""
 
     def show(self, stage: str, share: float, told: str) -> None:
         """`share`: 0 to 1, of the stage that is done; `told`: how much that is."""
         now = time.monotonic()
-        if share < self._shares.get(stage, share):  # another of the same name
-            del self._begun[stage]
-        self._shares[stage] = share
-        begun_s, begun_share = self._begun.setdefault(stage, (now, share))
-        told += _time(now - begun_s, begun_share, share)
+        known = self._stages.get(stage)
+        if known is None or share < known.share:  # another of the same name
+            known = self._stages[stage] = _Stage(now, share, share)
+        known.share = share
+        told += _time(now - known.begun_s, known.begun, share)
         if self._console.is_terminal:
             self._draw(stage, share, told)
         elif now >= self._next_line_s or (share >= 1 and self._lines_of == stage):
@@ -86,7 +95,7 @@ class _Stages:
 
     def seconds(self, stage: str) -> float:
         """Since the stage was first shown."""
-        return time.monotonic() - self._begun[stage][0] if stage in self._begun else 0.0
+        return time.monotonic() - self._stages[stage].begun_s if stage in self._stages else 0.0
 
     def _draw(self, stage: str, share: float, told: str) -> None:
         if not self._tasks:  # a bar without a stage would leave an empty line before an early error
