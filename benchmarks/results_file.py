@@ -21,7 +21,7 @@ from pixelproof.benchmarks.formats import (
 )
 from pixelproof.benchmarks.tables import results_markdown
 from pixelproof.errors import UsageError, in_clone, quote, unknown_name
-from pixelproof.files import write_json, write_text
+from pixelproof.files import check_writable, write_json, write_text
 
 FORMAT_VERSION = 1
 _KINDS: dict[str, type[Results]] = {
@@ -59,7 +59,8 @@ def attack_json(
 def result_paths(path: Path) -> tuple[Path, Path]:
     """The JSON and the Markdown file that `path`, either of the two or without a suffix, stands for.
 
-    Raises `UsageError` for another suffix, a folder, or files that no measurement wrote; ask before a long measurement.
+    Raises `UsageError` for another suffix, a folder, or files that no measurement wrote, and `OSError` where nothing
+    can be written; ask before a long measurement.
     """
     if path.suffix not in (".json", ".md", ""):
         raise UsageError(
@@ -74,6 +75,7 @@ def result_paths(path: Path) -> tuple[Path, Path]:
         raise UsageError(f"'{data}' exists, and is no result of pixelproof bench. Next: -o with another name")
     if text.exists() and not data.exists():
         raise UsageError(f"'{text}' exists, with no '{data.name}' beside it. Next: -o with another name")
+    check_writable(data)
     return data, text
 
 

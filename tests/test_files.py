@@ -10,7 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from pixelproof.files import atomic_folder, atomic_path, is_free, sha256_file, write_bytes, write_json, write_text
+from pixelproof.files import (
+    atomic_folder,
+    atomic_path,
+    check_writable,
+    is_free,
+    sha256_file,
+    write_bytes,
+    write_json,
+    write_text,
+)
 
 
 def mode(path: Path) -> int:
@@ -141,6 +150,18 @@ def test_parents_that_cannot_be_made_are_told_and_leave_nothing(tmp_path: Path):
             with pytest.raises(NotADirectoryError, match=parent), atomic_path(target):
                 pytest.fail("the work was begun")
     (tmp_path / "dangling").unlink()
+    assert tree(tmp_path) == {"file": "theirs"}
+
+
+def test_what_cannot_be_written_is_told_before_the_work(tmp_path: Path):
+    (tmp_path / "file").write_text("theirs")
+    for target in (tmp_path / "new", tmp_path / "a" / "b" / "new", tmp_path / "file"):
+        check_writable(target)
+    for target in (tmp_path / "file" / "new", tmp_path / "file" / "a" / "new"):
+        with pytest.raises(NotADirectoryError, match=r"'.*/file'"):
+            check_writable(target)
+    with pytest.raises(OSError, match=r"'/proc/a/new'"):  # nobody may make files there, root neither
+        check_writable(Path("/proc/a/new"))
     assert tree(tmp_path) == {"file": "theirs"}
 
 

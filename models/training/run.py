@@ -13,7 +13,7 @@ from torch import Tensor
 
 import pixelproof
 from pixelproof.errors import DataError, Interrupted, UsageError
-from pixelproof.files import write_text
+from pixelproof.files import check_writable, write_text
 from pixelproof.models.catalogue import PURIFIERS, build_classifier, build_purifier, check_trainable
 from pixelproof.models.data import ImageSet
 from pixelproof.models.purifiers.gated import Gated
@@ -60,6 +60,7 @@ def train(
 
     Raises:
         UsageError: no such network, or an output that is no `.safetensors`.
+        OSError: nothing can be written to the output, told before the training.
         DataError: fewer training images than a batch takes.
         WeightsError: the run folder holds a damaged checkpoint, or a run with other settings.
         Interrupted: Ctrl-C; full epochs are kept.
@@ -105,6 +106,7 @@ def _checked_recipe(name: str, epochs: int | None, device: str, output: Path, im
     if output.suffix != ".safetensors":
         right = output.with_suffix(".safetensors")
         raise UsageError(f"weights are written as .safetensors, and '{output}' is none. Next: give --output {right}")
+    check_writable(output)
     if images < recipe.batch_size:
         raise DataError(
             f"training {name} takes {recipe.batch_size} images a step, and the training set has {images}. "

@@ -85,6 +85,18 @@ def is_free(target: Path) -> bool:
     return not target.is_mount() and not target.samefile(os.curdir)
 
 
+def check_writable(target: Path) -> None:
+    """Raise the `OSError`, naming `target`, that writing there would: ask before the work whose result it is to hold.
+
+    What is asked is the nearest folder above `target` that exists; nothing is left in it.
+    """
+    folder = next(parent for parent in target.absolute().parents if os.path.lexists(parent))
+    if not folder.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
+    with errors_name(target), tempfile.NamedTemporaryFile(prefix=f".{target.name}.", suffix=".tmp", dir=folder):
+        pass
+
+
 @contextmanager
 def errors_name(target: Path) -> Iterator[None]:
     """Let errors of the disk name `target`: a full one names nothing, others name the temporary file."""

@@ -159,6 +159,7 @@ REFUSED = {
     "protocol": (["--protocol", "adaptiv"], 2, "unknown protocol 'adaptiv'; did you mean 'adaptive'?"),
     "class": (["--target", "shipp"], 2, "unknown class 'shipp'; did you mean 'ship'? there are: airplane, automobile"),
     "existing output": (["-o", "mine"], 2, "'mine' exists already. Next: choose another --output"),
+    "output below a file": (["-o", "mine/found"], 1, "/mine'. Next: check the disk and the folder's permissions"),
     "screen": (["--screen", "fp8"], 2, "unknown screen 'fp8'; there are: bf16, int8. Next: "),
     "pixels": (["--pixels", "1025"], 2, "pixels is 1025, expected 1 to 1024"),
     "seed": (["--seed", "-1"], 2, "seed is -1, expected 0 to"),

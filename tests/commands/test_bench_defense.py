@@ -82,6 +82,7 @@ REFUSED = {
     "protocol": (["--protocol", "adaptive"], 2, "unknown protocol 'adaptive'; there are: both, transfer."),
     "output": (["-o", "results.txt"], 2, "results are written as .json and .md, got 'results.txt'"),
     "folder": (["-o", "folder"], 2, "'folder.json' is a folder, not a result file"),
+    "below a file": (["-o", "file/found"], 1, "/file'. Next: check the disk and the folder's permissions"),
     "screen": (["--screen", "fp8"], 2, "unknown screen 'fp8'; there are: bf16, int8. Next: "),
     "pixels": (["--pixels", "1025"], 2, "pixels is 1025, expected 1 to 1024"),
     "data": (["--data", "folder.json"], 1, "'folder.json' holds neither CIFAR-10 nor a subfolder for each class"),
@@ -95,6 +96,7 @@ def test_what_is_unfit_is_one_line_before_anything_is_attacked(
     options, code: int, message: str, lenet_median_bundle: Path, make_bundle, refused
 ):
     Path("folder.json").mkdir()
+    Path("file").touch()
     make_bundle("bare", purifier=None)
     data = [] if "--data" in options else ["--sample"]
     assert message in refused(code, "bench", "defense", lenet_median_bundle, *options, *data)

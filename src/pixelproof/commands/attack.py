@@ -23,7 +23,7 @@ from pixelproof.commands.options import (
 )
 from pixelproof.commands.tables import print_table
 from pixelproof.errors import UsageError, resumable, unknown_name
-from pixelproof.files import is_free
+from pixelproof.files import check_writable, is_free
 
 if TYPE_CHECKING:
     from pixelproof.benchmarks.defence.attack_run import AttackRun
@@ -63,8 +63,10 @@ def attack(
         raise unknown_name("method", method, METHODS, "pixelproof attack BUNDLE --method NAME")
     if protocol not in PROTOCOLS:
         raise unknown_name("protocol", protocol, PROTOCOLS, "pixelproof attack BUNDLE --protocol NAME")
-    if output is not None and not is_free(output):
-        raise UsageError(f"'{output}' exists already. Next: choose another --output, or remove it")
+    if output is not None:
+        if not is_free(output):
+            raise UsageError(f"'{output}' exists already. Next: choose another --output, or remove it")
+        check_writable(output)
     from pixelproof.benchmarks.defence import DataChoice, Settings
     from pixelproof.benchmarks.defence.attack_run import attack_bundle
     from pixelproof.benchmarks.defence.devices import open_attack_device

@@ -228,6 +228,8 @@ def test_bad_requests_are_refused_before_anything_is_written(train_lenet: Train,
         train_lenet("run", output=tmp_path / "lenet.json")
     with pytest.raises(UsageError, match="'lnet'; did you mean 'lenet'"):
         train("lnet", tiny_set, tiny_set, output=tmp_path / "lnet.safetensors", run=tmp_path / "run")
+    with pytest.raises(OSError, match=r"'/proc/new/lenet\.safetensors'"):  # nobody may make files there, root neither
+        train_lenet("run", output=Path("/proc/new/lenet.safetensors"))
     with pytest.raises(DataError, match="16 images a step, and the training set has 15"):
         train("lenet", tiny_set.take(slice(15)), tiny_set, output=tmp_path / "a.safetensors", run=tmp_path / "run")
     assert list(tmp_path.iterdir()) == []
