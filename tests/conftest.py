@@ -18,9 +18,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # small networks: more threads of
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what needs a GPU where there is none, saying why."""
+    """Skip what needs a GPU where there is none, saying why; where PIXELPROOF_GPU says that there is one, fail."""
     marked = [item for item in items if item.get_closest_marker("gpu")]
     if marked and (why := _no_gpu()):
+        if os.environ.get("PIXELPROOF_GPU"):
+            raise pytest.UsageError(f"PIXELPROOF_GPU is set, and there is no GPU to test on: {why}")
         for item in marked:
             item.add_marker(pytest.mark.skip(reason=f"no GPU to test on: {why}"))
 

@@ -37,9 +37,9 @@ class OnnxRuntimeNetwork:
         options = runtime.SessionOptions()
         options.log_severity_level = 4
         options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
-        settings = {"user_compute_stream": str(stream), "use_tf32": "0"}
-        try:
-            self._session = runtime.InferenceSession(self._model, options, providers=[(_PROVIDER, settings)])
+        providers = [(_PROVIDER, {"user_compute_stream": str(stream), "use_tf32": "0"})]
+        try:  # enable_fallback: to the CPU, with the cause on stdout
+            self._session = runtime.InferenceSession(self._model, options, providers=providers, enable_fallback=0)
         except Exception as error:  # its exceptions share no base class
             raise BackendError(
                 f"ONNX Runtime does not run the graph on {_PROVIDER}: {error}. Next: {_DOCTOR}"

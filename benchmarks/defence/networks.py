@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-TUNED_FROM = 1000
-"""Images whose search is long enough for the compiler to time its choices. For ResNet-32 on an H200 that took 18 s, and
-saved 1.7 s a million candidates; `de` evaluates up to forty million of so many images."""
+TUNED_FROM = 20_000_000
+"""Candidates of a search that is long enough for the compiler to time its choices: for ResNet-32 on an H200 that took
+18 s, and saved 1.7 s a million candidates, of which early successes and repeats spare up to half."""
 
 
 def device_network(
-    deployed: Pipeline, purifier: "nn.Module | None", classifier: "nn.Module | None", images: int
+    deployed: Pipeline, purifier: "nn.Module | None", classifier: "nn.Module | None", candidates: int
 ) -> DeviceNetwork:
     """The bundle's engine where that is what runs, else PyTorch in half precision, else ONNX Runtime.
 
@@ -28,7 +28,7 @@ def device_network(
         deployed: the bundle as it was opened.
         purifier: its purifier in PyTorch; None where `deployed` is its bare classifier.
         classifier: its classifier in PyTorch; None for one that is not a shipped one, or behind such a purifier.
-        images: how many are to be attacked.
+        candidates: how many it may be shown.
 
     Raises:
         BackendError: none of them runs here.
@@ -40,7 +40,7 @@ def device_network(
     if classifier is not None and _pytorch_sees_a_gpu():
         from pixelproof.benchmarks.defence.half_precision import can_compile, half_precision
 
-        tuned = images >= TUNED_FROM and can_compile()
+        tuned = candidates >= TUNED_FROM and can_compile()
         classify = half_precision(classifier, purifier, "cuda", compiled=can_compile(), tuned=tuned)
         description = f"PyTorch, classifier in float16{', tuned' if tuned else ''}"
         return TorchNetwork(classify, classes, description=description)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pixelproof.attack import attack
+from pixelproof.attack import DifferentialEvolution, attack
 from pixelproof.attack.cuda import attack_on_device
 from pixelproof.attack.cuda.device import Device
 from pixelproof.attack.results import Outcome, Progress
@@ -126,7 +126,8 @@ def _attack(
         "on_finished": keep,
     }
     if device is not None and plan.method == "de":
-        network = victim.on_device(asked)
+        evolution = DifferentialEvolution(**plan.evolution)
+        network = victim.on_device(asked * evolution.population * (evolution.generations + 1))
         attack_on_device(device, network, images.images, images.labels, exact=deployed, **common | plan.evolution)
     else:
         batch_size = getattr(victim.predict, "batch_size", BATCH_SIZE)  # a screen's own

@@ -30,7 +30,7 @@ SAMPLE_SIZE = (32, 32)  # of the images on which windows are compared with the w
 Predict = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 
-def _no_network(_images: int) -> DeviceNetwork:
+def _no_network(_candidates: int) -> DeviceNetwork:
     raise UsageError("this victim does not run on the GPU. Next: --attack-backend cpu")
 
 
@@ -47,7 +47,7 @@ class Victim:
         order: ranks candidates, by the gradient where the network is a shipped one, else by a sweep of queries.
         passes: the extreme colours that the purifier lets pass; None where no purifier tells.
         identity: for the record of what was attacked: what the graph computes (see `graph_sha256`), and on what.
-        on_device: makes the same network for a search on a GPU, of so many images.
+        on_device: makes the same network for a search on a GPU, of so many candidates.
         around: what the victim would be with another bare classifier, `predict` from `predict`; a purified image
             reaches that in whole levels.
     """

@@ -6,9 +6,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from pixelproof.benchmarks.gpu.environment import build_variables
+from pixelproof.benchmarks.gpu.environment import build_variables, code_sha256
 from pixelproof.benchmarks.gpu.parts import all_parts, missing_engines
-from pixelproof.benchmarks.gpu.slices import DONE, FAILED, UNFINISHED, Outcome, run_slice
+from pixelproof.benchmarks.gpu.slices import DONE, FAILED, UNFINISHED, Outcome, run_slice, with_needs
 
 
 def main() -> int:
@@ -18,8 +18,11 @@ def main() -> int:
     parser.add_argument("--wheels", type=Path, help="packages, for a machine without network")
     parser.add_argument("--data", type=Path, default=os.environ.get("PIXELPROOF_DATA"), help="CIFAR-10: a folder")
     parser.add_argument("--minutes", type=float, default=9.0, help="of this slice")
-    parser.add_argument("--only", nargs="*", help="names of parts")
+    parser.add_argument("--only", nargs="*", help="names of parts; what they need runs before them")
     asked = parser.parse_args()
+    for option in ("wheels", "data"):
+        if (given := getattr(asked, option)) is not None and not Path(given).exists():
+            parser.error(f"--{option}: there is no '{given}'")
     folder: Path = asked.out.resolve()
     if folder.is_relative_to(Path.cwd()):  # as results name their files
         folder = folder.relative_to(Path.cwd())
@@ -28,8 +31,8 @@ def main() -> int:
     if unknown := set(asked.only or []) - set(names):
         print(f"there are no parts {', '.join(sorted(unknown))}; there are: {', '.join(names)}", file=sys.stderr)
         return 2
-    chosen = [part for part in parts if not asked.only or part.name in asked.only]
-    outcomes = run_slice(chosen, folder, 60 * asked.minutes, build_variables(folder))
+    chosen = with_needs(parts, asked.only or names)
+    outcomes = run_slice(chosen, folder, 60 * asked.minutes, build_variables(folder), code_sha256())
     print(table(outcomes))
     for note in missing_engines():
         print(note)

@@ -1,5 +1,6 @@
 """The environment of a GPU run: a virtual one over the system's packages, as those hold PyTorch with CUDA."""
 
+import hashlib
 import importlib.metadata
 import importlib.util
 import os
@@ -8,6 +9,7 @@ import sys
 import sysconfig
 from pathlib import Path
 
+import pixelproof
 from pixelproof.benchmarks.gpu.slices import Part
 
 PACKAGES = {
@@ -23,6 +25,7 @@ PACKAGES = {
     "skimage": "scikit-image",
 }
 """What is installed where it is missing, by module."""
+ENVIRONMENT = "environment"
 _SEE_PARENT = """
 import sys, sysconfig, pathlib
 if sys.argv[1] not in sys.path:
@@ -46,7 +49,7 @@ def environment_part(folder: Path, wheels: Path | None) -> Part:
     pip = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet"]
     offline = [] if wheels is None else ["--no-index", "--find-links", str(wheels)]
     missing = [package for module, package in PACKAGES.items() if importlib.util.find_spec(module) is None]
-    if _wants_onnxruntime_gpu(wheels):  # over the system's, which may be the CPU's, and never beside it
+    if has_onnxruntime_gpu(wheels) and not _is_installed():  # over the system's, the CPU's perhaps, and never beside it
         missing = [package for package in missing if package != "onnxruntime"] + ["onnxruntime-gpu"]
     commands = [
         [sys.executable, "-m", "venv", "--system-site-packages", "--without-pip", str(folder / "venv")],
@@ -57,16 +60,33 @@ def environment_part(folder: Path, wheels: Path | None) -> Part:
     if importlib.util.find_spec("cuda") is None:
         commands.append([*pip, *offline, *_CUDA])
     if importlib.util.find_spec("pycuda") is None:
+        built = str(folder / "wheels")  # which takes minutes: a wheel that is kept there is not built again
+        build = [*pip[:-2], "wheel", "--quiet", *offline, "--find-links", built]
         commands.append([*pip, *offline, "setuptools", "wheel"])
-        commands.append([*pip, *offline, "--no-build-isolation", "pycuda"])
+        commands.append([*build, "--no-deps", "--no-build-isolation", "--wheel-dir", built, "pycuda"])
+        commands.append([*pip, *offline, "--find-links", built, "pycuda"])
     commands.append([*pip, *offline, "--no-deps", "--no-build-isolation", "--editable", "."])
-    return Part("environment", commands, essential=True)
+    return Part(ENVIRONMENT, commands, leaves=venv_python(folder), of_code=False)
 
 
-def _wants_onnxruntime_gpu(wheels: Path | None) -> bool:
-    """Whether it is missing and can be had: a folder of wheels may do without it, as it is large."""
-    missing = not any(importlib.metadata.distributions(name="onnxruntime-gpu"))
-    return missing and (wheels is None or any(wheels.glob("onnxruntime_gpu-*.whl")))
+def has_onnxruntime_gpu(wheels: Path | None) -> bool:
+    """Whether ONNX Runtime for a GPU is here, or can be had: a folder of wheels may do without it, as it is large."""
+    return _is_installed() or wheels is None or any(wheels.glob("onnxruntime_gpu-*.whl"))
+
+
+def _is_installed() -> bool:
+    return any(importlib.metadata.distributions(name="onnxruntime-gpu"))
+
+
+def code_sha256() -> str:
+    """A hash of the program and the shipped weights: of what a part that is done was run with."""
+    digest = hashlib.sha256()
+    for folder, folders, names in os.walk(Path(pixelproof.__file__).parent, followlinks=True):
+        folders.sort()
+        for name in sorted(names):
+            if name.endswith((".py", ".cu", ".cuh", ".h", ".safetensors")):
+                digest.update(name.encode() + (Path(folder) / name).read_bytes())
+    return digest.hexdigest()
 
 
 def venv_python(folder: Path) -> Path:

@@ -4,7 +4,13 @@ import importlib.util
 import shutil
 from pathlib import Path
 
-from pixelproof.benchmarks.gpu.environment import environment_part, toolkit, venv_python
+from pixelproof.benchmarks.gpu.environment import (
+    ENVIRONMENT,
+    environment_part,
+    has_onnxruntime_gpu,
+    toolkit,
+    venv_python,
+)
 from pixelproof.benchmarks.gpu.slices import Part
 
 _NETWORKS = ("lenet", "resnet", "pure_cnn", "nin", "densenet", "wide_resnet")
@@ -15,10 +21,12 @@ from pixelproof.models.data.sample import SAMPLE_FOLDER
 shutil.copy(SAMPLE_FOLDER / ADVERSARIAL, sys.argv[1])
 """
 _DE_IMAGES = {"densenet": 200, "wide_resnet": 200}
+_LIMIT_S = 240.0  # of what cannot go on where it stopped
+_NO_PROVIDER = "no ONNX Runtime for a GPU (onnxruntime-gpu) and no TensorRT: only the CPU would be timed"
 
 
 def all_parts(folder: Path, wheels: Path | None, data: Path | None) -> list[Part]:
-    """The parts of a run whose files go into `folder`.
+    """The parts of a run whose files go into `folder`, short ones first.
 
     Args:
         folder: of logs, bundles and results.
@@ -29,35 +37,27 @@ def all_parts(folder: Path, wheels: Path | None, data: Path | None) -> list[Part
     cli = [python, "-m", "pixelproof"]
     networks = [name for name in _NETWORKS if Path(f"models/weights/{name}.safetensors").exists()]
     lacking = "" if data else "needs the data set: --data FOLDER"
-    parts = [
-        environment_part(folder, wheels),
-        Part("tests", [[python, "-m", "pytest", "-m", "gpu", "-rs", "-q", "-p", "no:cacheprovider"]]),
-        _sanitizer(python),
-        Part("bundles", [_export(cli, folder, name) for name in networks]),
-    ]
-    parts += [_bench(cli, folder, name, what) for what in ("kernels", "latency") for name in networks]
     chosen = ["--data", str(data)] if data else []
     train = [*cli, "train", "--all", "--device", "cuda", *chosen]
-    parts.append(Part("train", [train], without=lacking))
-    parts.append(_adversarial(python, folder))
-    for method in ("de", "strongest"):
-        for name in networks:
-            images = _DE_IMAGES.get(name, 1000) if method == "de" else 1000
-            parts.append(_defense(cli, folder, name, method, images, chosen, lacking))
-    return parts
+    return [
+        environment_part(folder, wheels),
+        _tests(python),
+        _sanitizer(python),
+        *(_export(cli, folder, name) for name in networks),
+        *(_kernels(cli, folder, name) for name in networks),
+        *(_latency(cli, folder, name, wheels) for name in networks),
+        _adversarial(python, folder),
+        *(_defense(cli, folder, name, "de", chosen, lacking) for name in networks),
+        *(_defense(cli, folder, name, "strongest", chosen, lacking) for name in networks),
+        Part("train", [train], without=lacking, needs=[ENVIRONMENT]),
+    ]
 
 
-def _bundle(folder: Path, name: str) -> str:
-    return str(folder / "bundles" / f"{name}-gated")
-
-
-def _export(cli: list[str], folder: Path, name: str) -> list[str]:
-    return [*cli, "export", name, "--purifier", "gated", "-o", _bundle(folder, name), "--force"]
-
-
-def _bench(cli: list[str], folder: Path, name: str, what: str) -> Part:
-    results = str(folder / f"{name}-{what}.json")
-    return Part(f"{what}-{name}", [[*cli, "bench", what, _bundle(folder, name), "-o", results]])
+def _tests(python: str) -> Part:
+    """PIXELPROOF_GPU: tests that find no GPU would be skipped, and the part be done without one having run."""
+    pytest = [python, "-m", "pytest", "-m", "gpu", "-rs", "-q", "-p", "no:cacheprovider"]
+    command = ["env", "PIXELPROOF_GPU=1", *pytest, "--continue-on-collection-errors"]
+    return Part("tests", [command], needs=[ENVIRONMENT], limit_s=_LIMIT_S)
 
 
 def _sanitizer(python: str) -> Part:
@@ -67,30 +67,58 @@ def _sanitizer(python: str) -> Part:
     # cuda-bindings asks the driver for functions that it may not have, which memcheck would call errors
     tools = (["memcheck", "--report-api-errors", "no"], ["initcheck"])
     commands = [[str(found), "--tool", *tool, "--error-exitcode", "9", *program] for tool in tools]
-    return Part("sanitizer", commands, without="" if found else "no compute-sanitizer: it comes with the CUDA toolkit")
+    without = "" if found else "no compute-sanitizer: it comes with the CUDA toolkit"
+    return Part("sanitizer", commands, without=without, needs=[ENVIRONMENT], limit_s=_LIMIT_S)
+
+
+def _bundle(folder: Path, name: str) -> Path:
+    return folder / "bundles" / f"{name}-gated"
+
+
+def _export(cli: list[str], folder: Path, name: str) -> Part:
+    bundle = _bundle(folder, name)
+    command = [*cli, "export", name, "--purifier", "gated", "-o", str(bundle), "--force"]
+    manifest = bundle / "bundle.json"
+    return Part(f"bundle-{name}", [command], needs=[ENVIRONMENT], leaves=manifest, limit_s=_LIMIT_S)
+
+
+def _kernels(cli: list[str], folder: Path, name: str) -> Part:
+    command = [*cli, "bench", "kernels", str(_bundle(folder, name)), "-o", str(folder / f"{name}-kernels.json")]
+    return Part(f"kernels-{name}", [command], needs=[ENVIRONMENT, f"bundle-{name}"], limit_s=_LIMIT_S)
+
+
+def _latency(cli: list[str], folder: Path, name: str, wheels: Path | None) -> Part:
+    command = [*cli, "bench", "latency", str(_bundle(folder, name)), "--batch", "1,64", "--rounds", "30"]
+    command += ["-o", str(folder / f"{name}-latency.json")]
+    without = "" if has_onnxruntime_gpu(wheels) or _tensorrt_here() else _NO_PROVIDER
+    needs = [ENVIRONMENT, f"bundle-{name}"]
+    return Part(f"latency-{name}", [command], without=without, needs=needs, limit_s=_LIMIT_S)
 
 
 def _adversarial(python: str, folder: Path) -> Part:
     """Finds the shipped adversarial images, and leaves a copy of their file among the results."""
     records = ["--records", str(folder / "adversarial")]
     find = [python, "-m", "pixelproof.benchmarks.adversarial_sample", "--attack-backend", "cuda", *records]
-    return Part("adversarial", [find, [python, "-c", _COPY_ADVERSARIAL, str(folder)]])
+    return Part("adversarial", [find, [python, "-c", _COPY_ADVERSARIAL, str(folder)]], needs=[ENVIRONMENT])
 
 
-def _defense(
-    cli: list[str], folder: Path, name: str, method: str, images: int, chosen: list[str], lacking: str
-) -> Part:
-    target = folder / f"{name}-{method}"
-    command = [*cli, "bench", "defense", _bundle(folder, name), "--method", method, "--images", str(images), *chosen]
-    command += ["--attack-backend", "cuda", "--records", str(folder / "records"), "-o", f"{target}.json"]
-    return Part(f"{method}-{name}", [command], without=lacking)
+def _defense(cli: list[str], folder: Path, name: str, method: str, chosen: list[str], lacking: str) -> Part:
+    images = _DE_IMAGES.get(name, 1000) if method == "de" else 1000
+    command = [*cli, "bench", "defense", str(_bundle(folder, name)), "--method", method, "--images", str(images)]
+    command += [*chosen, "--attack-backend", "cuda", "--records", str(folder / "records")]
+    command += ["-o", str(folder / f"{name}-{method}.json")]
+    return Part(f"{method}-{name}", [command], without=lacking, needs=[ENVIRONMENT, f"bundle-{name}"])
 
 
 def missing_engines() -> list[str]:
     """What a reader of the table has to know of TensorRT and ONNX Runtime here."""
     notes = []
-    if not any(importlib.util.find_spec(module) for module in ("tensorrt", "tensorrt_rtx")):
+    if not _tensorrt_here():
         notes.append("TensorRT is not installed: no engine was built or run")
     if importlib.util.find_spec("onnxruntime") is None:
         notes.append("ONNX Runtime was not installed before this run: PyTorch is the network on the GPU")
     return notes
+
+
+def _tensorrt_here() -> bool:
+    return any(importlib.util.find_spec(module) for module in ("tensorrt", "tensorrt_rtx"))

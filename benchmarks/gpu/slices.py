@@ -19,25 +19,32 @@ class Part:
 
     Attributes:
         name: of its log, and in the table.
-        commands: each a program and its arguments; the first that fails ends the part. Where one is stopped, the same
-            is started again in the next slice, and has to go on from where it was.
+        commands: each a program and its arguments; the first that fails ends the part. A part that is stopped, or done
+            with other code, starts again with the first: what takes long has to go on from where it was.
         without: why it is skipped; empty: it is not.
-        essential: nothing behind it runs where it fails.
+        needs: names of parts that are done before it, or it is not begun.
+        leaves: what is there when it is done; where it is not, as on another machine, it is done again.
+        of_code: whether it is done again with other code.
+        limit_s: what takes longer in one slice has failed, and leaves the rest of the slice to others.
     """
 
     name: str
     commands: Sequence[Sequence[str]]
     without: str = ""
-    essential: bool = False
+    needs: Sequence[str] = ()
+    leaves: Path | None = None
+    of_code: bool = True
+    limit_s: float = float("inf")
 
 
 @dataclass
 class Outcome:
-    """What came of a part: its state, its seconds in all slices, and what to know of it."""
+    """What came of a part: its state, its seconds in all slices, what to know of it, and of which code that holds."""
 
     state: str = UNFINISHED
     seconds: float = 0.0
-    note: str = ""
+    note: str = "not begun"
+    code: str = ""
 
 
 @dataclass
@@ -62,46 +69,98 @@ class Ledger:
         temporary.replace(self.path)
 
 
+def with_needs(parts: Sequence[Part], names: Sequence[str]) -> list[Part]:
+    """Those of `names`, and what they need, in the order of `parts`."""
+    by_name = {part.name: part for part in parts}
+    wanted: set[str] = set()
+    left = list(names)
+    while left:
+        if (name := left.pop()) not in wanted:
+            wanted.add(name)
+            left += by_name[name].needs
+    return [part for part in parts if part.name in wanted]
+
+
 def run_slice(
-    parts: Sequence[Part], folder: Path, seconds: float, environment: Mapping[str, str] | None = None
+    parts: Sequence[Part],
+    folder: Path,
+    seconds: float,
+    environment: Mapping[str, str] | None = None,
+    code: str = "",
 ) -> dict[str, Outcome]:
     """Run what is not done yet, until all is or the time is up; the outcomes of all parts, in their order.
 
-    A part that failed is tried again. Each part's output goes to a log of its name in `folder`.
+    A part that failed is tried again, behind those that did not. Each part's output goes to a log of its name in
+    `folder`.
+
+    Args:
+        parts: all of them, each behind what it needs.
+        folder: of logs, and of the file that holds what is done.
+        seconds: of this slice.
+        environment: the commands' variables; None: this process's.
+        code: a hash of what is run.
     """
-    ledger = Ledger.load(folder / "state.json")
-    ends = time.monotonic() + seconds
-    for part in parts:
-        before = ledger.outcomes.get(part.name, Outcome())
-        if before.state == DONE:
-            continue
+    run = _Slice(Ledger.load(folder / "state.json"), folder, time.monotonic() + seconds, environment, code)
+    failed = [part for part in parts if run.before(part).state == FAILED]
+    for part in [*(part for part in parts if part not in failed), *failed]:
+        run.settle(part, {each.name: each for each in parts})
+    return {part.name: run.ledger.outcomes[part.name] for part in parts}
+
+
+@dataclass
+class _Slice:
+    ledger: Ledger
+    folder: Path
+    ends: float
+    environment: Mapping[str, str] | None
+    code: str
+    settled: set[str] = field(default_factory=set)
+
+    def before(self, part: Part) -> Outcome:
+        return self.ledger.outcomes.get(part.name, Outcome())
+
+    def settle(self, part: Part, parts: Mapping[str, Part]) -> None:
+        """Run a part if it is not done and what it needs is, and keep its outcome."""
+        if part.name in self.settled:
+            return
+        self.settled.add(part.name)
+        for need in part.needs:
+            self.settle(parts[need], parts)
+        before = self.before(part)
+        if not self._done(part, before):
+            self.ledger.note(part.name, self._outcome(part, before))
+
+    def _done(self, part: Part, before: Outcome) -> bool:
+        same = before.code == self.code or not part.of_code
+        return before.state == DONE and same and (part.leaves is None or part.leaves.exists())
+
+    def _outcome(self, part: Part, before: Outcome) -> Outcome:
         if part.without:
-            ledger.note(part.name, Outcome(SKIPPED, before.seconds, part.without))
-            continue
-        left = ends - time.monotonic()
-        if left <= 0:
-            ledger.note(part.name, Outcome(UNFINISHED, before.seconds, before.note or "no time was left"))
-            continue
-        after = _run(part, folder / f"{part.name}.log", ends, environment)
+            return Outcome(SKIPPED, before.seconds, part.without)
+        if missing := [need for need in part.needs if self.ledger.outcomes[need].state != DONE]:
+            return Outcome(UNFINISHED, before.seconds, f"needs {' and '.join(missing)}")
+        if time.monotonic() >= self.ends:
+            stopped = before.state == UNFINISHED and before.seconds
+            return Outcome(UNFINISHED, before.seconds, before.note if stopped else "no time was left")
+        after = self._run(part)
         after.seconds += before.seconds
-        ledger.note(part.name, after)
-        if part.essential and after.state != DONE:
-            break
-    return {part.name: ledger.outcomes.get(part.name, Outcome(note="not begun")) for part in parts}
+        return after
 
-
-def _run(part: Part, log: Path, ends: float, environment: Mapping[str, str] | None) -> Outcome:
-    started = time.monotonic()
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as output:
-        for command in part.commands:
-            code = _call(command, output.fileno(), ends - time.monotonic(), environment)
-            seconds = time.monotonic() - started
-            if code is None:
-                return Outcome(UNFINISHED, seconds, f"stopped in: {' '.join(command)[:80]}")
-            if code:
-                return Outcome(FAILED, seconds, f"code {code} from: {' '.join(command)[:80]}; see {log.name}")
-    return Outcome(DONE, time.monotonic() - started, _last_line(log))
+    def _run(self, part: Part) -> Outcome:
+        started, log = time.monotonic(), self.folder / f"{part.name}.log"
+        ends = min(self.ends, started + part.limit_s)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as output:
+            for command in part.commands:
+                code = _call(command, output.fileno(), ends - time.monotonic(), self.environment)
+                seconds, told = time.monotonic() - started, " ".join(command)[:80]
+                if code is None and ends < self.ends:
+                    return Outcome(FAILED, seconds, f"took more than {part.limit_s:.0f} s: {told}; see {log.name}")
+                if code is None:
+                    return Outcome(UNFINISHED, seconds, f"stopped in: {told}")
+                if code:
+                    return Outcome(FAILED, seconds, f"code {code} from: {told}; see {log.name}")
+        return Outcome(DONE, time.monotonic() - started, _last_line(log), self.code)
 
 
 def _call(command: Sequence[str], output: int, seconds: float, environment: Mapping[str, str] | None) -> int | None:

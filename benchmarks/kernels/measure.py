@@ -55,7 +55,7 @@ def bench_kernels(
         if pipeline.image_size != shown.shape[1:3]:
             raise UsageError(f"kernels are timed on the shipped 32x32 images; '{bundle}' takes others. Next: another")
         victim = purified_pipeline(pipeline, bare) if purified else bare_classifier(bare)
-        network = victim.on_device(images)
+        network = victim.on_device(images * population.size * (generations + 1))
         usual = replace(population, rows=min(population.rows, network.most_rows or population.rows))
         parts = Parts(device, network, np.resize(shown, (images, *shown.shape[1:])), usual, generations)
         progress("kernels", 0, 1)

@@ -17,6 +17,10 @@ from pixelproof.attack.cuda.device import DeviceArray, device_array
 from pixelproof.attack.cuda.pycuda_device import PyCudaDevice
 from pixelproof.attack.kernels.sources import KERNELS
 from pixelproof.errors import BackendError
+from pixelproof.models.data import sample
+from pixelproof.runtime import Pipeline
+from pixelproof.runtime.backends import fault
+from pixelproof.runtime.onnx_bytes import keep_outputs
 
 ROWS = 5
 real = onnxruntime.InferenceSession
@@ -95,7 +99,8 @@ class Session:
 
     runs = "CUDAExecutionProvider"
 
-    def __init__(self, model: bytes, options: Any, providers: list[Any]) -> None:
+    def __init__(self, model: bytes, options: Any, providers: list[Any], enable_fallback: int) -> None:
+        assert not enable_fallback
         self.session = real(model, providers=["CPUExecutionProvider"])
         ((_, self.settings),) = providers
         assert options.get_session_config_entry("session.disable_cpu_ep_fallback") == "1"
@@ -143,3 +148,19 @@ def test_a_session_that_fell_back_to_the_cpu_is_an_error(device, graph: bytes, m
 def test_onnx_runtime_without_cuda_is_an_error(device, graph: bytes):
     with pytest.raises(BackendError, match="ONNX Runtime has no CUDAExecutionProvider that works"):
         bound(device, OnnxRuntimeNetwork(graph, classes=3))
+
+
+@pytest.mark.gpu
+def test_onnx_runtime_reads_and_writes_the_searchs_memory_on_a_gpu(lenet_median_bundle: Path):
+    if (why := fault("cuda")) is not None:
+        pytest.skip(why.reason)
+    images = sample().images[:7]
+    with Pipeline(lenet_median_bundle, backend="cpu") as pipeline, open_device() as gpu:
+        network = OnnxRuntimeNetwork(keep_outputs(pipeline.graph, {"probabilities"}), classes=10)
+        batch = device_array(gpu, images.shape, np.uint8)
+        probabilities = device_array(gpu, (len(images), 10), np.float32)
+        network.bind(batch, probabilities, gpu.stream)
+        for shown in (images, images[::-1], 255 - images):
+            batch.write(np.ascontiguousarray(shown))
+            network.enqueue()
+            np.testing.assert_allclose(probabilities.read(), pipeline.predict(shown), atol=1e-4)

@@ -100,7 +100,7 @@ def test_de_ran_on_the_device_with_the_same_settings(
     monkeypatch.setattr(
         victims,
         "device_network",
-        lambda deployed, purifier, classifier, images: numbers.append(images) or (classifier and "network"),
+        lambda deployed, purifier, classifier, candidates: numbers.append(candidates) or (classifier and "network"),
     )
     settings = Settings(method="de", images=3, pixels=2, seed=5, generations=3)
     records = tmp_path / "records"
@@ -113,7 +113,8 @@ def test_de_ran_on_the_device_with_the_same_settings(
     assert len(run.images) == 3
     more = replace(settings, images=5)
     attack_bundle(lenet_median_bundle, some_real, more, protocol=protocol, records=records, device=GPU)
-    assert numbers == [3, 5]  # all that are asked for, not those that are left: a run that goes on has the same network
+    # of all that are asked for, not of those that are left: a run that goes on has the same network
+    assert numbers == [3 * 400 * 4, 5 * 400 * 4]
     asked.pop()
     monkeypatch.setattr(search, "attack", lambda *arguments, **more: on_cpu.append(1) or attack(*arguments, **more))
     on_cpu: list[int] = []
@@ -144,7 +145,7 @@ def test_sweeps_are_screened_on_the_device(
 
     monkeypatch.setattr(on_gpu, "DevicePredict", Rounded)
     monkeypatch.setattr(
-        victims, "device_network", lambda deployed, purifier, classifier, images: classifier and "network"
+        victims, "device_network", lambda deployed, purifier, classifier, candidates: classifier and "network"
     )
     asked = {"protocol": protocol, "records": tmp_path / "records"}
     expected = attack_bundle(lenet_median_bundle, some_real, Settings(images=3), **asked)

@@ -10,20 +10,20 @@ from pixelproof.runtime import Pipeline
 
 
 @pytest.mark.parametrize(
-    ("images", "compiler", "asked", "told"),
+    ("candidates", "compiler", "asked", "told"),
     [
-        (999, True, {"compiled": True, "tuned": False}, "PyTorch, classifier in float16"),
-        (1000, True, {"compiled": True, "tuned": True}, "PyTorch, classifier in float16, tuned"),
-        (1000, False, {"compiled": False, "tuned": False}, "PyTorch, classifier in float16"),
+        (19_999_999, True, {"compiled": True, "tuned": False}, "PyTorch, classifier in float16"),
+        (20_000_000, True, {"compiled": True, "tuned": True}, "PyTorch, classifier in float16, tuned"),
+        (20_000_000, False, {"compiled": False, "tuned": False}, "PyTorch, classifier in float16"),
     ],
 )
 def test_a_long_search_is_tuned(
-    lenet_median_bundle: Path, monkeypatch: pytest.MonkeyPatch, images: int, compiler: bool, asked: dict, told: str
+    lenet_median_bundle: Path, monkeypatch: pytest.MonkeyPatch, candidates: int, compiler: bool, asked: dict, told: str
 ):
     seen = []
     monkeypatch.setattr(networks, "_pytorch_sees_a_gpu", lambda: True)
     monkeypatch.setattr(half_precision, "can_compile", lambda: compiler)
     monkeypatch.setattr(half_precision, "half_precision", lambda *network, **settings: seen.append(settings))
     with Pipeline(lenet_median_bundle, part="classifier", backend="cpu") as bare:
-        network = networks.device_network(bare, None, build_classifier("lenet"), images)
+        network = networks.device_network(bare, None, build_classifier("lenet"), candidates)
     assert (seen, network.description, network.classes) == ([asked], told, 10)

@@ -1,13 +1,13 @@
 """A run in slices: what is done stays done, what is stopped goes on, and everything is told."""
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from pixelproof.benchmarks.gpu.__main__ import table
-from pixelproof.benchmarks.gpu.parts import all_parts
-from pixelproof.benchmarks.gpu.slices import DONE, FAILED, SKIPPED, UNFINISHED, Part, run_slice
+from pixelproof.benchmarks.gpu.slices import DONE, FAILED, SKIPPED, UNFINISHED, Part, run_slice, with_needs
 
 
 def python(program: str) -> list[str]:
@@ -16,6 +16,10 @@ def python(program: str) -> list[str]:
 
 def count(path: Path) -> str:
     return f"with open({str(path)!r}, 'a') as file: file.write('x')"
+
+
+def states(outcomes) -> list[str]:
+    return [outcome.state for outcome in outcomes.values()]
 
 
 def test_what_is_done_is_not_done_again(tmp_path: Path):
@@ -27,17 +31,43 @@ def test_what_is_done_is_not_done_again(tmp_path: Path):
     assert json.loads((tmp_path / "state.json").read_text())["one"]["state"] == DONE
 
 
+def test_other_code_is_run_again_but_for_what_does_not_depend_on_it(tmp_path: Path):
+    parts = [Part(name, [python(count(tmp_path / name))], of_code=name == "of it") for name in ("of it", "not")]
+    for code in ("a", "a", "b"):
+        assert states(run_slice(parts, tmp_path, 60, code=code)) == [DONE, DONE]
+    assert [(tmp_path / part.name).read_text() for part in parts] == ["xx", "x"]
+
+
+def test_what_a_new_machine_lacks_is_made_again(tmp_path: Path):
+    part = Part("made", [python(count(tmp_path / "made"))], leaves=tmp_path / "made")
+    for _ in range(2):
+        run_slice([part], tmp_path, 60)
+        assert (tmp_path / "made").read_text() == "x"
+        (tmp_path / "made").unlink()
+
+
 def test_what_runs_out_of_time_is_stopped_with_its_children_and_begun_again(tmp_path: Path):
     endless = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(60)'])"
     parts = [Part("long", [python(count(tmp_path / "begun") + "\n" + endless)]), Part("later", [python("print(1)")])]
     outcomes = run_slice(parts, tmp_path, 1.5)
-    assert [outcomes[name].state for name in ("long", "later")] == [UNFINISHED, UNFINISHED]
+    assert states(outcomes) == [UNFINISHED, UNFINISHED]
     assert outcomes["later"].note == "no time was left"
     parts[0] = Part("long", [python(count(tmp_path / "begun"))])
     outcomes = run_slice(parts, tmp_path, 60)
-    assert [outcomes[name].state for name in ("long", "later")] == [DONE, DONE]
+    assert states(outcomes) == [DONE, DONE]
     assert (tmp_path / "begun").read_text() == "xx"
     assert outcomes["long"].seconds > 1.4  # of both slices
+
+
+def test_what_takes_too_long_leaves_time_to_others_and_comes_last_the_next_time(tmp_path: Path):
+    order = tmp_path / "order"
+    hangs = Part("hangs", [python(f"{count(order)}\nimport time; time.sleep(60)")], limit_s=1)
+    others = Part("others", [python(f"with open({str(order)!r}, 'a') as file: file.write('o')")])
+    outcomes = run_slice([hangs, others], tmp_path, 60, code="a")
+    assert states(outcomes) == [FAILED, DONE]
+    assert outcomes["hangs"].note.startswith("took more than 1 s: ")
+    run_slice([hangs, others], tmp_path, 60, code="b")
+    assert order.read_text() == "xoox"
 
 
 def test_a_failure_is_told_and_the_others_go_on(tmp_path: Path):
@@ -48,7 +78,7 @@ def test_a_failure_is_told_and_the_others_go_on(tmp_path: Path):
         Part("right", [python("")]),
     ]
     outcomes = run_slice(parts, tmp_path, 60)
-    assert [outcome.state for outcome in outcomes.values()] == [FAILED, FAILED, SKIPPED, DONE]
+    assert states(outcomes) == [FAILED, FAILED, SKIPPED, DONE]
     assert outcomes["wrong"].note.startswith("code 7 from: ")
     assert (tmp_path / "wrong.log").read_text() == "why\n"
     assert "no-such-program" in (tmp_path / "missing.log").read_text()
@@ -57,24 +87,22 @@ def test_a_failure_is_told_and_the_others_go_on(tmp_path: Path):
     assert told.endswith("1 of 4 done")
 
 
-def test_nothing_runs_behind_an_essential_part_that_failed(tmp_path: Path):
-    parts = [Part("first", [python("exit(1)")], essential=True), Part("second", [python(count(tmp_path / "ran"))])]
-    outcomes = run_slice(parts, tmp_path, 60)
-    assert [outcome.state for outcome in outcomes.values()] == [FAILED, UNFINISHED]
+@pytest.mark.parametrize("again", [False, True])
+def test_nothing_runs_without_what_it_needs(tmp_path: Path, again: bool):
+    """Nor where that had failed before, and is therefore not the first to be tried."""
+    first = Part("first", [python("exit(1)")])
+    second = Part("second", [python(count(tmp_path / "ran"))], needs=["first"])
+    outcomes = run_slice([first, second], tmp_path, 60)
+    assert states(outcomes) == [FAILED, UNFINISHED]
+    assert outcomes["second"].note == "needs first"
     assert not (tmp_path / "ran").exists()
+    if again:
+        mended = Part("first", [python(count(tmp_path / "first"))])
+        assert states(run_slice([mended, second], tmp_path, 60)) == [DONE, DONE]
 
 
-def test_the_adversarial_images_are_left_among_the_results(tmp_path: Path):
-    (part,) = (part for part in all_parts(tmp_path, None, None) if part.name == "adversarial")
-    subprocess.run([sys.executable, *part.commands[-1][1:]], check=True)
-    assert json.loads((tmp_path / "adversarial.json").read_text()).keys() >= {"lenet", "resnet"}
-
-
-def test_a_run_has_every_part_that_a_gpu_is_needed_for(tmp_path: Path):
-    names = [part.name for part in all_parts(tmp_path, tmp_path / "wheels", tmp_path / "data")]
-    assert names[:4] == ["environment", "tests", "sanitizer", "bundles"]
-    assert {"kernels-resnet", "latency-resnet", "train", "adversarial", "de-lenet", "strongest-resnet"} <= set(names)
-    assert len(names) == len(set(names))
-    without = {part.name: part.without for part in all_parts(tmp_path, None, None)}
-    assert "needs the data set" in without["train"]
-    assert without["kernels-resnet"] == ""
+def test_what_is_asked_for_brings_what_it_needs():
+    needs = {"a": [], "b": ["a"], "c": [], "d": ["b"]}
+    parts = [Part(name, [], needs=needed) for name, needed in needs.items()]
+    assert [part.name for part in with_needs(parts, ["d"])] == ["a", "b", "d"]
+    assert with_needs(parts, list(needs)) == parts
