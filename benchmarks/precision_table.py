@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from pixelproof.benchmarks.formats import EngineRow, PrecisionResults, PrecisionRow
+from pixelproof.benchmarks.formats import EngineRow, PrecisionResults, PrecisionRow, Share
 from pixelproof.benchmarks.layout import NOTHING, Cell, Row, Table, percent
 
 _HEADINGS = (
@@ -27,24 +27,36 @@ def precision_layouts(results: PrecisionResults) -> tuple[Table, ...]:
 
 def _decisions(results: PrecisionResults) -> Table:
     notes = (
-        f"Purified: behind `{results.purifier}`. D_suc on the shipped adversarial images; PL and accuracy on "
-        f"{results.rows[0].images:,} test images. Times faster: throughput at batch {results.batch}, medians of "
-        f"{results.rounds} interleaved rounds.",
+        f"Purified: behind `{results.purifier}`. D_suc of the shipped adversarial images that fool the classifier in "
+        f"that precision; PL and accuracy on {results.rows[0].images:,} test images. Times faster: throughput at batch "
+        f"{results.batch}, medians of {results.rounds} interleaved rounds.",
         *results.notes,
     )
     return Table("Precisions", _HEADINGS, 3, 0, tuple(Row(_cells(row)) for row in results.rows), notes)
 
 
 def _cells(row: PrecisionRow) -> tuple[Cell, ...]:
-    shares = (row.agreement, row.pipeline_agreement, row.accuracy, row.pipeline_accuracy, row.d_suc, row.pl)
+    kept = (row.agreement, row.pipeline_agreement, row.accuracy, row.pipeline_accuracy)
     return (
         Cell(row.classifier),
         Cell(row.precision),
         Cell(row.target),
-        *(Cell(NOTHING if share is None else f"{100 * share:.2f} %") for share in shares),
+        *map(_percent, kept),
+        _counted(row.d_suc),
+        _percent(row.pl),
         Cell(f"{row.nbytes / 2**20:.2f}"),
         Cell(NOTHING if row.times_faster is None else f"{row.times_faster:.2f}"),
     )
+
+
+def _percent(share: float | None) -> Cell:
+    return Cell(NOTHING if share is None else f"{100 * share:.2f} %")
+
+
+def _counted(share: Share | None) -> Cell:
+    if share is None or share.value is None:
+        return Cell(NOTHING)
+    return Cell(f"{100 * share.value:.2f} %", f"{share.count} of {share.n}")
 
 
 def _engines(engines: Sequence[EngineRow]) -> Table:

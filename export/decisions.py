@@ -77,14 +77,11 @@ def performance_loss(clean: Decided, labels: NDArray[np.int64]) -> float | None:
     return float((clean.pipeline != labels)[right].mean()) if right.any() else None
 
 
-def defence_rate(attacked: Decided, labels: NDArray[np.int64]) -> float | None:
-    """Of the images that fool the bare classifier, the share that the pipeline reads right (D_suc); None of none."""
-    undone, fooled = defence_counts(attacked, labels)
-    return undone / fooled if fooled else None
-
-
 def defence_counts(attacked: Decided, labels: NDArray[np.int64]) -> tuple[int, int]:
-    """Of the images that fool the bare classifier, how many the pipeline reads right, and how many they are."""
+    """Of the images that fool the bare classifier, how many the pipeline reads right, and how many they are.
+
+    The first by the second is D_suc. `labels`: `(n,)`.
+    """
     assert attacked.pipeline is not None
     fooled = attacked.classifier != labels
     return int((attacked.pipeline == labels)[fooled].sum()), int(fooled.sum())

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from pixelproof.benchmarks.formats.common import Conditions
+from pixelproof.benchmarks.formats.common import Conditions, Share
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,8 @@ class PrecisionRow:
     pipeline_agreement: float | None
     accuracy: float
     pipeline_accuracy: float
-    d_suc: float | None
-    """On the shipped adversarial images; None where there are none of these weights."""
+    d_suc: Share | None
+    """Of the shipped adversarial images that fool it; None where there are none of these weights."""
     pl: float | None
     nbytes: int
     """Of the fused graph."""

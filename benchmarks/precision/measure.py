@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from pixelproof.benchmarks.conditions import describe_conditions, now
-from pixelproof.benchmarks.formats import EngineRow, PrecisionResults, PrecisionRow
+from pixelproof.benchmarks.formats import EngineRow, PrecisionResults, PrecisionRow, Share
 from pixelproof.benchmarks.latency import Contender, measure_latency
 from pixelproof.benchmarks.precision.engines import build_all
 from pixelproof.errors import UsageError
 from pixelproof.export import export_bundle
-from pixelproof.export.decisions import Decided, compare_decisions, decide, defence_rate, performance_loss
+from pixelproof.export.decisions import Decided, compare_decisions, decide, defence_counts, performance_loss
 from pixelproof.export.precision import Precision
 from pixelproof.models.data import ImageSet, adversarial_sample, sample
 from pixelproof.runtime import Bundle, Pipeline, read_bundle
@@ -69,9 +69,8 @@ def bench_precision(
     engines: list[EngineRow] = []
     for done, classifier in enumerate(classifiers):
         with tempfile.TemporaryDirectory(prefix="pixelproof-") as made:
-            bundles = _exported(classifier, purifier, Path(made), lambda what: progress(what, 0, 1))
-            progress(f"{classifier}: decisions", 0, 1)
-            rows += _rows(classifier, bundles, test or sample(), rounds, threads)
+            bundles = _exported(classifier, purifier, Path(made), progress)
+            rows += _rows(classifier, bundles, test or sample(), rounds, threads, progress)
             engines += build_all(classifier, Path(made), capabilities, progress)
         progress("classifiers", done + 1, len(classifiers))
     data = "the shipped CIFAR-10 test images" if test is None else f"CIFAR-10, {len(test):,} test images"
@@ -82,9 +81,9 @@ def bench_precision(
     return PrecisionResults(now(), conditions, purifier, BATCH, rounds, tuple(rows), tuple(engines), notes)
 
 
-def _exported(classifier: str, purifier: str, folder: Path, say: Callable[[str], None]) -> dict[str, Bundle]:
-    for name, (precision, target, _) in _VARIANTS.items():
-        say(f"{classifier} in {name}")
+def _exported(classifier: str, purifier: str, folder: Path, progress: Progress) -> dict[str, Bundle]:
+    for done, (name, (precision, target, _)) in enumerate(_VARIANTS.items()):
+        progress(f"{classifier}: exports", done, len(_VARIANTS))
         export_bundle(
             classifier,
             folder / name,
@@ -97,15 +96,23 @@ def _exported(classifier: str, purifier: str, folder: Path, say: Callable[[str],
 
 
 def _rows(
-    classifier: str, bundles: dict[str, Bundle], test: ImageSet, rounds: int, threads: int | None
+    classifier: str,
+    bundles: dict[str, Bundle],
+    test: ImageSet,
+    rounds: int,
+    threads: int | None,
+    progress: Progress,
 ) -> list[PrecisionRow]:
+    progress(f"{classifier}: exports", len(bundles), len(bundles))
     attacked = adversarial_sample(classifier, bundles["fp32"].manifest["classifier"]["weights_sha256"])
     speeds = _times_faster({name: bundles[name] for name in ("fp32", "fp16", "int8")}, rounds, threads)
+    progress(f"{classifier}: decisions", 0, len(bundles))
     full = decide(bundles["fp32"].path, test.images, threads=threads)
-    return [
-        _row(classifier, name, bundle, test, full, attacked, speeds.get(name), threads)
-        for name, bundle in bundles.items()
-    ]
+    rows: list[PrecisionRow] = []
+    for name, bundle in bundles.items():
+        rows.append(_row(classifier, name, bundle, test, full, attacked, speeds.get(name), threads))
+        progress(f"{classifier}: decisions", len(rows), len(bundles))
+    return rows
 
 
 def _row(
@@ -125,7 +132,7 @@ def _row(
     compared = precision != "fp32"  # which agrees with itself
     d_suc = None
     if attacked is not None:
-        d_suc = defence_rate(decide(bundle.path, attacked.images, threads=threads), attacked.labels)
+        d_suc = Share(*defence_counts(decide(bundle.path, attacked.images, threads=threads), attacked.labels))
     return PrecisionRow(
         classifier=classifier,
         precision=precision,

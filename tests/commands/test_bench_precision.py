@@ -20,11 +20,12 @@ def test_it_prints_and_writes_every_precision(run_cli, monkeypatch, tmp_path: Pa
     assert list(rows) == [("fp32", "both"), ("fp16", "both"), ("int8", "cpu"), ("int8", "tensorrt")]
     full = rows["fp32", "both"]
     assert full["agreement"] is None
+    assert f"{full['d_suc']['count']} of {full['d_suc']['n']}" in out
     assert full["times_faster"] == 1
     for row in list(rows.values())[1:]:
         assert row["agreement"] >= 0.95
         assert abs(row["accuracy"] - full["accuracy"]) <= 0.02
-        assert abs(row["d_suc"] - full["d_suc"]) <= 0.02
+        assert abs(row["d_suc"]["value"] - full["d_suc"]["value"]) <= 0.02
     assert rows["int8", "cpu"]["nbytes"] < rows["fp16", "both"]["nbytes"] < full["nbytes"]
     assert rows["int8", "tensorrt"]["times_faster"] is None
     engines = [(row["precision"], row["built_for"], row["lower_share"]) for row in written["engines"]]
