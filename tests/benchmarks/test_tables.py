@@ -146,8 +146,8 @@ def test_a_narrow_terminal_gets_the_columns_that_fit(defence, capsys, monkeypatc
 
 
 def test_engines_have_a_table_of_their_own(latency):
-    full = PrecisionRow("lenet", "fp32", "both", 200, None, None, 0.75, 0.76, 0.99, 0.005, 2**18, 1.0)
-    lower = dataclasses.replace(full, precision="int8", target="tensorrt", agreement=0.98, pipeline_agreement=0.97)
+    full = PrecisionRow("lenet", "fp32", "both", 200, None, None, 0.75, 0.76, Share(9, 11), 0.005, 2**18, 1.0)
+    lower = dataclasses.replace(full, precision="int8", target="tensorrt", pipeline_agreement=0.97, d_suc=None)
     engines = (
         EngineRow("lenet", "fp32", "tensorrt-rtx", "portable", 2**20, 0.21, 1.0),
         EngineRow("lenet", "fp32", "tensorrt-rtx", "8.9", 2**20, 0.31, 1.0),
@@ -157,6 +157,7 @@ def test_engines_have_a_table_of_their_own(latency):
     precisions, built = results_markdown(results).split("\n\nEngines built")
     assert [row["precision"] for row in columns(precisions)] == ["fp32", "int8"]
     assert columns(precisions)[1]["purified decisions"] == "97.00 %"
+    assert [row["D_suc"] for row in columns(precisions)] == ["81.82 % (9 of 11)", "–"]
     assert columns(built) == [
         {
             "classifier": "lenet",
