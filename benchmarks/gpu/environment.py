@@ -40,7 +40,7 @@ def toolkit() -> Path | None:
     nvcc = shutil.which("nvcc")
     named = os.environ.get("CUDA_ROOT"), os.environ.get("CUDA_HOME"), nvcc and str(Path(nvcc).resolve().parent.parent)
     roots = [Path(root) for root in (*named, "/usr/local/cuda") if root]
-    return next((root for root in roots if (root / "include").is_dir()), None)
+    return next((root for root in roots if (root / "include" / "cuda.h").is_file()), None)
 
 
 def environment_part(folder: Path, wheels: Path | None) -> Part:

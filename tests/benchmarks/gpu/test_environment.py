@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 import pixelproof
-from pixelproof.benchmarks.gpu.environment import build_variables, environment_part, venv_python
+from pixelproof.benchmarks.gpu.environment import build_variables, environment_part, toolkit, venv_python
 
 
 def test_it_sees_the_packages_of_the_environment_it_starts_in(tmp_path: Path):
@@ -52,3 +52,17 @@ def test_libraries_that_came_by_pip_are_found(tmp_path: Path, monkeypatch):
     folders = build_variables(tmp_path)["LD_LIBRARY_PATH"].split(":")
     assert str(tmp_path / "site" / "nvidia" / "cudnn" / "lib") in folders
     assert folders[-1] == "/before"
+
+
+def test_a_compiler_outside_its_toolkit_is_no_toolkit(tmp_path: Path, monkeypatch):
+    for folder in ("usr/bin", "usr/include", "cuda/bin", "cuda/include"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "usr" / "bin" / "nvcc").touch(0o755)
+    (tmp_path / "cuda" / "include" / "cuda.h").touch()
+    monkeypatch.setenv("PATH", str(tmp_path / "usr" / "bin"))
+    monkeypatch.delenv("CUDA_ROOT", raising=False)
+    monkeypatch.setenv("CUDA_HOME", str(tmp_path / "cuda"))
+    assert toolkit() == tmp_path / "cuda"
+    (tmp_path / "usr" / "include" / "cuda.h").touch()
+    monkeypatch.setenv("CUDA_HOME", str(tmp_path / "gone"))
+    assert toolkit() == tmp_path / "usr"
