@@ -21,7 +21,7 @@ def demo(
     output: Annotated[Path, typer.Option("-o", "--output", help="The report.")] = Path("report.html"),
     folder: Annotated[Path, typer.Option(help="Where bundles and results go.")] = Path("runs/demo"),
 ) -> None:
-    """Export, attack, defend and time the shipped networks on the shipped images, and write the report."""
+    """Export, attack, defend and time LeNet and ResNet-32 on the shipped images, and write the report."""
     command = typed()
     with resumable(f"what is done is kept in '{folder}'"):
         _run(output, folder, command)
