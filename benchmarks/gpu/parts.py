@@ -31,13 +31,13 @@ def all_parts(folder: Path, wheels: Path | None, data: Path | None) -> list[Part
     Args:
         folder: of logs, bundles and results.
         wheels: packages for a machine without network; None: they come from the index.
-        data: CIFAR-10; None leaves out what needs more than the shipped images.
+        data: CIFAR-10; None leaves the training out, and measures defences on the 200 shipped images.
     """
     python = str(venv_python(folder))
     cli = [python, "-m", "pixelproof"]
     networks = [name for name in _NETWORKS if Path(f"models/weights/{name}.safetensors").exists()]
     lacking = "" if data else "needs the data set: --data FOLDER"
-    chosen = ["--data", str(data)] if data else []
+    chosen = ["--data", str(data)] if data else ["--sample"]
     train = [*cli, "train", "--all", "--device", "cuda", *chosen]
     return [
         environment_part(folder, wheels),
@@ -47,8 +47,8 @@ def all_parts(folder: Path, wheels: Path | None, data: Path | None) -> list[Part
         *(_kernels(cli, folder, name) for name in networks),
         *(_latency(cli, folder, name, wheels) for name in networks),
         _adversarial(python, folder),
-        *(_defense(cli, folder, name, "de", chosen, lacking) for name in networks),
-        *(_defense(cli, folder, name, "strongest", chosen, lacking) for name in networks),
+        *(_defense(cli, folder, name, "de", chosen) for name in networks),
+        *(_defense(cli, folder, name, "strongest", chosen) for name in networks),
         Part("train", [train], without=lacking, needs=[ENVIRONMENT]),
     ]
 
@@ -102,12 +102,14 @@ def _adversarial(python: str, folder: Path) -> Part:
     return Part("adversarial", [find, [python, "-c", _COPY_ADVERSARIAL, str(folder)]], needs=[ENVIRONMENT])
 
 
-def _defense(cli: list[str], folder: Path, name: str, method: str, chosen: list[str], lacking: str) -> Part:
+def _defense(cli: list[str], folder: Path, name: str, method: str, chosen: list[str]) -> Part:
+    """On as many of the first images as there are, at most 1,000."""
     images = _DE_IMAGES.get(name, 1000) if method == "de" else 1000
+    part = f"{method}-{name}-sample" if "--sample" in chosen else f"{method}-{name}"
     command = [*cli, "bench", "defense", str(_bundle(folder, name)), "--method", method, "--images", str(images)]
     command += [*chosen, "--attack-backend", "cuda", "--records", str(folder / "records")]
-    command += ["-o", str(folder / f"{name}-{method}.json")]
-    return Part(f"{method}-{name}", [command], without=lacking, needs=[ENVIRONMENT, f"bundle-{name}"])
+    command += ["-o", str(folder / f"{part}.json")]
+    return Part(part, [command], needs=[ENVIRONMENT, f"bundle-{name}"])
 
 
 def missing_engines() -> list[str]:
