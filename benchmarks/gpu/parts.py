@@ -105,11 +105,11 @@ def _adversarial(python: str, folder: Path) -> Part:
 def _defense(cli: list[str], folder: Path, name: str, method: str, chosen: list[str]) -> Part:
     """On as many of the first images as there are, at most 1,000."""
     images = _DE_IMAGES.get(name, 1000) if method == "de" else 1000
-    part = f"{method}-{name}-sample" if "--sample" in chosen else f"{method}-{name}"
+    of = "-sample" if "--sample" in chosen else ""
     command = [*cli, "bench", "defense", str(_bundle(folder, name)), "--method", method, "--images", str(images)]
     command += [*chosen, "--attack-backend", "cuda", "--records", str(folder / "records")]
-    command += ["-o", str(folder / f"{part}.json")]
-    return Part(part, [command], needs=[ENVIRONMENT, f"bundle-{name}"])
+    command += ["-o", str(folder / f"{name}-{method}{of}.json")]
+    return Part(f"{method}-{name}{of}", [command], needs=[ENVIRONMENT, f"bundle-{name}"])
 
 
 def missing_engines() -> list[str]:

@@ -31,10 +31,10 @@ def test_a_run_has_every_part_that_a_gpu_is_needed_for(tmp_path: Path):
 
 def test_defences_are_measured_on_the_data_set_or_else_on_the_sample(tmp_path: Path):
     parts = {part.name: part for data in (None, tmp_path) for part in all_parts(tmp_path, None, data)}
-    for name, asked in (("de-lenet-sample", "--sample"), ("de-lenet", f"--data {tmp_path}")):
-        (command,) = parts[name].commands
+    for of, asked in (("-sample", "--sample"), ("", f"--data {tmp_path}")):
+        (command,) = parts[f"de-lenet{of}"].commands
         assert asked in " ".join(command)
-        assert command[-1] == str(tmp_path / f"{name}.json")
+        assert command[-1] == str(tmp_path / f"lenet-de{of}.json")
 
 
 def test_the_cpu_alone_is_not_timed(tmp_path: Path, monkeypatch):
