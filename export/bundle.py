@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from pixelproof.export.classifiers import Classifier
     from pixelproof.export.filling import Calibration
-    from pixelproof.export.precision import Precision
     from pixelproof.models.data import ImageSet
 
 _PACKAGES = ("torch", "onnx", "onnxscript", "safetensors")
@@ -74,9 +73,9 @@ def export_bundle(
         max_accuracy_drop: points of accuracy that a lower precision may cost.
         calibration: images for int8 to take its scales from, or a folder of them; CIFAR-10 training images, scaled,
             where None.
-        test: clean images to compare a lower precision's decisions on, and to take the percentiles of suspicion from,
-            of the bundle's size, or where they are: a folder with a subfolder for each class, or CIFAR-10; the 200
-            shipped ones, scaled, where None.
+        test: clean images that accuracy, what the purifier costs and the percentiles of suspicion are told of, and a
+            lower precision's decisions are compared on, of the bundle's size, or where they are: a folder with a
+            subfolder for each class, or CIFAR-10; the 200 shipped ones, scaled, where None.
         force: replace a bundle that is at `output` already.
         progress: called with what is being done, a few words each.
 
@@ -111,7 +110,8 @@ def export_bundle(
         normalisation=check_normalisation(mean, std),
         outputs=check_outputs(outputs),
     )
-    _check_measured(chosen, calibration, test, purifies=purifier != "none")
+    if calibration is not None and chosen.name != "int8":
+        raise UsageError(f"{chosen.name} takes no scales from images. Next: leave out --calibration, or int8")
     if chosen.name == "fp16" and opened.source == "onnx":
         opened.to_onnx(interface.size, half=True)  # which refuses, before the long work
     scales, compared = _images(interface, calibration, test)
@@ -123,23 +123,6 @@ def export_bundle(
     except FileExistsError:  # it came while we worked
         raise _exists(path) from None
     return read_bundle(path)
-
-
-def _check_measured(
-    precision: "Precision",
-    calibration: "Calibration | Path | None",
-    test: "ImageSet | Path | None",
-    *,
-    purifies: bool,
-) -> None:
-    """`UsageError` for images that the precision has no use for."""
-    if calibration is not None and precision.name != "int8":
-        raise UsageError(f"{precision.name} takes no scales from images. Next: leave out --calibration, or int8")
-    if test is not None and precision.is_full and not purifies:
-        raise UsageError(
-            "fp32 is not compared with itself, and nothing purifies. "
-            "Next: leave out --data, or --precision fp16 or int8"
-        )
 
 
 def _images(

@@ -11,19 +11,17 @@ import onnx
 from numpy.typing import NDArray
 
 from pixelproof.errors import UsageError
-from pixelproof.export.decisions import compare_decisions, decide, defence_counts, known_labels, performance_loss
+from pixelproof.export.clean import CleanImages, clean_figures
+from pixelproof.export.decisions import compare_decisions, decide, defence_counts, performance_loss
 from pixelproof.export.graph import fuse, serialised
 from pixelproof.export.manifest import graph_metadata, manifest
 from pixelproof.export.precision import Precision, lowered
 from pixelproof.export.reference import Reference, resized
-from pixelproof.export.verification import suspicion_percentiles, verify
+from pixelproof.export.verification import verify
 from pixelproof.files import write_bytes, write_json
-from pixelproof.models.data import ImageSet, adversarial_sample, sample, training_sample
-from pixelproof.runtime import Pipeline
+from pixelproof.models.data import ImageSet, adversarial_sample, training_sample
 from pixelproof.runtime.bundle import CLASSIFIER, PIPELINE
 from pixelproof.runtime.manifest import MANIFEST
-
-_PART = 256  # images
 
 
 @dataclass(frozen=True)
@@ -47,8 +45,8 @@ class Filling:
         reference: the networks, and how they are joined.
         precision: of the classifier.
         calibration: for int8.
-        test: images that decisions of a lower precision are compared on, and that tell what suspicion clean images
-            have; the shipped sample where None.
+        test: clean images, on which accuracy, what the purifier costs and what suspicion there is are told, and
+            decisions of a lower precision are compared; the shipped sample where None.
         say: told what is being done.
     """
 
@@ -67,18 +65,34 @@ class Filling:
         if reference.purifier is not None:
             self.say("exporting the purifier")
             front = reference.purifier.to_onnx(reference.interface.size)
+        clean = CleanImages.of(self.test, reference.interface)
         if precision.is_full:
-            facts = self._write(folder, body, front, precision)
-            self._verify(folder, facts)
+            facts = self._verified(folder, body, front)
         else:
             with tempfile.TemporaryDirectory(prefix="pixelproof-") as other:
-                full = self._write(Path(other), body, front, Precision())
-                self._verify(Path(other), full)
-                facts = self._lower(folder, Path(other), full, body, front)
+                full = self._verified(Path(other), body, front)
+                facts = self._lower(folder, Path(other), full, body, front, clean)
+        self.say(f"measuring {len(clean.images)} clean images")
+        facts["clean"] = clean_figures(folder, clean)
+        if facts["purifier"]:
+            facts["purifier"]["suspicion_is_detector"] = facts["clean"]["pixels_changed"] < 0.5
         write_json(folder / MANIFEST, facts)
 
+    def _verified(self, folder: Path, body: onnx.ModelProto, front: onnx.ModelProto | None) -> dict[str, Any]:
+        """Write the graphs in full precision, and compare them with the networks; returns the manifest."""
+        facts = self._write(folder, body, front, Precision())
+        self.say(f"verifying on {len(self.reference.images)} images")
+        facts["verification"] = verify(folder, self.reference)
+        return facts
+
     def _lower(
-        self, folder: Path, full: Path, of_full: dict[str, Any], body: onnx.ModelProto, front: onnx.ModelProto | None
+        self,
+        folder: Path,
+        full: Path,
+        of_full: dict[str, Any],
+        body: onnx.ModelProto,
+        front: onnx.ModelProto | None,
+        clean: CleanImages,
     ) -> dict[str, Any]:
         """Write the graphs, `body` in the lower precision, and compare their decisions with those of `full`."""
         reference, precision = self.reference, self.precision
@@ -88,11 +102,7 @@ class Filling:
         body = lowered(reference.classifier, body, interface, precision, calibration)
         facts = self._write(folder, body, front, precision)
         facts["verification"] = {**of_full["verification"], "precision": "fp32"}
-        if facts["purifier"]:
-            facts["purifier"] |= of_full["purifier"]
-        test = self.test or sample()
-        images = resized(test.images, interface.size) if self.test is None else test.images
-        labels = known_labels(test, interface.class_names) if len(images) == len(test) else None
+        images, labels = clean.images, clean.labels
         self.say(f"comparing decisions on {len(images)} images")
         before, after = decide(full, images), decide(folder, images)
         if labels is not None and not (before.classifier == labels).any():
@@ -135,26 +145,3 @@ class Filling:
         facts = manifest(folder, interface, classifier, purifier, precision)
         write_json(folder / MANIFEST, facts)
         return facts
-
-    def _verify(self, folder: Path, facts: dict[str, Any]) -> None:
-        """Compare the bundle with the networks, and note the figures in `facts`."""
-        self.say(f"verifying on {len(self.reference.images)} images")
-        facts["verification"] = verify(folder, self.reference)
-        if facts["purifier"]:
-            figures = facts["verification"]["pipeline"]
-            facts["purifier"]["suspicion_is_detector"] = figures["pixels_changed"] < 0.5
-            if self.test is not None:  # scaled images of another kind tell little of what is suspicious in one's own
-                self.say(f"purifying {len(self.test)} images")
-                figures["suspicion_percentiles"] = suspicion_percentiles(_suspicion(folder, self.test.images))
-                figures["suspicion_source"] = f"{len(self.test):,} images given to the export"
-
-
-def _suspicion(bundle: Path, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Of each image; of what else the pipeline gives no more is kept than of a part of them."""
-    found = []
-    with Pipeline(bundle, backend="cpu") as pipeline:
-        for start in range(0, len(images), _PART):
-            suspicion = pipeline(images[start : start + _PART]).suspicion
-            assert suspicion is not None
-            found.append(suspicion)
-    return np.concatenate(found)

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelproof.errors import DataError, UsageError, unknown_name
+from pixelproof.models import CIFAR10_CLASSES
 from pixelproof.models.data import ImageSet, holds_cifar10, load_cifar10
 from pixelproof.runtime.image_files import read_images
 
@@ -42,9 +43,10 @@ def labelled_images(root: Path | None, class_names: tuple[str, ...], size: tuple
         return Labelled(load_cifar10("test", root), "CIFAR-10, 10,000 test images")
     of_class = {folder.name: _files(folder) for folder in _subfolders(root)}
     if not of_class:
+        known = class_names == CIFAR10_CLASSES and size == (32, 32)
         raise DataError(
             f"'{root}' holds neither CIFAR-10 nor a subfolder for each class. Next: put your own images into "
-            f"{root}/{class_names[0]}/ and so on, or pixelproof data fetch"
+            f"{root}/{class_names[0]}/ and so on{', or pixelproof data fetch' if known else ''}"
         )
     for name in of_class:
         if name not in class_names:

@@ -73,7 +73,8 @@ def _check_path(path: Path) -> None:
 
 def _unfit(path: Path, fault: str, size: tuple[int, int], source: Path) -> UsageError:
     named = source if source.name not in ("", "..") else source.resolve()
-    fit = named.parent / f"{named.stem if named.is_file() else named.name}-fit"
+    # a file's beside it might be one more image of its class
+    fit = Path(f"{named.stem}-fit") if named.is_file() else named.parent / f"{named.name}-fit"
     return UsageError(
         f"'{path}' {fault}, expected 8-bit RGB of {size[0]}x{size[1]} (height x width). "
         f"Next: pixelproof data fit {quote(source)} --size {size[0]},{size[1]} -o {quote(fit)}"

@@ -128,6 +128,7 @@ _FIELDS: dict[str, tuple[Callable[[object], bool], str]] = {
     "pixelproof": (_absent_or(is_text), "absent, or a text"),
     "target": (_absent_or(is_text), "absent, or a text"),
     "verification": (_absent_or(_is_object), "absent, or an object of figures"),
+    "clean": (_absent_or(_is_object), "absent, or an object of figures"),
     "versions": (_absent_or(_is_object), "absent, or an object of versions"),
     "decisions": (_absent_or(_is_object), "absent, or an object of figures"),
     "calibration": (_absent_or(_is_object), "absent, or an object of figures"),

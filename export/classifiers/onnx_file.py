@@ -76,7 +76,21 @@ def _load(path: Path) -> tuple[onnx.ModelProto, bytes]:
     if external:
         _load_external(path, model)
         content = serialised(model)
-    return model, content
+    return _in_order(model), content
+
+
+def _in_order(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model with each node behind those that it reads, which ONNX Runtime does without and ONNX asks for."""
+    written = {"", *(tensor.name for tensor in model.graph.initializer), *(value.name for value in model.graph.input)}
+    for node in model.graph.node:
+        if not written.issuperset(node.input):
+            from onnxscript import ir
+
+            in_order = ir.from_proto(model)
+            in_order.graph.sort()
+            return ir.to_proto(in_order)
+        written.update(node.output)
+    return model
 
 
 def _load_external(path: Path, model: onnx.ModelProto) -> None:

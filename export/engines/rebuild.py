@@ -1,5 +1,6 @@
 """Builds those of a bundle's engines again that no longer fit it or this machine."""
 
+import logging
 from pathlib import Path
 
 from pixelproof.errors import BundleError, UsageError, quote
@@ -12,9 +13,12 @@ from pixelproof.runtime.engines import (
     Machine,
     engine_name,
     misfits,
+    noted_profile,
     open_flavour,
     read_engine,
 )
+
+_log = logging.getLogger("pixelproof")
 
 
 def rebuild_engines(bundle: Path, *, progress: Progress = lambda *_: None) -> list[Path]:
@@ -44,12 +48,11 @@ def rebuild_engines(bundle: Path, *, progress: Progress = lambda *_: None) -> li
         chosen = open_flavour(flavour, purpose="building")
         machine = machine_here(chosen)
         for (part, built_for), names in _places(opened, chosen, machine).items():
-            there = {name: engine for name in names if (engine := _readable(opened, name)) is not None}
-            own = there.get(engine_name(part, flavour, built_for))
+            target = engine_name(part, flavour, built_for)
+            own = _readable(opened, target) if target in names else None
             if own is not None and not _misfits(own, opened, machine):
                 continue
-            asked_like = own or next(iter(there.values()), None)
-            profile = asked_like.profile if asked_like else DEFAULT_PROFILE
+            profile = _profile(opened, target, names)
             capability = built_for if chosen.chooses_capability else None
             built.append(
                 build_engine(
@@ -81,6 +84,16 @@ def _parts(name: str) -> tuple[str, str, str]:
             f"engine '{name}' is of no known flavour ({', '.join(FLAVOURS)}). Next: pixelproof build-engine BUNDLE"
         )
     return part, flavour, capability
+
+
+def _profile(bundle: Bundle, target: str, names: list[str]) -> tuple[int, int, int]:
+    """That of `target`, or of another of `names`, whose place it takes; the usual one where no sidecar tells it."""
+    for name in sorted(names, key=lambda name: name != target):
+        if (profile := noted_profile(bundle, name)) is not None:
+            return profile
+    usual = ",".join(map(str, DEFAULT_PROFILE))
+    _log.warning("no sidecar tells the profile of '%s': it is built with the usual one, %s", target, usual)
+    return DEFAULT_PROFILE
 
 
 def _readable(bundle: Bundle, name: str) -> Engine | None:

@@ -6,7 +6,7 @@ Import rule: as for `runtime`; TensorRT itself is imported when an engine is bui
 from pixelproof.runtime.engines.fit import Machine, choose_engine, engine_names, misfits
 from pixelproof.runtime.engines.flavour import FLAVOURS, PORTABLE, Flavour, open_flavour
 from pixelproof.runtime.engines.listening import first_cause, listener
-from pixelproof.runtime.engines.sidecar import ENGINES, Engine, engine_name, read_engine
+from pixelproof.runtime.engines.sidecar import ENGINES, Engine, engine_name, noted_profile, read_engine
 
 __all__ = [
     "ENGINES",
@@ -21,6 +21,7 @@ __all__ = [
     "first_cause",
     "listener",
     "misfits",
+    "noted_profile",
     "open_flavour",
     "read_engine",
 ]

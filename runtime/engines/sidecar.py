@@ -73,6 +73,14 @@ def read_engine(bundle: Bundle, name: str) -> Engine:
     return Engine(name, content, sidecar)
 
 
+def noted_profile(bundle: Bundle, name: str) -> tuple[int, int, int] | None:
+    """The profile that the sidecar tells of an engine, whatever became of the engine; None where it tells none."""
+    try:
+        return Engine(name, b"", _read_sidecar(bundle, name)).profile
+    except (BundleError, OSError):
+        return None
+
+
 def _read_sidecar(bundle: Bundle, name: str) -> dict[str, Any]:
     content = inside(bundle.path, f"{ENGINES}/{_sidecar_name(name)}").read_bytes()
     try:

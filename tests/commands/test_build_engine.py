@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from pixelproof.runtime import read_bundle
+
 
 @pytest.fixture
 def bundle(lenet_median_bundle: Path, tmp_path: Path) -> Path:
@@ -21,9 +23,15 @@ def test_it_builds_and_says_that_nothing_has_run(bundle: Path, run_cli):
     assert "pipeline.tensorrt-rtx.portable.engine: " in out
     assert "MiB, fp32, profile 1,2,4" in out
     assert "it has not been run" in out
+    assert "takes the place" not in out
+    assert out.endswith(f"manifest SHA-256: {read_bundle(bundle).manifest_sha256}\n")
     code, out, _ = run_cli("build-engine", bundle, "--flavour", "tensorrt-rtx", "--json")
     assert code == 0
-    assert json.loads(out)["profile"] == [1, 64, 1024]
+    told = json.loads(out)
+    assert told["profile"] == [1, 64, 1024]
+    assert told["manifest_sha256"] == read_bundle(bundle).manifest_sha256
+    out = run_cli("build-engine", bundle, "--flavour", "tensorrt-rtx", "--profile", "1,2,4").out
+    assert "it takes the place of the one with profile 1,64,1024" in out
 
 
 def test_bad_requests_are_one_line(bundle: Path, refused):

@@ -10,6 +10,7 @@ import onnx.parser
 import pytest
 import torch
 from PIL import Image
+from tensorrt_stand_in import add_engine
 
 from pixelproof.errors import ExportError
 from pixelproof.export import export_bundle, filling, verification
@@ -189,6 +190,44 @@ def test_ctrl_c_leaves_nothing(own: Path, run_cli, monkeypatch: pytest.MonkeyPat
     assert names(own) == before
 
 
+def test_what_it_does_on_clean_images_is_told(run_cli, tmp_path: Path):
+    out = run_cli("export", "lenet", "--purifier", "median", "-o", tmp_path / "bundle").out
+    told = read_bundle(tmp_path / "bundle").manifest["clean"]
+    assert 0.6 < told["accuracy"] < 0.9
+    accuracies = f"accuracy {told['accuracy']:.2%}, purified {told['pipeline_accuracy']:.2%}"
+    changed = f"{told['decisions_changed']:.2%} of the decisions changed (200 clean images, CIFAR-10's test set)"
+    assert out.splitlines()[2] == f"{accuracies}, {changed}"
+
+
+def test_engines_that_go_with_a_replaced_bundle_are_named(own: Path, run_cli, caplog):
+    asked = ("export", "own.onnx", "--purifier", "none", "--classes", "classes.txt", "-o", "bundle")
+    assert run_cli(*asked).code == 0
+    add_engine(own / "bundle", name="classifier.tensorrt.9.0.engine", content=b"engine")
+    assert run_cli(*asked, "--force").code == 0
+    assert "went with it: classifier.tensorrt.9.0.engine. Next: pixelproof build-engine bundle" in caplog.text
+    caplog.clear()
+    assert run_cli(*asked, "--force").code == 0
+    assert caplog.text == ""
+
+
+def test_a_classifier_that_chance_may_equal_is_noticed(own: Path, run_cli, caplog):
+    """The network adds up its channels: with the names in its order it is right, in another order always wrong."""
+    for channel, name in enumerate(("red", "green", "blue")):
+        (own / "mine" / name).mkdir(parents=True)
+        pixels = np.zeros((8, 8, 3), np.uint8)
+        pixels[..., channel] = 255
+        for number in range(10):
+            Image.fromarray(pixels).save(own / "mine" / name / f"{number}.png")
+    (own / "other.txt").write_text("green\nblue\nred\n")
+    asked = ("export", "own.onnx", "--purifier", "none", "--data", "mine")
+    code, out, err = run_cli(*asked, "--classes", "classes.txt", "-o", "right")
+    assert (code, err) == (0, "")
+    assert "accuracy 100.00% (30 clean images, given to the export)" in out
+    assert caplog.text == ""
+    assert run_cli(*asked, "--classes", "other.txt", "-o", "wrong").code == 0
+    assert "is right on 0.0 % of 30 clean images of 3 classes, which chance may be too. Next: check that" in caplog.text
+
+
 def test_a_purifier_on_the_wrong_scale_is_noticed(own: Path, run_cli, monkeypatch, caplog):
     (own / "wrong_scale.py").write_text(
         "import torch\n\n\nclass Unit(torch.nn.Module):\n    def forward(self, levels):\n        return levels / 255\n"
@@ -196,7 +235,7 @@ def test_a_purifier_on_the_wrong_scale_is_noticed(own: Path, run_cli, monkeypatc
     monkeypatch.syspath_prepend(own)
     assert run_cli("export", "lenet", "--purifier", "wrong_scale:Unit", "-o", "bundle").code == 0
     assert "the purifier changes what the classifier says of" in caplog.text
-    changed = read_bundle(Path("bundle")).manifest["verification"]["pipeline"]["decisions_changed"]
+    changed = read_bundle(Path("bundle")).manifest["clean"]["decisions_changed"]
     with Pipeline("bundle") as whole, Pipeline("bundle", part="classifier") as bare:
         images = sample().images
         assert changed == (whole.predict(images).argmax(1) != bare.predict(images).argmax(1)).mean() > 0.5

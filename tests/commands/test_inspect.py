@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tensorrt_stand_in import add_engine
 
 MakeBundle = Callable[..., Path]
 
@@ -19,6 +20,7 @@ def test_json_is_the_checked_manifest(make_bundle: MakeBundle, run_cli):
         "bundle": str(bundle),
         "manifest_sha256": hashlib.sha256(content).hexdigest(),
         "manifest": json.loads(content),
+        "engines": {},
     }
 
 
@@ -85,3 +87,17 @@ def test_a_damaged_bundle_is_one_line(make_bundle: MakeBundle, run_cli):
     assert (code, out) == (1, "")
     assert err.count("\n") == 1
     assert "'pipeline.onnx' should have" in err
+
+
+def test_engines_are_checked_and_told(make_bundle: MakeBundle, run_cli, refused):
+    bundle = make_bundle()
+    add_engine(bundle)
+    out = run_cli("inspect", bundle).out
+    (line,) = (line for line in out.splitlines() if line.startswith("pipeline.tensorrt.9.0.engine"))
+    sidecar = json.loads((bundle / "engines" / "pipeline.tensorrt.9.0.json").read_text())
+    for fact in (f"{sidecar['nbytes']:,} bytes", "profile 2,4,6", "10.16.1 for Stand-in GPU", sidecar["engine_sha256"]):
+        assert fact in line
+    told = json.loads(run_cli("inspect", bundle, "--json").out)
+    assert told["engines"] == {"pipeline.tensorrt.9.0.engine": sidecar}
+    (bundle / "engines" / "pipeline.tensorrt.9.0.engine").write_bytes(b"cut")
+    assert "--rebuild" in refused(1, "inspect", bundle)

@@ -202,7 +202,6 @@ def test_bad_requests(tmp_path: Path, make_onnx):
     ("asked", "message"),
     [
         ({"precision": "fp16", "calibration": Calibration.shipped()}, "fp16 takes no scales from images"),
-        ({"test": sample(), "purifier": "none"}, "fp32 is not compared with itself, and nothing purifies"),
         (
             {"precision": "fp16", "test": ImageSet(np.zeros((1, 8, 9, 3), np.uint8), np.zeros(1, int), ("a",))},
             "the data set's images are 8x9, and the bundle takes 32x32",

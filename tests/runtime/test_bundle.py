@@ -201,7 +201,7 @@ def test_names_what_is_wrong(make_bundle: MakeBundle, break_it: Callable[[Path],
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("field", ["created", "pixelproof", "target", "verification", "versions", "engines"])
+@pytest.mark.parametrize("field", ["created", "pixelproof", "target", "verification", "clean", "versions", "engines"])
 def test_what_only_describes_may_be_absent(make_bundle: MakeBundle, field: str):
     folder = make_bundle()
     edit(folder, lambda manifest: manifest.pop(field, None))

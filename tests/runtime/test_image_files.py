@@ -107,24 +107,28 @@ def test_an_unfit_image_is_named_and_its_remedy_works(
 def mended(path: Path, monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
     """The image that the remedy makes of an unfit one, which stays."""
     before = path.read_bytes()
+    elsewhere = path.parent / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
     monkeypatch.setattr(sys, "argv", shlex.split(next_command(path)))
     assert sys.argv[:3] == ["pixelproof", "data", "fit"]
     with pytest.raises(SystemExit) as left:
         main()
     assert not left.value.code
     assert path.read_bytes() == before
-    return read_images([path.parent / f"{path.stem}-fit" / f"{path.stem}.png"], (HEIGHT, WIDTH))[0]
+    return read_images([elsewhere / f"{path.stem}-fit" / f"{path.stem}.png"], (HEIGHT, WIDTH))[0]
 
 
 @pytest.mark.parametrize("folder", ["holiday photos", "it's", 'the "best" ones', "$HOME `ls` 猫"])
-def test_the_remedy_can_be_pasted_whatever_the_path(tmp_path: Path, folder: str):
+def test_the_remedy_can_be_pasted_whatever_the_path(tmp_path: Path, folder: str, monkeypatch: pytest.MonkeyPatch):
     path = tmp_path / folder / "a b's.png"
     path.parent.mkdir()
     save(PIXELS, "L")(path)
+    monkeypatch.chdir(tmp_path)
     run_in_bash(next_command(path))
-    assert read_images([path.parent / "a b's-fit" / path.name], (HEIGHT, WIDTH)).shape == (1, HEIGHT, WIDTH, 3)
+    assert read_images([tmp_path / "a b's-fit" / path.name], (HEIGHT, WIDTH)).shape == (1, HEIGHT, WIDTH, 3)
     command = next_command(path.with_name("missing.png")).removeprefix("check the name, ")
-    assert run_in_bash(command).splitlines() == ["a b's-fit", "a b's.png"]
+    assert run_in_bash(command).splitlines() == ["a b's.png"]
     pattern = next_command(path.parent).removeprefix("name the files in it, ")
     assert run_in_bash(f"ls {pattern}").splitlines() == [str(path)]
 
@@ -178,7 +182,7 @@ def test_a_folder_is_mended_as_a_whole_and_of_several_files_the_first(tmp_path: 
         save(PIXELS, "L")(path)
     monkeypatch.chdir(tmp_path)
     for folder, source, fit in [
-        ((), paths[0], f"{tmp_path}/a-fit"),
+        ((), paths[0], "a-fit"),
         ((tmp_path,), tmp_path, f"{tmp_path}-fit"),
         ((Path(),), ".", f"{tmp_path}-fit"),
         ((Path("/"),), "/", "/-fit"),

@@ -3,12 +3,15 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
 from pixelproof.errors import UsageError
+
+if TYPE_CHECKING:
+    from pixelproof.runtime import Bundle
 
 
 def build_engine(
@@ -33,12 +36,14 @@ def build_engine(
 ) -> None:
     """Build a TensorRT engine and keep it in the bundle. Engines are code: load none that you do not trust."""
     from pixelproof.export.engines import build_engine, rebuild_engines
+    from pixelproof.runtime import read_bundle
 
     own = [flavour, part, profile, capability] == ["tensorrt", "pipeline", "1,64,1024", None]
     if rebuild and not own:
         raise UsageError(
             "--rebuild takes each engine's own flavour, part, profile and compute capability. Next: leave these out"
         )
+    before = _profiles(read_bundle(bundle))
     with Console(file=sys.stderr).status("TensorRT") as status:
 
         def tell(phase: str, done: int, total: int) -> None:
@@ -58,19 +63,31 @@ def build_engine(
                 )
             ]
     sidecars = {path: json.loads(path.with_suffix(".json").read_text()) for path in paths}
+    manifest_sha256 = read_bundle(bundle).manifest_sha256
     if as_json:
-        found = [{"engine": str(path), **sidecar} for path, sidecar in sidecars.items()]
+        head = {"manifest_sha256": manifest_sha256}
+        found = [{"engine": str(path), **head, **sidecar} for path, sidecar in sidecars.items()]
         typer.echo(json.dumps(found if rebuild else found[0], indent=2))
         return
     for path, sidecar in sidecars.items():
-        _print(path, sidecar)
+        _print(path, sidecar, before.get(path.name))
     if not sidecars:
         typer.echo("all engines fit; nothing was built")
+    typer.echo(f"manifest SHA-256: {manifest_sha256}")
 
 
-def _print(path: Path, sidecar: dict[str, Any]) -> None:
+def _profiles(bundle: "Bundle") -> dict[str, list[int]]:
+    """Those of the engines that the bundle has, by name, as far as their sidecars tell."""
+    from pixelproof.runtime.engines import noted_profile
+
+    return {name: [*profile] for name in bundle.engines if (profile := noted_profile(bundle, name)) is not None}
+
+
+def _print(path: Path, sidecar: dict[str, Any], before: list[int] | None) -> None:
     profile = ",".join(map(str, sidecar["profile"]))
     typer.echo(f"{path}: {sidecar['nbytes'] / 2**20:.1f} MiB, {sidecar['precision']}, profile {profile}")
+    if before is not None and before != sidecar["profile"]:
+        typer.echo(f"it takes the place of the one with profile {','.join(map(str, before))}")
     typer.echo(
         f"built by {sidecar['flavour']} {sidecar['version']} for {sidecar['compute_capability']}; it has not been run"
     )

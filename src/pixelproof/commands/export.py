@@ -68,8 +68,8 @@ def export(
     data: Annotated[
         Path | None,
         typer.Option(
-            help="Clean images, to compare decisions on and to set alarms by: a folder with a subfolder a class, "
-            "or CIFAR-10.",
+            help="Clean images, for accuracy, what the purifier costs and what to set alarms by: a folder with a "
+            "subfolder a class, or CIFAR-10.",
             show_default="200 of CIFAR-10, shipped",
         ),
     ] = None,
@@ -80,6 +80,7 @@ def export(
     from pixelproof.export import export_bundle
 
     target = output or Path(f"{_short(classifier)}-{_short(purifier)}")
+    engines = sorted(path.name for path in target.glob("engines/*.engine")) if force else []
     console = Console(file=sys.stderr)  # this very stream: the exporter's own messages are kept off sys.stderr
     with console.status(f"exporting {classifier}") as status:
         bundle = export_bundle(
@@ -100,6 +101,13 @@ def export(
             force=force,
             progress=status.update,
         )
+    if engines:
+        _log.warning(
+            "the engines of the bundle that was there went with it: %s. Next: pixelproof build-engine %s",
+            ", ".join(engines),
+            quote(target),
+        )
+    _warn_of_chance(bundle)
     _warn_of_many_changes(bundle)
     if as_json:
         summary = {"bundle": str(target), "manifest_sha256": bundle.manifest_sha256, "manifest": bundle.manifest}
@@ -108,8 +116,26 @@ def export(
         _print(bundle)
 
 
+def _warn_of_chance(bundle: "Bundle") -> None:
+    """Of a classifier that a coin beats, by what its images leave open: most often it is given the wrong input."""
+    from pixelproof.benchmarks.statistics import wilson_interval
+
+    told, classes = bundle.manifest["clean"], len(bundle.class_names)
+    if "accuracy" not in told:
+        return
+    least, _ = wilson_interval(round(told["accuracy"] * told["images"]), told["images"])
+    if least <= 1 / classes:
+        _log.warning(
+            "the classifier is right on %.1f %% of %s clean images of %d classes, which chance may be too. Next: check "
+            "that it takes images in 0..1, --mean and --std, and that --classes stand in the order of its outputs",
+            100 * told["accuracy"],
+            f"{told['images']:,}",
+            classes,
+        )
+
+
 def _warn_of_many_changes(bundle: "Bundle") -> None:
-    changed = bundle.manifest["verification"].get("pipeline", {}).get("decisions_changed", 0)
+    changed = bundle.manifest["clean"].get("decisions_changed", 0)
     if changed > _MANY_CHANGED:
         _log.warning(
             "the purifier changes what the classifier says of %.0f %% of real clean images. Next: check that it takes "
@@ -156,7 +182,21 @@ def _print(bundle: "Bundle") -> None:
         typer.echo(f"{bundle.manifest['precision']} {part}: {_decisions(told)}")
     if told := bundle.manifest.get("purification"):
         typer.echo(f"{bundle.manifest['precision']} purifier: {_purification(told)}")
+    if "decisions" not in bundle.manifest and (told := _clean(bundle.manifest["clean"])):
+        typer.echo(told)
     typer.echo(f"manifest SHA-256: {bundle.manifest_sha256}")
+
+
+def _clean(told: dict[str, Any]) -> str:
+    """Of the bundle in full precision; empty where nothing is known that it could be right about or change."""
+    of = f"{told['images']:,} clean images, {told['source']}"
+    changed = told.get("decisions_changed")
+    if "accuracy" not in told:
+        return "" if changed is None else f"the purifier changes {changed:.2%} of the decisions on {of}"
+    text = f"accuracy {told['accuracy']:.2%}"
+    if changed is not None:
+        text += f", purified {told['pipeline_accuracy']:.2%}, {changed:.2%} of the decisions changed"
+    return f"{text} ({of})"
 
 
 def _decisions(told: dict[str, Any]) -> str:

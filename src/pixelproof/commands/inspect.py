@@ -20,17 +20,21 @@ def inspect(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the checked manifest as JSON.")] = False,
 ) -> None:
-    """Check a bundle and print what is in it and where it came from; needs no ONNX Runtime."""
+    """Check a bundle, its engines too, and print what is in it and where it came from; needs no ONNX Runtime."""
     from pixelproof.runtime import read_bundle
+    from pixelproof.runtime.engines import read_engine
 
     checked = read_bundle(bundle, manifest_sha256=manifest_sha256)
+    engines = {name: read_engine(checked, name).sidecar for name in checked.engines}
     if as_json:
-        summary = {"bundle": str(bundle), "manifest_sha256": checked.manifest_sha256, "manifest": checked.manifest}
+        head = {"bundle": str(bundle), "manifest_sha256": checked.manifest_sha256}
+        summary = {**head, "manifest": checked.manifest, "engines": engines}
         typer.echo(json.dumps(summary, indent=2))
         return
     _print_facts(checked)
     _print_section("inputs and outputs", _tensors(checked.manifest))
     _print_section("files, checked", _files(checked.manifest))
+    _print_section("engines, checked", _engines(engines))
     for name, title in _sections(checked.manifest).items():
         _print_section(title, _flat(checked.manifest.get(name) or {}))
 
@@ -40,6 +44,7 @@ def _sections(manifest: dict[str, Any]) -> dict[str, str]:
     precision, compared = manifest["precision"], (manifest.get("verification") or {}).get("precision")
     return {
         "verification": f"measured at export, in {compared}" if compared else "measured at export",
+        "clean": f"on clean images, in {precision}",
         "decisions": f"decisions in {precision}, beside fp32's",
         "purification": f"what the purifier mends and loses before {precision}, and before fp32",
         "calibration": "calibration",
@@ -83,6 +88,19 @@ def _tensors(manifest: dict[str, Any]) -> list[tuple[str, ...]]:
 
 def _files(manifest: dict[str, Any]) -> list[tuple[str, ...]]:
     return [(name, f"{entry['nbytes']:,} bytes", entry["sha256"]) for name, entry in manifest["files"].items()]
+
+
+def _engines(sidecars: dict[str, dict[str, Any]]) -> list[tuple[str, ...]]:
+    return [
+        (
+            name,
+            f"{sidecar['nbytes']:,} bytes",
+            f"{sidecar['precision']}, profile {','.join(map(str, sidecar['profile']))}, by {sidecar['version']} for "
+            f"{sidecar['gpu'] or sidecar['compute_capability']}",
+            sidecar["engine_sha256"],
+        )
+        for name, sidecar in sidecars.items()
+    ]
 
 
 def _flat(figures: dict[str, Any], prefix: str = "") -> list[tuple[str, ...]]:

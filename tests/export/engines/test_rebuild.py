@@ -50,13 +50,18 @@ def test_what_does_not_is_built_as_it_was_asked_for(bundle: Path, fields: dict[s
     assert rebuild_engines(bundle) == []
 
 
-def test_a_tampered_engine_or_sidecar_is_built_again(bundle: Path):
+@pytest.mark.parametrize("how", ["cut", "gone"])
+def test_a_tampered_engine_is_built_again_with_its_own_profile(bundle: Path, how: str, caplog):
+    damage = {"cut": lambda path: path.write_bytes(path.read_bytes()[:-1]), "gone": Path.unlink}
     path = bundle / "engines" / "pipeline.tensorrt-rtx.portable.engine"
-    path.write_bytes(path.read_bytes()[:-1])
+    damage[how](path)
     assert rebuild_engines(bundle) == [path]
+    assert read_engine(read_bundle(bundle), path.name).profile == (1, 4, 8)
+    assert caplog.text == ""
     path.with_suffix(".json").write_text("{")
     assert rebuild_engines(bundle) == [path]
-    assert read_engine(read_bundle(bundle), path.name).profile == (1, 64, 1024)  # nothing told another
+    assert read_engine(read_bundle(bundle), path.name).profile == (1, 64, 1024)
+    assert f"no sidecar tells the profile of '{path.name}': it is built with the usual one, 1,64,1024" in caplog.text
 
 
 def test_a_bundle_without_engines_is_told(lenet_median_bundle: Path):

@@ -1,0 +1,78 @@
+"""What a bundle says of clean images, and what its purifier costs there: the figures that its user sets alarms by."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixelproof.export.decisions import Decided, known_labels, performance_loss
+from pixelproof.export.interface import Interface
+from pixelproof.export.reference import resized
+from pixelproof.models.data import ImageSet, sample
+from pixelproof.runtime import Pipeline
+
+_PART = 256  # images; of what else the pipeline gives no more is kept than of a part of them
+_PERCENTILES = (50, 90, 99)  # of suspicion
+
+
+@dataclass(frozen=True)
+class CleanImages:
+    """Clean images: uint8 `(n, H, W, 3)`, labels `(n,)` or None where they are not known, and where they are from."""
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64] | None
+    source: str
+
+    @classmethod
+    def of(cls, given: ImageSet | None, interface: Interface) -> "CleanImages":
+        """Those that an export was given, or the shipped sample at the classifier's size."""
+        if given is not None:
+            return cls(given.images, known_labels(given, interface.class_names), "given to the export")
+        shipped = sample()
+        images = resized(shipped.images, interface.size)
+        known = len(images) == len(shipped)  # of large images fewer are taken
+        is_scaled = images.shape[1:3] != shipped.images.shape[1:3]
+        source = "CIFAR-10's test set" + (", scaled" if is_scaled else "")
+        return cls(images, known_labels(shipped, interface.class_names) if known else None, source)
+
+
+def clean_figures(bundle: Path, clean: CleanImages) -> dict[str, Any]:
+    """What the bundle in a folder does with `clean`, on the CPU, for its manifest.
+
+    Returns:
+        Images and their source; where labels are known the accuracies, and PL behind a purifier; behind a purifier the
+        shares of decisions and of pixels that it changes, and percentiles of suspicion, all but those 0 to 1.
+    """
+    with Pipeline(bundle, backend="cpu", part="classifier") as bare:
+        before = bare.predict(clean.images).argmax(axis=1)
+    figures: dict[str, Any] = {"images": len(clean.images), "source": clean.source}
+    if clean.labels is not None:
+        figures["accuracy"] = float((before == clean.labels).mean())
+    with Pipeline(bundle, backend="cpu") as pipeline:
+        if pipeline.manifest["purifier"] is None:
+            return figures
+        after, suspicion, changed = _purified(pipeline, clean.images)
+    if clean.labels is not None:
+        figures["pipeline_accuracy"] = float((after == clean.labels).mean())
+        figures["pl"] = performance_loss(Decided(before, after), clean.labels)
+    return figures | {
+        "decisions_changed": float((before != after).mean()),
+        "pixels_changed": changed,
+        "suspicion_percentiles": {str(percent): float(np.percentile(suspicion, percent)) for percent in _PERCENTILES},
+    }
+
+
+def _purified(pipeline: Pipeline, images: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.float32], float]:
+    """Labels and suspicion of each image, and the share of pixels that are changed."""
+    labels, suspicions, changed = [], [], 0
+    for start in range(0, len(images), _PART):
+        part = images[start : start + _PART]
+        result = pipeline(part)
+        assert result.suspicion is not None
+        assert result.purified is not None
+        labels.append(result.labels)
+        suspicions.append(result.suspicion)
+        changed += int((result.purified != part).any(axis=-1).sum())
+    return np.concatenate(labels), np.concatenate(suspicions), changed / images[..., 0].size
