@@ -42,8 +42,8 @@ def clean_figures(bundle: Path, clean: CleanImages) -> dict[str, Any]:
     """What the bundle in a folder does with `clean`, on the CPU, for its manifest.
 
     Returns:
-        Images and their source; where labels are known the accuracies, and PL behind a purifier; behind a purifier the
-        shares of decisions and of pixels that it changes, and percentiles of suspicion, all but those 0 to 1.
+        Images and their source; where labels are known the accuracy; behind a purifier the shares of decisions and of
+        pixels that it changes, percentiles of suspicion, and where labels are known the accuracy and PL. All 0 to 1.
     """
     with Pipeline(bundle, backend="cpu", part="classifier") as bare:
         before = bare.predict(clean.images).argmax(axis=1)

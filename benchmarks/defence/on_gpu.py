@@ -26,6 +26,7 @@ def screened_on(device: Device, victim: Victim, size: tuple[int, int], images: i
     Raises:
         PixelproofError: its network does not run there, or there is too little memory.
     """
-    cheap = DevicePredict(device, victim.on_device(images * size[0] * size[1] * 8), size, ROWS)
+    candidates = images * size[0] * size[1] * 8  # the corners of the colour cube
+    cheap = DevicePredict(device, victim.on_device(candidates), size, ROWS)
     predict = Screened(victim.predict, cheap, margin=MARGIN, batch_size=cheap.rows)
     return replace(victim, predict=predict, identity=f"{victim.identity}, screened on a GPU at {MARGIN} nats")
