@@ -42,8 +42,12 @@ def clean_figures(bundle: Path, clean: CleanImages) -> dict[str, Any]:
     """What the bundle in a folder does with `clean`, on the CPU, for its manifest.
 
     Returns:
-        Images and their source; where labels are known the accuracy; behind a purifier the shares of decisions and of
-        pixels that it changes, percentiles of suspicion, and where labels are known the accuracy and PL. All 0 to 1.
+        How many images and their source; where labels are known the accuracy; behind a purifier the shares of decisions
+        and of pixels (their levels) that it changes, percentiles of suspicion, and where labels are known the accuracy
+        and PL, None where the classifier has nothing right. Shares and suspicion are 0 to 1.
+
+    Raises:
+        BackendError: ONNX Runtime does not work.
     """
     with Pipeline(bundle, backend="cpu", part="classifier") as bare:
         before = bare.predict(clean.images).argmax(axis=1)

@@ -16,7 +16,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make gpu", description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("runs/gpu"), help="folder of logs and results")
     parser.add_argument("--wheels", type=Path, help="packages, for a machine without network")
-    parser.add_argument("--data", type=Path, default=os.environ.get("PIXELPROOF_DATA"), help="CIFAR-10: a folder")
+    data = os.environ.get("PIXELPROOF_DATA") or None
+    parser.add_argument("--data", type=Path, default=data, help="CIFAR-10: a folder")
     parser.add_argument("--minutes", type=float, default=9.0, help="of this slice")
     parser.add_argument("--only", nargs="*", help="names of parts; what they need runs before them")
     asked = parser.parse_args()

@@ -3,6 +3,7 @@
 import hashlib
 import importlib.metadata
 import importlib.util
+import json
 import os
 import shutil
 import sys
@@ -32,6 +33,7 @@ if sys.argv[1] not in sys.path:
     pathlib.Path(sysconfig.get_path("purelib"), "parent.pth").write_text(sys.argv[1])
 """
 """Where this runs in a virtual environment, its packages are not the system's: a new one is told of them."""
+_LIMIT_S = 420.0  # PyCUDA builds for two to four minutes
 _CUDA = ("cuda-bindings>=13.0,<14", "nvidia-cuda-nvrtc>=13.0,<13.1")
 
 
@@ -66,7 +68,9 @@ def environment_part(folder: Path, wheels: Path | None) -> Part:
         commands.append([*build, "--no-deps", "--no-build-isolation", "--wheel-dir", built, "pycuda"])
         commands.append([*pip, *offline, "--find-links", built, "pycuda"])
     commands.append([*pip, *offline, "--no-deps", "--no-build-isolation", "--editable", "."])
-    return Part(ENVIRONMENT, commands, leaves=venv_python(folder), of_code=False)
+    asked = json.dumps([commands, Path("pyproject.toml").read_text()])
+    digest = hashlib.sha256(asked.encode()).hexdigest()
+    return Part(ENVIRONMENT, commands, leaves=venv_python(folder), code=digest, limit_s=_LIMIT_S)
 
 
 def has_onnxruntime_gpu(wheels: Path | None) -> bool:
@@ -79,13 +83,14 @@ def _is_installed() -> bool:
 
 
 def code_sha256() -> str:
-    """A hash of the program and the shipped weights: of what a part that is done was run with."""
-    digest = hashlib.sha256()
-    for folder, folders, names in os.walk(Path(pixelproof.__file__).parent, followlinks=True):
-        folders.sort()
-        for name in sorted(names):
-            if name.endswith((".py", ".cu", ".cuh", ".h", ".safetensors")):
-                digest.update(name.encode() + (Path(folder) / name).read_bytes())
+    """A hash of the program, its tests and the shipped weights: of what a part that is done was run with."""
+    digest, package = hashlib.sha256(), Path(pixelproof.__file__).parent
+    for root in (package, package.parents[1] / "tests"):
+        for folder, folders, names in os.walk(root, followlinks=True):
+            folders.sort()
+            for name in sorted(names):
+                if name.endswith((".py", ".cu", ".cuh", ".h", ".safetensors")):
+                    digest.update(name.encode() + (Path(folder) / name).read_bytes())
     return digest.hexdigest()
 
 

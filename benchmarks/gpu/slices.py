@@ -24,8 +24,8 @@ class Part:
         without: why it is skipped; empty: it is not.
         needs: names of parts that are done before it, or it is not begun.
         leaves: what is there when it is done; where it is not, as on another machine, it is done again.
-        of_code: whether it is done again with other code.
-        limit_s: what takes longer in one slice has failed, and leaves the rest of the slice to others.
+        code: a hash of what it depends on, with another of which it is done again; None: the one of all code.
+        limit_s: what takes longer has failed, and leaves the rest of the slice to others.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Part:
     without: str = ""
     needs: Sequence[str] = ()
     leaves: Path | None = None
-    of_code: bool = True
+    code: str | None = None
     limit_s: float = float("inf")
 
 
@@ -131,7 +131,7 @@ class _Slice:
             self.ledger.note(part.name, self._outcome(part, before))
 
     def _done(self, part: Part, before: Outcome) -> bool:
-        same = before.code == self.code or not part.of_code
+        same = before.code == (self.code if part.code is None else part.code)
         return before.state == DONE and same and (part.leaves is None or part.leaves.exists())
 
     def _outcome(self, part: Part, before: Outcome) -> Outcome:
@@ -142,11 +142,12 @@ class _Slice:
         if time.monotonic() >= self.ends:
             stopped = before.state == UNFINISHED and before.seconds
             return Outcome(UNFINISHED, before.seconds, before.note if stopped else "no time was left")
-        after = self._run(part)
+        after = self._run(part, before.seconds if before.state == UNFINISHED else 0.0)
         after.seconds += before.seconds
         return after
 
-    def _run(self, part: Part) -> Outcome:
+    def _run(self, part: Part, spent: float) -> Outcome:
+        """`spent`: seconds in slices before, at whose ends it was stopped."""
         started, log = time.monotonic(), self.folder / f"{part.name}.log"
         ends = min(self.ends, started + part.limit_s)
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -154,13 +155,14 @@ class _Slice:
             for command in part.commands:
                 code = _call(command, output.fileno(), ends - time.monotonic(), self.environment)
                 seconds, told = time.monotonic() - started, " ".join(command)[:80]
-                if code is None and ends < self.ends:
+                if code is None and (ends < self.ends or spent + seconds >= part.limit_s):
                     return Outcome(FAILED, seconds, f"took more than {part.limit_s:.0f} s: {told}; see {log.name}")
                 if code is None:
                     return Outcome(UNFINISHED, seconds, f"stopped in: {told}")
                 if code:
                     return Outcome(FAILED, seconds, f"code {code} from: {told}; see {log.name}")
-        return Outcome(DONE, time.monotonic() - started, _last_line(log), self.code)
+        code_then = self.code if part.code is None else part.code
+        return Outcome(DONE, time.monotonic() - started, _last_line(log), code_then)
 
 
 def _call(command: Sequence[str], output: int, seconds: float, environment: Mapping[str, str] | None) -> int | None:

@@ -32,6 +32,7 @@ class OnnxClassifier:
         _, _, height, width = _check_signature(path, self._model.graph)
         self._input = self._model.graph.input[0].name
         self._session = _open(path, content)
+        self._model = _in_order(self._model)
         self.name = "".join(mark if mark.isprintable() else "?" for mark in path.name)
         self.weights_sha256: str | None = hashlib.sha256(content).hexdigest()
         self.size = (height, width) if isinstance(height, int) and isinstance(width, int) else None
@@ -76,21 +77,29 @@ def _load(path: Path) -> tuple[onnx.ModelProto, bytes]:
     if external:
         _load_external(path, model)
         content = serialised(model)
-    return _in_order(model), content
+    return model, content
 
 
 def _in_order(model: onnx.ModelProto) -> onnx.ModelProto:
     """The model with each node behind those that it reads, which ONNX Runtime does without and ONNX asks for."""
-    written = {"", *(tensor.name for tensor in model.graph.initializer), *(value.name for value in model.graph.input)}
-    for node in model.graph.node:
-        if not written.issuperset(node.input):
-            from onnxscript import ir
+    if model.graph.sparse_initializer or _is_in_order(model.graph, {""}):  # sparse weights would be lost
+        return model
+    from onnxscript import ir
 
-            in_order = ir.from_proto(model)
-            in_order.graph.sort()
-            return ir.to_proto(in_order)
-        written.update(node.output)
-    return model
+    sorted_model = ir.from_proto(model)
+    sorted_model.graph.sort()
+    return ir.to_proto(sorted_model)
+
+
+def _is_in_order(graph: onnx.GraphProto, outside: set[str]) -> bool:
+    """Whether each node, in branches and loops too, reads names of `outside` and what stands before it alone."""
+    known = {*outside, *(tensor.name for tensor in graph.initializer), *(value.name for value in graph.input)}
+    for node in graph.node:
+        nested = [each.g for each in node.attribute if each.type == onnx.AttributeProto.GRAPH]
+        if not known.issuperset(node.input) or not all(_is_in_order(graph, known) for graph in nested):
+            return False
+        known.update(node.output)
+    return True
 
 
 def _load_external(path: Path, model: onnx.ModelProto) -> None:

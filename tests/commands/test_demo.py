@@ -63,3 +63,12 @@ def test_the_stages_as_shipped_are_of_shipped_networks_and_time_one_of_them(monk
     assert demo.TIMED in bundles
     assert {classifier for classifier, _, _ in demo.STAGES} <= set(CLASSIFIERS)
     assert {purifier for _, purifiers, _ in demo.STAGES for purifier in purifiers} <= set(PURIFIERS)
+
+
+def test_a_report_that_cannot_be_written_is_told_before_the_work(refused, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here").mkdir()
+    (tmp_path / "file").touch()
+    assert "'here' is a folder, not a report. Next: -o here/report.html" in refused(2, "demo", "-o", "here")
+    assert "/file'. Next: check the disk and the folder's permissions" in refused(1, "demo", "-o", "file/report.html")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "here"]

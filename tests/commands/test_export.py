@@ -204,7 +204,7 @@ def test_engines_that_go_with_a_replaced_bundle_are_named(own: Path, run_cli, ca
     assert run_cli(*asked).code == 0
     add_engine(own / "bundle", name="classifier.tensorrt.9.0.engine", content=b"engine")
     assert run_cli(*asked, "--force").code == 0
-    assert "went with it: classifier.tensorrt.9.0.engine. Next: pixelproof build-engine bundle" in caplog.text
+    assert "went with it: classifier.tensorrt.9.0.engine. Next: pixelproof build-engine bundle --flavour" in caplog.text
     caplog.clear()
     assert run_cli(*asked, "--force").code == 0
     assert caplog.text == ""
@@ -224,6 +224,14 @@ def test_a_classifier_that_chance_may_equal_is_noticed(own: Path, run_cli, caplo
     assert (code, err) == (0, "")
     assert "accuracy 100.00% (30 clean images, given to the export)" in out
     assert caplog.text == ""
+    for name in ("red", "green", "blue"):
+        for number in range(1, 10):
+            (own / "mine" / name / f"{number}.png").rename(own / f"{name}-{number}.png")
+    assert run_cli(*asked, "--classes", "classes.txt", "-o", "few").code == 0
+    assert caplog.text == ""  # one image a class: chance may do that too, and nothing speaks for it
+    for name in ("red", "green", "blue"):
+        for number in range(1, 10):
+            (own / f"{name}-{number}.png").rename(own / "mine" / name / f"{number}.png")
     assert run_cli(*asked, "--classes", "other.txt", "-o", "wrong").code == 0
     assert "is right on 0.0 % of 30 clean images of 3 classes, which chance may be too. Next: check that" in caplog.text
 

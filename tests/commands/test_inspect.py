@@ -89,7 +89,7 @@ def test_a_damaged_bundle_is_one_line(make_bundle: MakeBundle, run_cli):
     assert "'pipeline.onnx' should have" in err
 
 
-def test_engines_are_checked_and_told(make_bundle: MakeBundle, run_cli, refused):
+def test_engines_are_checked_and_told(make_bundle: MakeBundle, run_cli):
     bundle = make_bundle()
     add_engine(bundle)
     out = run_cli("inspect", bundle).out
@@ -99,5 +99,22 @@ def test_engines_are_checked_and_told(make_bundle: MakeBundle, run_cli, refused)
         assert fact in line
     told = json.loads(run_cli("inspect", bundle, "--json").out)
     assert told["engines"] == {"pipeline.tensorrt.9.0.engine": sidecar}
-    (bundle / "engines" / "pipeline.tensorrt.9.0.engine").write_bytes(b"cut")
-    assert "--rebuild" in refused(1, "inspect", bundle)
+
+
+@pytest.mark.parametrize("how", ["cut", "gone", "without its sidecar", "of another graph"])
+def test_an_unfit_engine_is_named_behind_all_else(make_bundle: MakeBundle, run_cli, how: str):
+    bundle = make_bundle()
+    add_engine(bundle, name="pipeline.tensorrt.8.9.engine")
+    add_engine(bundle, **({"onnx_sha256": "0" * 64} if how == "of another graph" else {}))
+    engine = bundle / "engines" / "pipeline.tensorrt.9.0.engine"
+    if how == "cut":
+        engine.write_bytes(b"cut")
+    elif how != "of another graph":
+        (engine if how == "gone" else engine.with_suffix(".json")).unlink()
+    code, out, err = run_cli("inspect", bundle)
+    assert (code, err.count("\n")) == (1, 1)
+    assert "engine 'pipeline.tensorrt.9.0.engine' of bundle" in err
+    assert "--rebuild" in err
+    assert hashlib.sha256((bundle / "bundle.json").read_bytes()).hexdigest() in out
+    code, out, _ = run_cli("inspect", bundle, "--json")
+    assert (code, list(json.loads(out)["engines"])) == (1, ["pipeline.tensorrt.8.9.engine"])

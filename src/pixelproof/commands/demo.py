@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pixelproof.commands.options import typed
-from pixelproof.errors import resumable
+from pixelproof.errors import UsageError, quote, resumable
+from pixelproof.files import check_writable
 
 if TYPE_CHECKING:
     from pixelproof.benchmarks.formats import DefenceResults
@@ -36,6 +37,9 @@ def _run(output: Path, folder: Path, command: str) -> None:
     from pixelproof.benchmarks.tables import defence_layout, latency_layout
     from pixelproof.commands.progress import stages
 
+    if output.is_dir():
+        raise UsageError(f"'{output}' is a folder, not a report. Next: -o {quote(output / 'report.html')}")
+    check_writable(output)
     let_idle_threads_sleep()
     typer.echo("1/4 export: purifier and classifier as one graph, compared with PyTorch in a fresh process", err=True)
     bundles = _export(folder / "bundles")

@@ -103,9 +103,10 @@ def export(
         )
     if engines:
         _log.warning(
-            "the engines of the bundle that was there went with it: %s. Next: pixelproof build-engine %s",
+            "the engines of the bundle that was there went with it: %s. Next: pixelproof build-engine %s --flavour %s",
             ", ".join(engines),
             quote(target),
+            engines[0].split(".")[1],
         )
     _warn_of_chance(bundle)
     _warn_of_many_changes(bundle)
@@ -124,7 +125,7 @@ def _warn_of_chance(bundle: "Bundle") -> None:
     if "accuracy" not in told:
         return
     least, _ = wilson_interval(round(told["accuracy"] * told["images"]), told["images"])
-    if least <= 1 / classes:
+    if least <= 1 / classes and told["accuracy"] < (1 + 1 / classes) / 2:  # of few images chance may do anything
         _log.warning(
             "the classifier is right on %.1f %% of %s clean images of %d classes, which chance may be too. Next: check "
             "that it takes images in 0..1, --mean and --std, and that --classes stand in the order of its outputs",
@@ -139,9 +140,8 @@ def _warn_of_many_changes(bundle: "Bundle") -> None:
     if changed > _MANY_CHANGED:
         _log.warning(
             "the purifier changes what the classifier says of %.0f %% of real clean images. Next: check that it takes "
-            "and gives levels, 0 to 255; what it costs on images of yours: pixelproof bench defense %s --data FOLDER",
+            "and gives levels, 0 to 255; export it with --data FOLDER for what it costs on images of yours",
             100 * changed,
-            quote(bundle.path),
         )
 
 

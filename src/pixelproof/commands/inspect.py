@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pixelproof.commands.tables import print_table
+from pixelproof.errors import BundleError, quote
 
 if TYPE_CHECKING:
     from pixelproof.runtime import Bundle
@@ -22,21 +23,48 @@ def inspect(
 ) -> None:
     """Check a bundle, its engines too, and print what is in it and where it came from; needs no ONNX Runtime."""
     from pixelproof.runtime import read_bundle
-    from pixelproof.runtime.engines import read_engine
 
     checked = read_bundle(bundle, manifest_sha256=manifest_sha256)
-    engines = {name: read_engine(checked, name).sidecar for name in checked.engines}
+    engines, faults = _checked_engines(checked)
     if as_json:
         head = {"bundle": str(bundle), "manifest_sha256": checked.manifest_sha256}
         summary = {**head, "manifest": checked.manifest, "engines": engines}
         typer.echo(json.dumps(summary, indent=2))
-        return
-    _print_facts(checked)
-    _print_section("inputs and outputs", _tensors(checked.manifest))
-    _print_section("files, checked", _files(checked.manifest))
-    _print_section("engines, checked", _engines(engines))
-    for name, title in _sections(checked.manifest).items():
-        _print_section(title, _flat(checked.manifest.get(name) or {}))
+    else:
+        _print_facts(checked)
+        _print_section("inputs and outputs", _tensors(checked.manifest))
+        _print_section("files, checked", _files(checked.manifest))
+        _print_section("engines, checked", _engine_rows(engines))
+        for name, title in _sections(checked.manifest).items():
+            _print_section(title, _flat(checked.manifest.get(name) or {}))
+    if faults:
+        raise faults[0]
+
+
+def _checked_engines(bundle: "Bundle") -> tuple[dict[str, dict[str, Any]], list[BundleError]]:
+    """The sidecars of the engines that are what was built of this bundle's graphs, and what is wrong with the others.
+
+    Those do not keep the bundle from running by other backends.
+    """
+    from pixelproof.runtime.engines import read_engine
+
+    sidecars, faults = {}, []
+    for name in bundle.engines:
+        try:
+            engine = read_engine(bundle, name)
+        except BundleError as error:
+            faults.append(error)
+            continue
+        if engine.sidecar["onnx_sha256"] == bundle.manifest["files"].get(f"{engine.part}.onnx", {}).get("sha256"):
+            sidecars[name] = engine.sidecar
+        else:
+            faults.append(
+                BundleError(
+                    f"engine '{name}' of bundle '{bundle.path}' was built of another {engine.part}.onnx. "
+                    f"Next: pixelproof build-engine {quote(bundle.path)} --rebuild"
+                )
+            )
+    return sidecars, faults
 
 
 def _sections(manifest: dict[str, Any]) -> dict[str, str]:
@@ -90,7 +118,7 @@ def _files(manifest: dict[str, Any]) -> list[tuple[str, ...]]:
     return [(name, f"{entry['nbytes']:,} bytes", entry["sha256"]) for name, entry in manifest["files"].items()]
 
 
-def _engines(sidecars: dict[str, dict[str, Any]]) -> list[tuple[str, ...]]:
+def _engine_rows(sidecars: dict[str, dict[str, Any]]) -> list[tuple[str, ...]]:
     return [
         (
             name,

@@ -67,11 +67,13 @@ def test_tests_that_find_no_gpu_have_failed(tmp_path: Path):
 
 def test_code_has_one_hash(monkeypatch, tmp_path: Path):
     assert code_sha256() == code_sha256()
-    (tmp_path / "__init__.py").write_text("a = 1")
-    (tmp_path / "results.json").write_text("1")
-    monkeypatch.setattr("pixelproof.__file__", str(tmp_path / "__init__.py"))
-    before = code_sha256()
-    (tmp_path / "results.json").write_text("2")
-    assert code_sha256() == before
-    (tmp_path / "__init__.py").write_text("a = 2")
-    assert code_sha256() != before
+    package, tests = tmp_path / "src" / "pixelproof", tmp_path / "tests"
+    for folder in (package, tests):
+        folder.mkdir(parents=True)
+    monkeypatch.setattr("pixelproof.__file__", str(package / "__init__.py"))
+    seen = []
+    for path in (package / "__init__.py", tests / "test_a.py", package / "results.json"):
+        path.write_text("a = 1")
+        seen.append(code_sha256())
+    assert len(set(seen)) == 2
+    assert seen[1] == seen[2]  # results are no code

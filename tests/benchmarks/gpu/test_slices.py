@@ -32,7 +32,8 @@ def test_what_is_done_is_not_done_again(tmp_path: Path):
 
 
 def test_other_code_is_run_again_but_for_what_does_not_depend_on_it(tmp_path: Path):
-    parts = [Part(name, [python(count(tmp_path / name))], of_code=name == "of it") for name in ("of it", "not")]
+    own = {"of it": None, "not": "its own"}
+    parts = [Part(name, [python(count(tmp_path / name))], code=code) for name, code in own.items()]
     for code in ("a", "a", "b"):
         assert states(run_slice(parts, tmp_path, 60, code=code)) == [DONE, DONE]
     assert [(tmp_path / part.name).read_text() for part in parts] == ["xx", "x"]
@@ -68,6 +69,12 @@ def test_what_takes_too_long_leaves_time_to_others_and_comes_last_the_next_time(
     assert outcomes["hangs"].note.startswith("took more than 1 s: ")
     run_slice([hangs, others], tmp_path, 60, code="b")
     assert order.read_text() == "xoox"
+
+
+def test_what_is_stopped_at_the_end_of_each_slice_has_failed_by_its_limit(tmp_path: Path):
+    hangs = Part("hangs", [python("import time; time.sleep(60)")], limit_s=1.5)
+    assert states(run_slice([hangs], tmp_path, 1)) == [UNFINISHED]
+    assert states(run_slice([hangs], tmp_path, 1)) == [FAILED]
 
 
 def test_a_failure_is_told_and_the_others_go_on(tmp_path: Path):
