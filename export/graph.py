@@ -163,9 +163,20 @@ def _fit(model: onnx.ModelProto, prefix: str, opset: int, ir_version: int) -> on
     if _opset(model) < opset:
         model = version_converter.convert_version(model, opset)
     fitted = compose.add_prefix(model, prefix)
+    _prefix_in_branches(fitted.graph, {tensor.name for tensor in model.graph.initializer}, prefix)
     fitted.ir_version = ir_version
     _strip(fitted)
     return fitted
+
+
+def _prefix_in_branches(graph: onnx.GraphProto, weights: set[str], prefix: str) -> None:
+    """Prefix the names of the model's weights where branches and loops read them, which `compose` leaves as they are."""
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.type == onnx.AttributeProto.GRAPH:
+                for inner in attribute.g.node:
+                    inner.input[:] = [prefix + name if name in weights else name for name in inner.input]
+                _prefix_in_branches(attribute.g, weights, prefix)
 
 
 def _opset(model: onnx.ModelProto) -> int:
