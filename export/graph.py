@@ -170,7 +170,7 @@ def _fit(model: onnx.ModelProto, prefix: str, opset: int, ir_version: int) -> on
 
 
 def _prefix_in_branches(graph: onnx.GraphProto, weights: set[str], prefix: str) -> None:
-    """Prefix the names of the model's weights where branches and loops read them, which `compose` leaves as they are."""
+    """Prefix the weights that branches and loops read by their names outside, which `compose` leaves as they are."""
     for node in graph.node:
         for attribute in node.attribute:
             if attribute.type == onnx.AttributeProto.GRAPH:
