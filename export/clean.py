@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pixelproof.export.decisions import Decided, known_labels, performance_loss
 from pixelproof.export.interface import Interface
-from pixelproof.export.reference import resized
+from pixelproof.export.reference import resized, source_of
 from pixelproof.models.data import ImageSet, sample
 from pixelproof.runtime import Pipeline
 
@@ -33,18 +33,17 @@ class CleanImages:
         shipped = sample()
         images = resized(shipped.images, interface.size)
         known = len(images) == len(shipped)  # of large images fewer are taken
-        is_scaled = images.shape[1:3] != shipped.images.shape[1:3]
-        source = "CIFAR-10's test set" + (", scaled" if is_scaled else "")
-        return cls(images, known_labels(shipped, interface.class_names) if known else None, source)
+        labels = known_labels(shipped, interface.class_names) if known else None
+        return cls(images, labels, source_of(interface.size))
 
 
-def clean_figures(bundle: Path, clean: CleanImages) -> dict[str, Any]:
-    """What the bundle in a folder does with `clean`, on the CPU, for its manifest.
+def clean_figures(bundle: Path, clean: CleanImages) -> tuple[dict[str, Any], Decided]:
+    """What the bundle in a folder does with `clean`, on the CPU, for its manifest, and the labels that it gives.
 
     Returns:
-        How many images and their source; where labels are known the accuracy; behind a purifier the shares of decisions
-        and of pixels (their levels) that it changes, percentiles of suspicion, and where labels are known the accuracy
-        and PL, None where the classifier has nothing right. Shares and suspicion are 0 to 1.
+        As the figures: how many images and their source; where labels are known the accuracy; behind a purifier the
+        shares of decisions and of pixels (their levels) that it changes, percentiles of suspicion, and where labels are
+        known the accuracy and PL, None where the classifier has nothing right. Shares and suspicion are 0 to 1.
 
     Raises:
         BackendError: ONNX Runtime does not work.
@@ -56,16 +55,16 @@ def clean_figures(bundle: Path, clean: CleanImages) -> dict[str, Any]:
         figures["accuracy"] = float((before == clean.labels).mean())
     with Pipeline(bundle, backend="cpu") as pipeline:
         if pipeline.manifest["purifier"] is None:
-            return figures
+            return figures, Decided(before, None)
         after, suspicion, changed = _purified(pipeline, clean.images)
+    decided = Decided(before, after)
     if clean.labels is not None:
         figures["pipeline_accuracy"] = float((after == clean.labels).mean())
-        figures["pl"] = performance_loss(Decided(before, after), clean.labels)
-    return figures | {
-        "decisions_changed": float((before != after).mean()),
-        "pixels_changed": changed,
-        "suspicion_percentiles": {str(percent): float(np.percentile(suspicion, percent)) for percent in _PERCENTILES},
-    }
+        figures["pl"] = performance_loss(decided, clean.labels)
+    figures["decisions_changed"] = float((before != after).mean())
+    figures["pixels_changed"] = changed
+    figures["suspicion_percentiles"] = {str(each): float(np.percentile(suspicion, each)) for each in _PERCENTILES}
+    return figures, decided
 
 
 def _purified(pipeline: Pipeline, images: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.float32], float]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pixelproof.errors import UsageError
 from pixelproof.export.clean import CleanImages, clean_figures
-from pixelproof.export.decisions import compare_decisions, decide, defence_counts, performance_loss
+from pixelproof.export.decisions import Decided, compare_decisions, decide, defence_counts, performance_loss
 from pixelproof.export.graph import fuse, serialised
 from pixelproof.export.manifest import graph_metadata, manifest
 from pixelproof.export.precision import Precision, lowered
@@ -68,15 +68,20 @@ class Filling:
         clean = CleanImages.of(self.test, reference.interface)
         if precision.is_full:
             facts = self._verified(folder, body, front)
+            self._measure(folder, facts, clean)
         else:
             with tempfile.TemporaryDirectory(prefix="pixelproof-") as other:
                 full = self._verified(Path(other), body, front)
                 facts = self._lower(folder, Path(other), full, body, front, clean)
-        self.say(f"measuring {len(clean.images)} clean images")
-        facts["clean"] = clean_figures(folder, clean)
         if facts["purifier"]:
             facts["purifier"]["suspicion_is_detector"] = facts["clean"]["pixels_changed"] < 0.5
         write_json(folder / MANIFEST, facts)
+
+    def _measure(self, folder: Path, facts: dict[str, Any], clean: CleanImages) -> Decided:
+        """Note in `facts` what the bundle does with clean images; the labels that it gives them."""
+        self.say(f"measuring {len(clean.images)} clean images")
+        facts["clean"], decided = clean_figures(folder, clean)
+        return decided
 
     def _verified(self, folder: Path, body: onnx.ModelProto, front: onnx.ModelProto | None) -> dict[str, Any]:
         """Write the graphs in full precision, and compare them with the networks; returns the manifest."""
@@ -103,8 +108,9 @@ class Filling:
         facts = self._write(folder, body, front, precision)
         facts["verification"] = {**of_full["verification"], "precision": "fp32"}
         images, labels = clean.images, clean.labels
+        after = self._measure(folder, facts, clean)
         self.say(f"comparing decisions on {len(images)} images")
-        before, after = decide(full, images), decide(folder, images)
+        before = decide(full, images)
         if labels is not None and not (before.classifier == labels).any():
             raise UsageError(
                 f"the classifier gets right none of {len(images)} images, so that what {precision.name} costs cannot "

@@ -27,6 +27,11 @@ def real_images(size: Size) -> NDArray[np.uint8]:
     return resized(sample().images, size)
 
 
+def source_of(size: Size) -> str:
+    """Where the images of `real_images` are from."""
+    return "CIFAR-10's test set" + ("" if size == sample().images.shape[1:3] else ", scaled")
+
+
 @dataclass(frozen=True)
 class Reference:
     """The original networks, run one after the other with all arithmetic between them in NumPy."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelproof.errors import ExportError, PixelproofError
-from pixelproof.export.reference import Reference, to_levels
+from pixelproof.export.reference import Reference, source_of, to_levels
 from pixelproof.export.replay import BATCHES
 
 PROBABILITY_TOLERANCE = 1e-5
@@ -41,7 +41,7 @@ def verify(bundle: Path, reference: Reference) -> dict[str, Any]:
     told = _replay(bundle, images)
     figures: dict[str, Any] = {
         "images": len(images),
-        "source": "CIFAR-10's test set" if images.shape[1:3] == (32, 32) else "CIFAR-10's test set, scaled",
+        "source": source_of(reference.interface.size),
         "batches": [*BATCHES, len(images) - sum(BATCHES)],
         "provider": str(told["provider"]),
         "classifier": _compare("classifier.onnx", told, "classifier", reference, to_levels(images)),

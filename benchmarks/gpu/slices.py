@@ -39,7 +39,7 @@ class Part:
 
 @dataclass
 class Outcome:
-    """What came of a part: its state, its seconds in all slices, what to know of it, and of which code that holds."""
+    """What came of a part: its state, its seconds in all slices, what to know of it, and the code it was done with."""
 
     state: str = UNFINISHED
     seconds: float = 0.0
@@ -127,12 +127,13 @@ class _Slice:
         for need in part.needs:
             self.settle(parts[need], parts)
         before = self.before(part)
-        if not self._done(part, before):
+        if before.state != DONE:
             self.ledger.note(part.name, self._outcome(part, before))
+        elif before.code != self._code_of(part) or (part.leaves is not None and not part.leaves.exists()):
+            self.ledger.note(part.name, self._outcome(part, Outcome()))  # anew, its seconds too
 
-    def _done(self, part: Part, before: Outcome) -> bool:
-        same = before.code == (self.code if part.code is None else part.code)
-        return before.state == DONE and same and (part.leaves is None or part.leaves.exists())
+    def _code_of(self, part: Part) -> str:
+        return self.code if part.code is None else part.code
 
     def _outcome(self, part: Part, before: Outcome) -> Outcome:
         if part.without:
@@ -161,8 +162,7 @@ class _Slice:
                     return Outcome(UNFINISHED, seconds, f"stopped in: {told}")
                 if code:
                     return Outcome(FAILED, seconds, f"code {code} from: {told}; see {log.name}")
-        code_then = self.code if part.code is None else part.code
-        return Outcome(DONE, time.monotonic() - started, _last_line(log), code_then)
+        return Outcome(DONE, time.monotonic() - started, _last_line(log), self._code_of(part))
 
 
 def _call(command: Sequence[str], output: int, seconds: float, environment: Mapping[str, str] | None) -> int | None:

@@ -51,7 +51,8 @@ def rebuild_engines(bundle: Path, *, progress: Progress = lambda *_: None) -> li
             target = engine_name(part, flavour, built_for)
             for other in names:
                 if other != target and _readable(opened, other) is None:
-                    _log.warning("engine '%s' is damaged, and for another GPU. Next: build it again on that", other)
+                    remedy = f"on that, pixelproof build-engine {quote(bundle)} --rebuild"
+                    _log.warning("engine '%s' is damaged, and for another GPU. Next: %s", other, remedy)
             own = _readable(opened, target) if target in names else None
             if own is not None and not _misfits(own, opened, machine):
                 continue

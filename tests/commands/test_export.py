@@ -210,29 +210,28 @@ def test_engines_that_go_with_a_replaced_bundle_are_named(own: Path, run_cli, ca
     assert caplog.text == ""
 
 
-def test_a_classifier_that_chance_may_equal_is_noticed(own: Path, run_cli, caplog):
-    """The network adds up its channels: with the names in its order it is right, in another order always wrong."""
+def paint(folder: Path, count: int) -> None:
+    """So many images of each class of `own.onnx`, which adds up its channels."""
     for channel, name in enumerate(("red", "green", "blue")):
-        (own / "mine" / name).mkdir(parents=True)
+        (folder / name).mkdir(parents=True)
         pixels = np.zeros((8, 8, 3), np.uint8)
         pixels[..., channel] = 255
-        for number in range(10):
-            Image.fromarray(pixels).save(own / "mine" / name / f"{number}.png")
+        for number in range(count):
+            Image.fromarray(pixels).save(folder / name / f"{number}.png")
+
+
+def test_a_classifier_that_chance_may_equal_is_noticed(own: Path, run_cli, caplog):
+    """With the names in its order it is right, in another order always wrong."""
+    paint(own / "mine", 10)
+    paint(own / "few", 1)
     (own / "other.txt").write_text("green\nblue\nred\n")
-    asked = ("export", "own.onnx", "--purifier", "none", "--data", "mine")
-    code, out, err = run_cli(*asked, "--classes", "classes.txt", "-o", "right")
+    asked = ("export", "own.onnx", "--purifier", "none")
+    code, out, err = run_cli(*asked, "--data", "mine", "--classes", "classes.txt", "-o", "right")
     assert (code, err) == (0, "")
     assert "accuracy 100.00% (30 clean images, given to the export)" in out
-    assert caplog.text == ""
-    for name in ("red", "green", "blue"):
-        for number in range(1, 10):
-            (own / "mine" / name / f"{number}.png").rename(own / f"{name}-{number}.png")
-    assert run_cli(*asked, "--classes", "classes.txt", "-o", "few").code == 0
+    assert run_cli(*asked, "--data", "few", "--classes", "classes.txt", "-o", "of_few").code == 0
     assert caplog.text == ""  # one image a class: chance may do that too, and nothing speaks for it
-    for name in ("red", "green", "blue"):
-        for number in range(1, 10):
-            (own / f"{name}-{number}.png").rename(own / "mine" / name / f"{number}.png")
-    assert run_cli(*asked, "--classes", "other.txt", "-o", "wrong").code == 0
+    assert run_cli(*asked, "--data", "mine", "--classes", "other.txt", "-o", "wrong").code == 0
     assert "is right on 0.0 % of 30 clean images of 3 classes, which chance may be too. Next: check that" in caplog.text
 
 

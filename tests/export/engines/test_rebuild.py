@@ -116,13 +116,19 @@ def bare(lenet_median_bundle: Path, tmp_path: Path) -> Path:
     return tmp_path / "bare"
 
 
-def test_an_engine_for_another_gpu_stays_and_one_for_this_comes_beside_it(bare: Path, gpu_9_0: list[dict[str, Any]]):
+def test_an_engine_for_another_gpu_stays_and_one_for_this_comes_beside_it(
+    bare: Path, gpu_9_0: list[dict[str, Any]], caplog
+):
     foreign = {"compute_capability": "8.0", "gpu": "Another GPU", "profile": [1, 2, 3]}
     add_engine(bare, name="pipeline.tensorrt.8.0.engine", **foreign)
     assert rebuild_engines(bare) == [bare / "engines" / "pipeline.tensorrt.9.0.engine"]
     assert gpu_9_0 == [{"part": "pipeline", "profile": (1, 2, 3), "capability": None}]
     assert sorted(read_bundle(bare).engines) == ["pipeline.tensorrt.8.0.engine", "pipeline.tensorrt.9.0.engine"]
     assert rebuild_engines(bare) == []
+    assert caplog.text == ""
+    (bare / "engines" / "pipeline.tensorrt.8.0.engine").write_bytes(b"cut")
+    assert rebuild_engines(bare) == []
+    assert "'pipeline.tensorrt.8.0.engine' is damaged, and for another GPU. Next: on that, pixelproof" in caplog.text
 
 
 @pytest.mark.parametrize("other", ["8.0", "12.0"])  # read before this GPU's, and after it
