@@ -71,10 +71,13 @@ def test_what_takes_too_long_leaves_time_to_others_and_comes_last_the_next_time(
     assert order.read_text() == "xoox"
 
 
-def test_what_is_stopped_at_the_end_of_each_slice_has_failed_by_its_limit(tmp_path: Path):
-    hangs = Part("hangs", [python("import time; time.sleep(60)")], limit_s=1.5)
-    assert states(run_slice([hangs], tmp_path, 1)) == [UNFINISHED]
-    assert states(run_slice([hangs], tmp_path, 1)) == [FAILED]
+@pytest.mark.parametrize(("spent", "state"), [(0.0, UNFINISHED), (100.0, FAILED)])
+def test_what_is_stopped_at_the_end_of_each_slice_has_failed_by_its_limit(tmp_path: Path, spent: float, state: str):
+    """`spent` in slices before, so that a loaded machine decides nothing."""
+    hangs = Part("hangs", [python("import time; time.sleep(60)")], limit_s=100)
+    before = {"hangs": {"state": UNFINISHED, "seconds": spent, "note": "stopped", "code": ""}}
+    (tmp_path / "state.json").write_text(json.dumps(before))
+    assert states(run_slice([hangs], tmp_path, 1)) == [state]
 
 
 def test_a_failure_is_told_and_the_others_go_on(tmp_path: Path):
