@@ -131,6 +131,8 @@ class DefenceResults:
     rows: tuple[DefenceRow, ...]
     gallery: tuple[Example, ...]
     positions: tuple[Positions, ...]
+    notes: tuple[str, ...] = ()
+    """What else a reader has to know of these rows."""
 
 
 @dataclass(frozen=True)
