@@ -25,20 +25,20 @@ class Canvas:
         self._held = np.full(batch_size, -1)
 
     def draw(
-        self, image_of_row: NDArray[np.int64], positions: NDArray[np.int64], colours: NDArray[np.uint8]
+        self, image_of_row: NDArray[np.int64], positions: NDArray[np.int64], colors: NDArray[np.uint8]
     ) -> NDArray[np.uint8]:
         """The whole batch, its first m rows showing m candidates; later rows hold whatever they held.
 
         Args:
             image_of_row: int64 `(m,)`, the image each candidate changes.
             positions: int64 `(m, k)`, row * W + column of each pixel; of equal ones the last is seen.
-            colours: uint8 `(m, k, 3)`.
+            colors: uint8 `(m, k, 3)`.
         """
         rows = len(image_of_row)
         self._place(image_of_row)
         self._drawn = positions + self._row_starts[:rows]
         self._covered = positions + image_of_row[:, None] * self._area
-        paint = flat_pixels(colours).reshape(positions.shape)
+        paint = flat_pixels(colors).reshape(positions.shape)
         for pixel in range(positions.shape[1]):
             self._batch_pixels[self._drawn[:, pixel]] = paint[:, pixel]
         return self.batch

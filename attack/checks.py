@@ -49,7 +49,7 @@ def checked_targets(targets: Any, labels: NDArray[np.int64]) -> NDArray[np.int64
 
 
 def checked_box(low: Any, high: Any, shape: tuple[int, ...]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:  # noqa: ANN401
-    """The ends of a colour box, integers 0 to 255 of any shape that broadcasts to `shape`: uint8, read-only."""
+    """The ends of a color box, integers 0 to 255 of any shape that broadcasts to `shape`: uint8, read-only."""
     ends = _checked_levels("low", low, shape), _checked_levels("high", high, shape)
     above = np.argwhere(ends[0] > ends[1])
     if above.size:
@@ -61,12 +61,12 @@ def checked_box(low: Any, high: Any, shape: tuple[int, ...]) -> tuple[NDArray[np
     return ends
 
 
-def checked_table(colours: Any, shape: tuple[int, ...]) -> NDArray[np.uint8]:  # noqa: ANN401
-    """Colours for every position, if they are uint8 of `shape`, `(n, H, W)`, and `(C, 3)` behind it."""
+def checked_table(colors: Any, shape: tuple[int, ...]) -> NDArray[np.uint8]:  # noqa: ANN401
+    """Colors for every position, if they are uint8 of `shape`, `(n, H, W)`, and `(C, 3)` behind it."""
     expected = f"uint8 of shape ({', '.join(map(str, shape))}, C, 3), C >= 1"
-    given = as_array("colours", colours, expected)
+    given = as_array("colors", colors, expected)
     if given.dtype != np.uint8 or given.ndim != 5 or given.shape[:3] != shape or given.shape[4] != 3 or not given.size:
-        raise _unfit("colours", expected, given)
+        raise _unfit("colors", expected, given)
     return given
 
 

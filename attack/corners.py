@@ -1,6 +1,6 @@
-"""`corners`: every position x the 8 corners of a colour box, or x a purifier's own list of colours.
+"""`corners`: every position x the 8 corners of a color box, or x a purifier's own list of colors.
 
-Source: the corners of the colour cube as candidates: Croce, Hein, "Sparse and imperceivable adversarial attacks", ICCV
+Source: the corners of the color cube as candidates: Croce, Hein, "Sparse and imperceivable adversarial attacks", ICCV
 2019 (CornerSearch, which ranks single pixels by the network's answers and draws sets of several at random).
 """
 
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelproof.attack.colours import box_table, listed_table
+from pixelproof.attack.colors import box_table, listed_table
 from pixelproof.attack.grid_search import GridSearch
 from pixelproof.attack.orders import Order
 from pixelproof.attack.search import Plan, Problem
@@ -24,28 +24,28 @@ class Corners:
 
     Args:
         order: ranks each image's candidates, most promising first (`gradient_order`, `sweep_order` or one's own, see
-            `Order`). Without one they come in the order of their numbers (see `colours`), or, with several pixels,
+            `Order`). Without one they come in the order of their numbers (see `colors`), or, with several pixels,
             spread evenly over the image, since the first ones found good steer the rest.
-        low: the colour box's low end, 0 to 255: an integer, or an integer array that broadcasts to the images'
+        low: the color box's low end, 0 to 255: an integer, or an integer array that broadcasts to the images'
             shape `(n, H, W, 3)`.
         high: its high end, likewise; nowhere below `low`.
-        colours: in place of the box, the colours to try at each position, such as those that a purifier lets pass:
+        colors: in place of the box, the colors to try at each position, such as those that a purifier lets pass:
             uint8 `(n, H, W, C, 3)`, or a function that gives this for some of the images, `(m, H, W, 3)`.
     """
 
     order: Order | None = None
     low: Any = 0
     high: Any = 255
-    colours: NDArray[np.uint8] | Callable[[NDArray[np.uint8]], NDArray[np.uint8]] | None = None
+    colors: NDArray[np.uint8] | Callable[[NDArray[np.uint8]], NDArray[np.uint8]] | None = None
 
     def __post_init__(self) -> None:
-        if self.colours is not None and (np.any(np.not_equal(self.low, 0)) or np.any(np.not_equal(self.high, 255))):
+        if self.colors is not None and (np.any(np.not_equal(self.low, 0)) or np.any(np.not_equal(self.high, 255))):
             raise UsageError(
-                "colours and a box (low, high) were both given; corners takes one of them. Next: leave out the other"
+                "colors and a box (low, high) were both given; corners takes one of them. Next: leave out the other"
             )
 
     def plan(self, problem: Problem) -> Plan:
-        """The plan for a problem; raises `UsageError` where box or colours do not fit its images."""
-        if self.colours is not None:
-            return GridSearch(problem, listed_table(self.colours, problem.images), self.order).plan()
+        """The plan for a problem; raises `UsageError` where box or colors do not fit its images."""
+        if self.colors is not None:
+            return GridSearch(problem, listed_table(self.colors, problem.images), self.order).plan()
         return GridSearch(problem, box_table(self.low, self.high, 2, problem.images.shape), self.order).plan()

@@ -29,7 +29,7 @@ class Untargeted:
 
     def succeeded(self, probabilities: NDArray[np.float32], classes: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Where the label is another one, bool `(m,)`."""
-        return ~_labelled(probabilities, classes)
+        return ~_labeled(probabilities, classes)
 
     def fitness(self, probabilities: NDArray[np.float32], classes: NDArray[np.int64]) -> NDArray[np.float32]:
         """The true class's probability, float32 `(m,)`."""
@@ -45,7 +45,7 @@ class Targeted:
 
     def succeeded(self, probabilities: NDArray[np.float32], classes: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Where the label is the target, bool `(m,)`."""
-        return _labelled(probabilities, classes)
+        return _labeled(probabilities, classes)
 
     def fitness(self, probabilities: NDArray[np.float32], classes: NDArray[np.int64]) -> NDArray[np.float32]:
         """Minus the target's probability, float32 `(m,)`."""
@@ -61,10 +61,10 @@ def criterion_for(targets: NDArray[np.int64] | None) -> Criterion:
     return Untargeted() if targets is None else Targeted()
 
 
-def _labelled(probabilities: NDArray[np.float32], classes: NDArray[np.int64]) -> NDArray[np.bool_]:
+def _labeled(probabilities: NDArray[np.float32], classes: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Whether the label is the given class."""
-    labelled: NDArray[np.bool_] = probabilities.argmax(axis=1) == classes
-    return labelled
+    labeled: NDArray[np.bool_] = probabilities.argmax(axis=1) == classes
+    return labeled
 
 
 def _of(probabilities: NDArray[np.float32], classes: NDArray[np.int64]) -> NDArray[np.float32]:

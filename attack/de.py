@@ -22,7 +22,7 @@ class DifferentialEvolution:
     """A population of candidates, each generation's children replacing parents that they equal or beat.
 
     A candidate is `pixels` times (row, column, red, green, blue), floats. The first population has its positions
-    uniform and its colours N(128, 127), clipped. Child i is x[r1] + factor * (x[r2] - x[r3]) of the generation before,
+    uniform and its colors N(128, 127), clipped. Child i is x[r1] + factor * (x[r2] - x[r3]) of the generation before,
     in float32; what is drawn of it is its floor, clipped to the image and to 0..255. Every candidate counts. Of one
     pixel, `attack` does not evaluate one again that is drawn as one before it: as the population draws together, most
     are.

@@ -1,7 +1,7 @@
 """Classifies each distinct purified image once.
 
 Many candidates of a search purify to the very same image: a gate puts the same value in place of a pixel, whatever
-colour it was given. Where a purifier yields whole levels, so that the classifier sees exactly its uint8 output, the
+color it was given. Where a purifier yields whole levels, so that the classifier sees exactly its uint8 output, the
 classifier need not see that output twice.
 """
 
@@ -81,11 +81,11 @@ class Distinct:
         images: NDArray[np.uint8],
         image_of_row: NDArray[np.int64],
         positions: NDArray[np.int64],
-        colours: NDArray[np.uint8],
+        colors: NDArray[np.uint8],
     ) -> NDArray[np.float32]:
         assert self._purify_changes is not None
         by_window, near = self._purify_changes, self._classify_near
-        purified = by_window(images, image_of_row, positions, colours)
+        purified = by_window(images, image_of_row, positions, colors)
         if near is None:
             return self._told(purified, lambda rows: self._classified(purified, rows))
         return self._told(purified, lambda rows: near(purified[rows], by_window.clean(images[image_of_row[rows]])))

@@ -76,9 +76,9 @@ def attack(
         batch_size: rows of every batch.
         progress: called at most ten times a second, and at the end.
         on_finished: called with each image's outcome as soon as it is known, the images not attacked first.
-        **parameters: of the method that is named. `corners`: `order`, `low`, `high`, `colours` (see `Corners`);
+        **parameters: of the method that is named. `corners`: `order`, `low`, `high`, `colors` (see `Corners`);
             `levels`: `order`, `low`, `high`, `levels` (see `Levels`); `de`: `population`, `generations`, `factor` (see
-            `DifferentialEvolution`); `strongest`: `order`, `colours`, `levels`, `seeds`, `population`, `generations`,
+            `DifferentialEvolution`); `strongest`: `order`, `colors`, `levels`, `seeds`, `population`, `generations`,
             `factor` (see `Strongest`).
 
     Returns:
@@ -195,7 +195,7 @@ def _ended(
         problem,
         lane.index,
         lane.candidates.positions[lane.cursor],
-        lane.candidates.colours[lane.cursor],
+        lane.candidates.colors[lane.cursor],
         before=before,
         after=lane.probabilities,
         queries=queries,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def gradient_order(module: "nn.Module") -> Order:
     """An order that asks a network's gradient, one forward and one backward pass for each batch of images.
 
-    A candidate's score is grad . (new colour - present colour), where grad is the gradient of the margin: the true
+    A candidate's score is grad . (new color - present color), where grad is the gradient of the margin: the true
     class's output minus the best other's (targeted: minus the target's). The most negative comes first.
 
     Args:
@@ -47,13 +47,13 @@ def gradient_order(module: "nn.Module") -> Order:
     def order(
         images: NDArray[np.uint8],
         labels: NDArray[np.int64],
-        colours: NDArray[np.uint8],
+        colors: NDArray[np.uint8],
         targets: NDArray[np.int64] | None,
     ) -> NDArray[np.int32]:
         gradient = _margin_gradient(module, images, labels, targets)
-        scores = np.zeros(colours.shape[:-1], np.float32)
+        scores = np.zeros(colors.shape[:-1], np.float32)
         for channel in range(3):
-            change = colours[..., channel].astype(np.float32) - images[..., None, channel]
+            change = colors[..., channel].astype(np.float32) - images[..., None, channel]
             scores += gradient[..., None, channel] * change
         return rank(scores.reshape(len(images), -1))
 

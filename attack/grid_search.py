@@ -1,4 +1,4 @@
-"""What `corners` and `levels` share: a table of colours for every position, searched in order."""
+"""What `corners` and `levels` share: a table of colors for every position, searched in order."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelproof.attack.checks import check_callable
-from pixelproof.attack.colours import ColourTable, decode
+from pixelproof.attack.colors import ColorTable, decode
 from pixelproof.attack.orders import Order, checked_ranking, spread
 from pixelproof.attack.search import Plan, Problem, Search
 from pixelproof.attack.widening import several_pixels, several_pixels_budget
@@ -19,10 +19,10 @@ _IMAGES_AT_ONCE = 64
 
 @dataclass(frozen=True)
 class GridSearch:
-    """Searches every position x the colours of a table: one pixel in ranked order, several by `widening`."""
+    """Searches every position x the colors of a table: one pixel in ranked order, several by `widening`."""
 
     problem: Problem
-    table: ColourTable
+    table: ColorTable
     order: Order | None
 
     def plan(self) -> Plan:
@@ -44,32 +44,32 @@ class GridSearch:
         ahead = max(1, min(_IMAGES_AT_ONCE, _CANDIDATES_AT_ONCE // count))
         for start in range(0, len(indices), ahead):
             chunk = indices[start : start + ahead]
-            colours = self.table(chunk)
-            for image_colours, ranking in zip(colours, self._rankings(chunk, colours), strict=True):
+            colors = self.table(chunk)
+            for image_colors, ranking in zip(colors, self._rankings(chunk, colors), strict=True):
                 if self.problem.pixels == 1:
-                    yield one_pixel(image_colours, ranking)
+                    yield one_pixel(image_colors, ranking)
                 else:
-                    yield several_pixels(image_colours, ranking, self.problem.pixels)
+                    yield several_pixels(image_colors, ranking, self.problem.pixels)
 
-    def _rankings(self, indices: NDArray[np.int64], colours: NDArray[np.uint8]) -> NDArray[np.int32]:
-        images, height, width, each, _ = colours.shape
+    def _rankings(self, indices: NDArray[np.int64], colors: NDArray[np.uint8]) -> NDArray[np.int32]:
+        images, height, width, each, _ = colors.shape
         count = height * width * each
         if self.order is None:
             natural = np.arange(count, dtype=np.int32) if self.problem.pixels == 1 else spread(count)
             return np.broadcast_to(natural, (images, count))
         targets = None if self.problem.targets is None else self.problem.targets[indices]
-        ranking = self.order(self.problem.images[indices], self.problem.labels[indices], colours, targets)
+        ranking = self.order(self.problem.images[indices], self.problem.labels[indices], colors, targets)
         return checked_ranking(ranking, (images, count))
 
 
-def one_pixel(colours: NDArray[np.uint8], ranking: NDArray[np.int32]) -> Search:
+def one_pixel(colors: NDArray[np.uint8], ranking: NDArray[np.int32]) -> Search:
     """Every candidate once, in the ranking's order.
 
     Args:
-        colours: uint8 `(H, W, C, 3)`.
+        colors: uint8 `(H, W, C, 3)`.
         ranking: int32 `(H * W * C,)`.
     """
     start, size = 0, _FIRST_PAGE
     while start < len(ranking):
-        yield decode(colours, ranking[start : start + size, None])
+        yield decode(colors, ranking[start : start + size, None])
         start, size = start + size, _PAGE

@@ -115,11 +115,11 @@ class Incremental:
         images: NDArray[np.uint8],
         image_of_row: NDArray[np.int64],
         positions: NDArray[np.int64],
-        colours: NDArray[np.uint8],
+        colors: NDArray[np.uint8],
     ) -> NDArray[np.float32]:
         """See `OfChanges`."""
         if positions.shape[1] != 1 or 1 not in self._sizes:
-            drawn = Canvas(images, len(image_of_row)).draw(image_of_row, positions, colours)
+            drawn = Canvas(images, len(image_of_row)).draw(image_of_row, positions, colors)
             return self.near(drawn, images[image_of_row])
         known, which = np.unique(image_of_row, return_inverse=True)
         top, left = np.divmod(positions[:, 0], images.shape[2])
@@ -130,8 +130,8 @@ class Incremental:
                 top=top,
                 left=left,
                 extent=np.ones(len(which), np.int64),
-                box=lambda rows, _: colours[rows].transpose(0, 2, 1)[..., None],
-                drawn=lambda rows: Canvas(images, len(rows)).draw(image_of_row[rows], positions[rows], colours[rows]),
+                box=lambda rows, _: colors[rows].transpose(0, 2, 1)[..., None],
+                drawn=lambda rows: Canvas(images, len(rows)).draw(image_of_row[rows], positions[rows], colors[rows]),
             ),
             self.batch_size,
         )

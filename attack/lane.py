@@ -83,6 +83,6 @@ class Lane:
             self.candidates, self._ranks = proposed, np.arange(length + 1)
         else:
             unseen = self.memory.unseen(proposed)
-            self.candidates = Candidates(proposed.positions[unseen], proposed.colours[unseen])
+            self.candidates = Candidates(proposed.positions[unseen], proposed.colors[unseen])
             self._ranks = np.append(unseen, length)
         self.fitness, self.cursor = np.empty(len(self.candidates.positions), np.float32), 0

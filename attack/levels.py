@@ -1,10 +1,10 @@
-"""`levels`: every position x L^3 evenly spaced colours of a box."""
+"""`levels`: every position x L^3 evenly spaced colors of a box."""
 
 from dataclasses import dataclass
 from typing import Any
 
 from pixelproof.attack.checks import checked_number
-from pixelproof.attack.colours import box_table
+from pixelproof.attack.colors import box_table
 from pixelproof.attack.grid_search import GridSearch
 from pixelproof.attack.orders import Order
 from pixelproof.attack.search import Plan, Problem

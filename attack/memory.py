@@ -42,7 +42,7 @@ class Memory:
 
 
 def _keys(candidates: Candidates) -> NDArray[np.int64]:
-    """Position and colour of each candidate's pixel in one number."""
-    red, green, blue = candidates.colours[:, 0].astype(np.int64).T
+    """Position and color of each candidate's pixel in one number."""
+    red, green, blue = candidates.colors[:, 0].astype(np.int64).T
     keys: NDArray[np.int64] = candidates.positions[:, 0] << 24 | red << 16 | green << 8 | blue
     return keys

@@ -17,19 +17,19 @@ class Order(Protocol):
         self,
         images: NDArray[np.uint8],
         labels: NDArray[np.int64],
-        colours: NDArray[np.uint8],
+        colors: NDArray[np.uint8],
         targets: NDArray[np.int64] | None,
     ) -> NDArray[np.integer[Any]]:
         """The ranking, integers `(n, candidates)`: each row a permutation of 0 .. candidates - 1.
 
-        Called with a few images at a time, when they are about to be searched. An order is told the colours and
+        Called with a few images at a time, when they are about to be searched. An order is told the colors and
         the targets too, because what is promising depends on them: one order then serves every candidate set.
 
         Args:
             images: uint8 `(n, H, W, 3)`.
             labels: int64 `(n,)`.
-            colours: uint8 `(n, H, W, C, 3)`, what each position is to be tried with; candidate
-                (row * W + column) * C + c sets pixel (row, column) to colour c.
+            colors: uint8 `(n, H, W, C, 3)`, what each position is to be tried with; candidate
+                (row * W + column) * C + c sets pixel (row, column) to color c.
             targets: int64 `(n,)`, or None when untargeted.
         """
 

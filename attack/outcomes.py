@@ -33,24 +33,24 @@ def success(
     problem: Problem,
     index: int,
     positions: NDArray[np.int64],
-    colours: NDArray[np.uint8],
+    colors: NDArray[np.uint8],
     *,
     before: NDArray[np.float32],
     after: NDArray[np.float32],
     queries: int,
     evaluated: int,
 ) -> Outcome:
-    """The candidate with these `positions` `(k,)` and `colours` `(k, 3)` succeeded; `after` is what it was given."""
+    """The candidate with these `positions` `(k,)` and `colors` `(k, 3)` succeeded; `after` is what it was given."""
     rows, columns = np.divmod(positions, problem.size[1])
     image = problem.images[index].copy()
-    for row, column, colour in zip(rows, columns, colours, strict=True):
-        image[row, column] = colour  # one by one: of equal positions the last is seen
+    for row, column, color in zip(rows, columns, colors, strict=True):
+        image[row, column] = color  # one by one: of equal positions the last is seen
     return Outcome(
         index,
         attacked=True,
         success=True,
         pixels=np.stack([rows, columns], axis=-1),
-        colours=image[rows, columns],
+        colors=image[rows, columns],
         image=image,
         probabilities_before=before,
         probabilities_after=after,
@@ -64,7 +64,7 @@ def _unchanged(problem: Problem, index: int, before: NDArray[np.float32]) -> dic
     return {
         "success": False,
         "pixels": np.full((problem.pixels, 2), -1, np.int64),
-        "colours": np.zeros((problem.pixels, 3), np.uint8),
+        "colors": np.zeros((problem.pixels, 3), np.uint8),
         "image": problem.images[index],
         "probabilities_before": before,
         "probabilities_after": before,

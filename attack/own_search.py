@@ -29,17 +29,17 @@ def checked_search(search: Search, problem: Problem) -> Search:
 def _checked(proposed: Any, problem: Problem) -> Candidates:  # noqa: ANN401  (whatever the search gave)
     if not isinstance(proposed, tuple) or len(proposed) != 2:
         raise UsageError(f"a search proposed {type(proposed).__name__}, expected Candidates. {OWN_SEARCH}")
-    positions, colours = map(np.asarray, proposed)
+    positions, colors = map(np.asarray, proposed)
     count, pixels = len(np.atleast_1d(positions)), problem.pixels
     _check("positions", positions, (count, pixels), np.int64)
-    _check("colours", colours, (count, pixels, 3), np.uint8)
+    _check("colors", colors, (count, pixels, 3), np.uint8)
     places = problem.size[0] * problem.size[1]
     if positions.min() < 0 or positions.max() >= places:
         raise UsageError(
             f"a search proposed positions {positions.min()} to {positions.max()}, and there are 0 to {places - 1}, "
             f"row * W + column. {OWN_SEARCH}"
         )
-    return Candidates(positions, colours)
+    return Candidates(positions, colors)
 
 
 def _check(name: str, part: NDArray[Any], shape: tuple[int, ...], kind: type[np.generic]) -> None:

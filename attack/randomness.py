@@ -7,8 +7,8 @@ H x W x 3 bytes in row-major order. Bytes 0-3 are the key's first word, bytes 4-
 **Counter.** (block, candidate, generation, 0); each counter yields words 0 to 3.
 
 **First population** (generation 0). Pixel p of a candidate owns variates 5p .. 5p + 4: row, column, red, green, blue.
-Variate v is word v mod 4 of block v div 4. Row and column are indices below H and W; a colour is entry (word >> 16)
-of `normal_colours.npy`.
+Variate v is word v mod 4 of block v div 4. Row and column are indices below H and W; a color is entry (word >> 16)
+of `normal_colors.npy`.
 
 **Parents** (generation g >= 1). Words 0, 1, 2 of block 0 are the indices r1, r2, r3 below the population's size. Where
 they are not mutually distinct and distinct from the candidate's own index, all three are drawn again from block 1,
@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from pixelproof.attack.philox import below, philox4x32
 
-COLOUR_TABLE = Path(__file__).with_name("normal_colours.npy")
+COLOR_TABLE = Path(__file__).with_name("normal_colors.npy")
 
 Key = tuple[int, int]
 
@@ -44,7 +44,7 @@ def search_key(seed: int, method: str, pixels: int, target: int | None, label: i
 
 
 def first_population(key: Key, size: int, pixels: int, height: int, width: int) -> NDArray[np.float32]:
-    """Positions uniform, colours N(128, 127): float32 `(size, pixels, 5)` of row, column, red, green, blue."""
+    """Positions uniform, colors N(128, 127): float32 `(size, pixels, 5)` of row, column, red, green, blue."""
     variates = 5 * pixels
     blocks = np.arange(-(-variates // 4), dtype=np.uint64)
     candidates = np.arange(size, dtype=np.uint64)[:, None]
@@ -53,7 +53,7 @@ def first_population(key: Key, size: int, pixels: int, height: int, width: int) 
     population = np.empty(words.shape, np.float32)
     population[..., 0] = below(height, words[..., 0])
     population[..., 1] = below(width, words[..., 1])
-    population[..., 2:] = normal_colours()[words[..., 2:] >> np.uint64(16)]
+    population[..., 2:] = normal_colors()[words[..., 2:] >> np.uint64(16)]
     return population
 
 
@@ -85,7 +85,7 @@ def _clash(triples: NDArray[np.int64], own: NDArray[np.int64]) -> NDArray[np.boo
     return clash
 
 
-def make_normal_colours() -> NDArray[np.uint8]:
+def make_normal_colors() -> NDArray[np.uint8]:
     """The 65,536 quantiles (i + 0.5) / 65,536 of N(128, 127), rounded to the nearest integer, clipped to 0..255."""
     normal = NormalDist(128, 127)
     quantiles = [normal.inv_cdf((i + 0.5) / 65_536) for i in range(65_536)]
@@ -93,6 +93,6 @@ def make_normal_colours() -> NDArray[np.uint8]:
 
 
 @cache
-def normal_colours() -> NDArray[np.uint8]:
-    """The shipped table of `make_normal_colours`, uint8 `(65536,)`."""
-    return np.asarray(np.load(COLOUR_TABLE, allow_pickle=False), np.uint8)
+def normal_colors() -> NDArray[np.uint8]:
+    """The shipped table of `make_normal_colors`, uint8 `(65536,)`."""
+    return np.asarray(np.load(COLOR_TABLE, allow_pickle=False), np.uint8)

@@ -18,7 +18,7 @@ class Outcome:
     success: bool
     pixels: NDArray[np.int64]
     """`(k, 2)`, row and column of each changed pixel, -1 without success; fewer than k pixels repeat one."""
-    colours: NDArray[np.uint8]
+    colors: NDArray[np.uint8]
     """`(k, 3)`, what the pixels show in `image`, 0 without success."""
     image: NDArray[np.uint8]
     """`(H, W, 3)`, the adversarial image, or the image as it was."""
@@ -50,7 +50,7 @@ class AttackResult:
     """`(n,)`."""
     pixels: NDArray[np.int64]
     """`(n, k, 2)`, row and column, -1 without success."""
-    colours: NDArray[np.uint8]
+    colors: NDArray[np.uint8]
     """`(n, k, 3)`."""
     images: NDArray[np.uint8]
     """`(n, H, W, 3)`, unchanged without success."""
@@ -73,7 +73,7 @@ class AttackResult:
             attacked=np.array([each.attacked for each in ordered], np.bool_),
             success=np.array([each.success for each in ordered], np.bool_),
             pixels=np.stack([each.pixels for each in ordered]),
-            colours=np.stack([each.colours for each in ordered]),
+            colors=np.stack([each.colors for each in ordered]),
             images=np.stack([each.image for each in ordered]),
             probabilities_before=np.stack([each.probabilities_before for each in ordered]),
             probabilities_after=np.stack([each.probabilities_after for each in ordered]),

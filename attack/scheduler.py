@@ -100,7 +100,7 @@ class Scheduler:
         probabilities = self._show(
             image_of_row,
             np.concatenate([lane.candidates.positions[span] for lane, span in spans]),
-            np.concatenate([lane.candidates.colours[span] for lane, span in spans]),
+            np.concatenate([lane.candidates.colors[span] for lane, span in spans]),
         )
         classes = self._classes[image_of_row]
         fit = fitness(probabilities, classes)
@@ -115,12 +115,12 @@ class Scheduler:
             start += share
 
     def _show(
-        self, image_of_row: NDArray[np.int64], positions: NDArray[np.int64], colours: NDArray[np.uint8]
+        self, image_of_row: NDArray[np.int64], positions: NDArray[np.int64], colors: NDArray[np.uint8]
     ) -> NDArray[np.float32]:
         if self._of_changes is not None:
-            answer = self._of_changes(self._images, image_of_row, positions, colours)
+            answer = self._of_changes(self._images, image_of_row, positions, colors)
             return checked_probabilities(answer, len(image_of_row))
-        batch = self._canvas.draw(image_of_row, positions, colours)
+        batch = self._canvas.draw(image_of_row, positions, colors)
         probabilities = checked_probabilities(self._predict(batch), self._batch_size)[: len(image_of_row)]
         self._canvas.wipe()
         return probabilities

@@ -66,10 +66,10 @@ class Screened:
         images: NDArray[np.uint8],
         image_of_row: NDArray[np.int64],
         positions: NDArray[np.int64],
-        colours: NDArray[np.uint8],
+        colors: NDArray[np.uint8],
     ) -> NDArray[np.float32]:
         """See `OfChanges`; of discarded candidates, what the cheap network gave."""
-        candidates = image_of_row, positions, colours
+        candidates = image_of_row, positions, colors
         if positions.shape[1] == 0:  # the images as they are
             return self._really(_drawn(images, *candidates))
         known, which = np.unique(image_of_row, return_inverse=True)

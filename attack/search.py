@@ -13,7 +13,7 @@ Predict = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 """uint8 `(batch, H, W, 3)` to float32 probabilities `(batch, classes)`."""
 
 OfChanges = Callable[[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]], NDArray[np.float32]]
-"""Images `(n, H, W, 3)`, the image each of m candidates changes, positions `(m, k)` and colours `(m, k, 3)` as in
+"""Images `(n, H, W, 3)`, the image each of m candidates changes, positions `(m, k)` and colors `(m, k, 3)` as in
 `Candidates`, to float32 probabilities `(m, classes)`.
 
 A `predict` may have one as its attribute `of_changes`: it is then told what changed instead of being shown it. If it
@@ -28,7 +28,7 @@ class Candidates(NamedTuple):
 
     positions: NDArray[np.int64]
     """`(m, k)`, row * W + column of each pixel; of equal positions the last is seen."""
-    colours: NDArray[np.uint8]
+    colors: NDArray[np.uint8]
     """`(m, k, 3)`."""
 
 

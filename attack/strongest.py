@@ -23,7 +23,7 @@ class Step(NamedTuple):
     method: str
     seed: int
     passed: bool = False
-    """Of the colours that a purifier lets pass."""
+    """Of the colors that a purifier lets pass."""
 
 
 def steps(seed: int, *, passed: bool, seeds: int = DE_SEEDS) -> list[Step]:
@@ -42,7 +42,7 @@ class Strongest:
 
     Args:
         order: as for `Corners`; of the corners and the levels.
-        colours: as for `Corners`: those that a purifier lets pass, tried first. None where it tells of none.
+        colors: as for `Corners`: those that a purifier lets pass, tried first. None where it tells of none.
         levels: as for `Levels`.
         seeds: how often to evolve, 1 to 1,000: from `seed`, `seed` + 1 and so on.
         population: as for `DifferentialEvolution`.
@@ -51,7 +51,7 @@ class Strongest:
     """
 
     order: Order | None = None
-    colours: NDArray[np.uint8] | Callable[[NDArray[np.uint8]], NDArray[np.uint8]] | None = None
+    colors: NDArray[np.uint8] | Callable[[NDArray[np.uint8]], NDArray[np.uint8]] | None = None
     levels: int = 4
     seeds: int = DE_SEEDS
     population: int = 400
@@ -67,14 +67,14 @@ class Strongest:
         """The first search's plan, the others following it; raises `UsageError` where one does not fit the problem."""
         checked_number("seed", problem.seed, 0, 2**63 - self.seeds)
         chained: Plan | None = None
-        for step in reversed(steps(problem.seed, passed=self.colours is not None, seeds=self.seeds)):
+        for step in reversed(steps(problem.seed, passed=self.colors is not None, seeds=self.seeds)):
             chained = replace(self._method(step).plan(replace(problem, seed=step.seed)), then=chained)
         assert chained is not None
         return chained
 
     def _method(self, step: Step) -> Method:
         if step.method == "corners":
-            return Corners(order=self.order, colours=self.colours if step.passed else None)
+            return Corners(order=self.order, colors=self.colors if step.passed else None)
         if step.method == "levels":
             return Levels(order=self.order, levels=self.levels)
         return self._evolution()

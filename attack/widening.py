@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelproof.attack.colours import decode
+from pixelproof.attack.colors import decode
 from pixelproof.attack.search import Candidates, Search
 
 _PAGE = 8192  # teams proposed at a time
@@ -36,11 +36,11 @@ Sweep = Generator[Candidates, NDArray[np.float32], NDArray[np.float32]]
 Teams = NDArray[np.int32]
 
 
-def several_pixels(colours: NDArray[np.uint8], ranking: NDArray[np.int32], pixels: int) -> Search:
+def several_pixels(colors: NDArray[np.uint8], ranking: NDArray[np.int32], pixels: int) -> Search:
     """The search of one image.
 
     Args:
-        colours: uint8 `(H, W, C, 3)`, what each position may take.
+        colors: uint8 `(H, W, C, 3)`, what each position may take.
         ranking: int32 `(candidates,)`, most promising first.
         pixels: k, at least 2.
     """
@@ -48,10 +48,10 @@ def several_pixels(colours: NDArray[np.uint8], ranking: NDArray[np.int32], pixel
     swept = 0
     for rung in RUNGS:
         reach = _part(rung.swept, len(ranking))
-        fitness[swept:reach] = yield from _sweep(colours, ranking[swept:reach, None], pixels)
+        fitness[swept:reach] = yield from _sweep(colors, ranking[swept:reach, None], pixels)
         swept = reach
         kept = ranking[fitness[:swept].argsort(kind="stable")[: _part(rung.kept, len(ranking))]]
-        yield from _team_up(colours, kept, pixels, rung.beam)
+        yield from _team_up(colors, kept, pixels, rung.beam)
 
 
 def several_pixels_budget(count: int, pixels: int) -> int:
@@ -64,24 +64,24 @@ def _part(share: float, count: int) -> int:
     return max(1, int(share * count))
 
 
-def _sweep(colours: NDArray[np.uint8], teams: Teams, pixels: int) -> Sweep:
+def _sweep(colors: NDArray[np.uint8], teams: Teams, pixels: int) -> Sweep:
     """The fitness of teams, int32 `(m, size)`, float32 `(m,)`; a team too small repeats its last pixel."""
     full = np.concatenate([teams, np.repeat(teams[:, -1:], pixels - teams.shape[1], axis=1)], axis=1)
     fitness = np.empty(len(teams), np.float32)
     for start in range(0, len(teams), _PAGE):
-        fitness[start : start + _PAGE] = yield decode(colours, full[start : start + _PAGE])
+        fitness[start : start + _PAGE] = yield decode(colors, full[start : start + _PAGE])
     return fitness
 
 
-def _team_up(colours: NDArray[np.uint8], kept: NDArray[np.int32], pixels: int, beam: int) -> Search:
+def _team_up(colors: NDArray[np.uint8], kept: NDArray[np.int32], pixels: int, beam: int) -> Search:
     teams: Teams = kept[:beam, None]
     best = np.float32(np.inf)
     for _ in range(pixels - 1):
         teams = np.concatenate([np.repeat(teams, len(kept), axis=0), np.tile(kept, len(teams))[:, None]], axis=1)
-        fitness = yield from _sweep(colours, teams, pixels)
+        fitness = yield from _sweep(colors, teams, pixels)
         fittest = _fittest(teams, fitness, beam)
         teams, best = teams[fittest], fitness[fittest[0]]
-    yield from _refine(colours, kept, teams[0], best)
+    yield from _refine(colors, kept, teams[0], best)
 
 
 def _fittest(teams: Teams, fitness: NDArray[np.float32], beam: int) -> list[int]:
@@ -94,11 +94,11 @@ def _fittest(teams: Teams, fitness: NDArray[np.float32], beam: int) -> list[int]
     return list(members.values())
 
 
-def _refine(colours: NDArray[np.uint8], kept: NDArray[np.int32], team: NDArray[np.int32], best: np.float32) -> Search:
+def _refine(colors: NDArray[np.uint8], kept: NDArray[np.int32], team: NDArray[np.int32], best: np.float32) -> Search:
     without_gain = 0
     for _ in range(_REFINEMENTS * len(team)):
         teams = np.concatenate([np.tile(team[1:], (len(kept), 1)), kept[:, None]], axis=1)
-        fitness = yield from _sweep(colours, teams, len(team))
+        fitness = yield from _sweep(colors, teams, len(team))
         fittest = int(fitness.argmin())
         if fitness[fittest] < best:
             team, best, without_gain = teams[fittest], fitness[fittest], 0

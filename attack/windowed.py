@@ -44,7 +44,7 @@ class Windowed:
         images: NDArray[np.uint8],
         image_of_row: NDArray[np.int64],
         positions: NDArray[np.int64],
-        colours: NDArray[np.uint8],
+        colors: NDArray[np.uint8],
     ) -> NDArray[np.uint8]:
         """The purified candidates, uint8 `(m, H, W, 3)`.
 
@@ -52,14 +52,14 @@ class Windowed:
             images: uint8 `(n, H, W, 3)`, C-contiguous.
             image_of_row: int64 `(m,)`, the image each candidate changes.
             positions: int64 `(m, k)`, row * W + column of each pixel.
-            colours: uint8 `(m, k, 3)`.
+            colors: uint8 `(m, k, 3)`.
         """
         if positions.shape[1] != 1 or min(images.shape[1:3]) < self.side:
-            drawn = Canvas(images, len(image_of_row)).draw(image_of_row, positions, colours)
+            drawn = Canvas(images, len(image_of_row)).draw(image_of_row, positions, colors)
             return in_batches(self._purify, drawn, self._batch_size)
         which, place = np.unique(image_of_row, return_inverse=True)
         purified = self.clean(images[which])[place]
-        self._patch(purified, images, image_of_row, positions[:, 0], colours[:, 0])
+        self._patch(purified, images, image_of_row, positions[:, 0], colors[:, 0])
         return purified
 
     def clean(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -73,7 +73,7 @@ class Windowed:
         images: NDArray[np.uint8],
         image_of_row: NDArray[np.int64],
         positions: NDArray[np.int64],
-        colours: NDArray[np.uint8],
+        colors: NDArray[np.uint8],
     ) -> None:
         """Put into `purified` what the changed pixels move."""
         height, width = images.shape[1:3]
@@ -86,7 +86,7 @@ class Windowed:
         places = image_of_row[:, None, None] * (height * width) + rows[:, :, None] * width + columns[:, None]
         windows = flat_pixels(images)[places]
         candidate = np.arange(len(positions))
-        windows[candidate, row - top, column - left] = flat_pixels(colours)
+        windows[candidate, row - top, column - left] = flat_pixels(colors)
         shown = windows.view(np.uint8).reshape(len(positions), self.side, self.side, 3)
         cleaned = flat_pixels(in_batches(self._purify_window, shown, self._batch_size)).reshape(windows.shape)
         near = np.arange(-self._reach, self._reach + 1)

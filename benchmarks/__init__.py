@@ -1,4 +1,4 @@
-"""Defence and latency benchmarks, and the report.
+"""Defense and latency benchmarks, and the report.
 
 Import rule: may import every other folder.
 """

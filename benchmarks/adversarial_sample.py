@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from pixelproof.attack.evaluation.attack_run import attack_bundle
+from pixelproof.attack.evaluation.devices import open_attack_device
+from pixelproof.attack.evaluation.settings import DataChoice, Settings
 from pixelproof.attack.results import Progress
-from pixelproof.benchmarks.defence.attack_run import attack_bundle
-from pixelproof.benchmarks.defence.devices import open_attack_device
-from pixelproof.benchmarks.defence.settings import DataChoice, Settings
 from pixelproof.errors import PixelproofError, UsageError, unknown_name
 from pixelproof.export import export_bundle
 from pixelproof.models import CLASSIFIERS, provenance

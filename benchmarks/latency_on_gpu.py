@@ -10,7 +10,7 @@ from pixelproof.gpu import open_gpu
 from pixelproof.runtime import Pipeline
 from pixelproof.runtime.backends.onnxruntime_cuda import OnnxRuntimeCuda
 from pixelproof.runtime.backends.tensorrt import TensorRtSession
-from pixelproof.runtime.engines import FLAVOURS
+from pixelproof.runtime.engines import FLAVORS
 
 
 @contextmanager
@@ -70,9 +70,9 @@ def _on_cuda(setting: Setting) -> Iterator[tuple[Pipeline, OnnxRuntimeCuda]]:
 def _engine(setting: Setting) -> Iterator[tuple[Pipeline, TensorRtSession]]:
     """The bundle's engine by the first TensorRT that runs it."""
     reasons = []
-    for flavour in FLAVOURS:
+    for flavor in FLAVORS:
         try:
-            with _fused_on(flavour, setting) as pipeline:
+            with _fused_on(flavor, setting) as pipeline:
                 session = pipeline.session
                 assert isinstance(session, TensorRtSession)
                 yield pipeline, session

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pixelproof.attack.evaluation.pytorch_threads import pytorch_threads
 from pixelproof.benchmarks.latency import Contender
-from pixelproof.benchmarks.pytorch_threads import pytorch_threads
 from pixelproof.errors import PixelproofError
 from pixelproof.models import is_shipped
 from pixelproof.runtime import Pipeline

@@ -7,7 +7,7 @@ _HEADINGS = ("classifier", "layer", "map", "changed", "M multiply-adds", "needed
 _NOTES = (
     "Map: places on a side of a layer's outputs. Changed: of the largest box of these that one changed pixel can move. "
     "Needed: the multiply-adds whose outcome it can move. A layer goes with what follows it place by place.",
-    "Multiply-adds are those of convolutions; normalisation and concatenation that a runtime does not join with one "
+    "Multiply-adds are those of convolutions; normalization and concatenation that a runtime does not join with one "
     "are counted by their time. What follows the last layer here is not counted.",
 )
 

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table as RichTable
 
-    from pixelproof.benchmarks.formats import Share
+    from pixelproof.statistics import Share
 
 
 NOTHING = "–"

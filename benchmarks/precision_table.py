@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from pixelproof.benchmarks.formats import EngineRow, PrecisionResults, PrecisionRow, Share
+from pixelproof.benchmarks.formats import EngineRow, PrecisionResults, PrecisionRow
 from pixelproof.benchmarks.layout import NOTHING, Cell, Row, Table, percent
+from pixelproof.statistics import Share
 
 _HEADINGS = (
     "classifier",

@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pixelproof
-from pixelproof.benchmarks.codec import decode, encode
 from pixelproof.benchmarks.conditions import describe_conditions, now
 from pixelproof.benchmarks.formats import (
     AttackSpeedResults,
-    DefenceResults,
+    DefenseResults,
     KernelResults,
     LatencyResults,
     LayerResults,
@@ -20,12 +19,13 @@ from pixelproof.benchmarks.formats import (
     TrainingResults,
 )
 from pixelproof.benchmarks.tables import results_markdown
+from pixelproof.codec import decode, encode
 from pixelproof.errors import UsageError, in_clone, quote, unknown_name
 from pixelproof.files import check_writable, write_json, write_text
 
 FORMAT_VERSION = 1
 _KINDS: dict[str, type[Results]] = {
-    "defense": DefenceResults,
+    "defense": DefenseResults,
     "latency": LatencyResults,
     "techniques": TechniqueResults,
     "attack-speed": AttackSpeedResults,

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pixelproof.benchmarks.codec import encode
 from pixelproof.benchmarks.conditions import describe_conditions, now
+from pixelproof.codec import encode
 from pixelproof.errors import PixelproofError
 from pixelproof.files import write_json
 from pixelproof.runtime.onnx_bytes import graph_sha256

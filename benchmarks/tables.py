@@ -1,4 +1,4 @@
-"""The defence table and the latency table, for Markdown, the terminal and the report."""
+"""The defense table and the latency table, for Markdown, the terminal and the report."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -8,8 +8,8 @@ from pixelproof.benchmarks.attack_speed_table import attack_speed_layout
 from pixelproof.benchmarks.formats import (
     AttackSpeedResults,
     Conditions,
-    DefenceResults,
-    DefenceRow,
+    DefenseResults,
+    DefenseRow,
     KernelResults,
     LatencyResults,
     LatencyRow,
@@ -29,7 +29,7 @@ from pixelproof.benchmarks.techniques_table import techniques_layout
 
 PAPER = "the paper's"
 
-_DEFENCE_HEADINGS = (
+_DEFENSE_HEADINGS = (
     "classifier",
     "purifier",
     "method",
@@ -43,7 +43,7 @@ _DEFENCE_HEADINGS = (
     "s/image (adaptive)",
     "n",
 )
-_DEFENCE_NOTES = (
+_DEFENSE_NOTES = (
     "Beside or below a percentage: its 95 % Wilson interval. n: the images attacked; clean accuracy (without the "
     "purifier) and PL are of all images of the data, D_suc is of the successes.",
     "Attack success: on the bare classifier. Success after: the share of the attacked images that fell and are still "
@@ -56,7 +56,7 @@ _DEFENCE_NOTES = (
     "images are taken from their records.",
 )
 _SILENT_NOTE = (
-    "The adaptive attacker was not told which colours these let pass, did not try those, and is weaker than against a "
+    "The adaptive attacker was not told which colors these let pass, did not try those, and is weaker than against a "
     "purifier that tells: "
 )
 _PAPER_NOTE = (
@@ -98,24 +98,24 @@ def describe(conditions: Conditions) -> dict[str, str]:
     return {name: fact for name, fact in facts.items() if fact}
 
 
-def defence_layout(rows: Sequence[DefenceRow], more: Sequence[str] = ()) -> Table:
-    """The defence table: the rows by classifier, each classifier's closed by the paper's row where there is one.
+def defense_layout(rows: Sequence[DefenseRow], more: Sequence[str] = ()) -> Table:
+    """The defense table: the rows by classifier, each classifier's closed by the paper's row where there is one.
 
     `more` are notes of its own.
     """
     lines: list[Row] = []
     for classifier in dict.fromkeys(row.classifier for row in rows):
         ours = [row for row in rows if row.classifier == classifier]
-        lines += [_defence_row(row) for row in ours]
+        lines += [_defense_row(row) for row in ours]
         lines += [_paper_row(row) for row in ours if row.paper][:1]
-    notes = [*_DEFENCE_NOTES]
-    if silent := dict.fromkeys(row.purifier for row in rows if row.passed_colours is False):
+    notes = [*_DEFENSE_NOTES]
+    if silent := dict.fromkeys(row.purifier for row in rows if row.passed_colors is False):
         notes.append(_SILENT_NOTE + ", ".join(silent) + ".")
     if any(row.purifier == "gated" and row.adaptive_success for row in rows):
         notes.append(_SHIELDED_NOTE)
     if any(row.paper for row in rows):
         notes.append(_PAPER_NOTE)
-    return Table("One-pixel attacks and the defence", _DEFENCE_HEADINGS, 3, 0, tuple(lines), (*notes, *more))
+    return Table("One-pixel attacks and the defense", _DEFENSE_HEADINGS, 3, 0, tuple(lines), (*notes, *more))
 
 
 def latency_layout(results: LatencyResults) -> Table:
@@ -127,8 +127,8 @@ def latency_layout(results: LatencyResults) -> Table:
     return Table(caption, _LATENCY_HEADINGS, 1, 1, rows, notes)
 
 
-def _defence_row(row: DefenceRow) -> Row:
-    shares = (row.attack_success, row.success_after, row.defence_rate, row.performance_loss, row.adaptive_success)
+def _defense_row(row: DefenseRow) -> Row:
+    shares = (row.attack_success, row.success_after, row.defense_rate, row.performance_loss, row.adaptive_success)
     queries = _quantiles(row.queries_median, row.queries_p90)
     adaptive_queries = _quantiles(row.adaptive_queries_median, row.adaptive_queries_p90)
     seconds, adaptive_seconds = (_seconds(s) for s in (row.seconds_per_image, row.adaptive_seconds_per_image))
@@ -146,7 +146,7 @@ def _defence_row(row: DefenceRow) -> Row:
     )
 
 
-def _method(row: DefenceRow) -> str:
+def _method(row: DefenseRow) -> str:
     parts = [row.method]
     for name in ("population", "generations"):
         if (value := getattr(row, name)) not in (None, getattr(DifferentialEvolution, name)):
@@ -158,9 +158,9 @@ def _method(row: DefenceRow) -> str:
     return ", ".join(parts)
 
 
-def _paper_row(row: DefenceRow) -> Row:
+def _paper_row(row: DefenseRow) -> Row:
     paper = row.paper
-    figures = paper and (paper.attack_success, paper.success_after, paper.defence_rate, paper.performance_loss)
+    figures = paper and (paper.attack_success, paper.success_after, paper.defense_rate, paper.performance_loss)
     cells = [Cell(percent(figure)) for figure in figures or ()]
     nothing = Cell(NOTHING)
     names = (Cell(row.classifier), Cell(PAPER), Cell("de"))
@@ -212,8 +212,8 @@ _LAYOUTS: dict[type[Results], Callable[[Any], Table]] = {
 
 def results_layouts(results: Results) -> tuple[Table, ...]:
     """A result file's tables."""
-    if isinstance(results, DefenceResults):
-        return (defence_layout(results.rows, results.notes),)
+    if isinstance(results, DefenseResults):
+        return (defense_layout(results.rows, results.notes),)
     if isinstance(results, TechniqueResults):
         return (techniques_layout(results.rows),)
     if isinstance(results, PrecisionResults):

@@ -27,7 +27,7 @@ def techniques_layout(rows: Sequence[TechniqueRow]) -> Table:
             (
                 Cell(row.classifier),
                 Cell(row.technique),
-                share_cell(row.defence_rate),
+                share_cell(row.defense_rate),
                 share_cell(row.performance_loss),
                 share_cell(row.adaptive_success),
                 Cell(NOTHING if row.adaptive_success is None else f"{row.adaptive_success.n:,}"),

@@ -10,7 +10,7 @@ from pixelproof.errors import UsageError, missing_extra
 from pixelproof.export.interface import (
     Interface,
     check_class_names,
-    check_normalisation,
+    check_normalization,
     check_outputs,
     check_size,
 )
@@ -55,7 +55,7 @@ def export_bundle(
 
     Args:
         classifier: a shipped name, `module:function` that builds an `nn.Module`, the path of an `.onnx` file, or an
-            `nn.Module`. One's own takes float32 `(n, 3, H, W)` in 0..1, normalised where `mean` and `std` are given.
+            `nn.Module`. One's own takes float32 `(n, 3, H, W)` in 0..1, normalized where `mean` and `std` are given.
         output: the bundle's folder.
         purifier: a name in `pixelproof.models.PURIFIERS`, "none", or one's own: an `nn.Module` from float32
             `(n, 3, H, W)` on the 0..255 scale to the same, or `module:function` that builds one. A module with
@@ -103,11 +103,11 @@ def export_bundle(
     say("building the networks")
     opened = open_classifier(classifier, None if weights is None else Path(weights))
     if opened.class_names is not None and (mean is not None or std is not None):
-        raise UsageError(f"classifier '{opened.name}' normalises inside. Next: leave out --mean and --std")
+        raise UsageError(f"classifier '{opened.name}' normalizes inside. Next: leave out --mean and --std")
     interface = Interface(
         size=check_size(_size(opened, size)),
         class_names=check_class_names(class_names if class_names is not None else opened.class_names),
-        normalisation=check_normalisation(mean, std),
+        normalization=check_normalization(mean, std),
         outputs=check_outputs(outputs),
     )
     if calibration is not None and chosen.name != "int8":
@@ -130,12 +130,12 @@ def _images(
 ) -> "tuple[Calibration | None, ImageSet | None]":
     """Both, read where they are folders; `UsageError` where they do not fit."""
     from pixelproof.export.filling import Calibration
-    from pixelproof.export.own_images import calibration_images, labelled_images
+    from pixelproof.export.own_images import calibration_images, labeled_images
 
     if isinstance(calibration, str | os.PathLike):
         calibration = Calibration(*calibration_images(Path(calibration), interface.size))
     if isinstance(test, str | os.PathLike):
-        test = labelled_images(Path(test), interface.class_names, interface.size).images
+        test = labeled_images(Path(test), interface.class_names, interface.size).images
     if test is not None and test.images.shape[1:3] != interface.size:
         sizes = ["x".join(map(str, size)) for size in (test.images.shape[1:3], interface.size)]
         raise UsageError(

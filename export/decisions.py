@@ -77,7 +77,7 @@ def performance_loss(clean: Decided, labels: NDArray[np.int64]) -> float | None:
     return float((clean.pipeline != labels)[right].mean()) if right.any() else None
 
 
-def defence_counts(attacked: Decided, labels: NDArray[np.int64]) -> tuple[int, int]:
+def defense_counts(attacked: Decided, labels: NDArray[np.int64]) -> tuple[int, int]:
     """Of the images that fool the bare classifier, how many the pipeline reads right, and how many they are.
 
     The first by the second is D_suc. `labels`: `(n,)`.

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from pixelproof.errors import UsageError
 from pixelproof.export.clean import CleanImages, clean_figures
-from pixelproof.export.decisions import Decided, compare_decisions, decide, defence_counts, performance_loss
-from pixelproof.export.graph import fuse, serialised
+from pixelproof.export.decisions import Decided, compare_decisions, decide, defense_counts, performance_loss
+from pixelproof.export.graph import fuse, serialized
 from pixelproof.export.manifest import graph_metadata, manifest
 from pixelproof.export.precision import Precision, lowered
 from pixelproof.export.reference import Reference, resized
@@ -124,7 +124,7 @@ class Filling:
             if fooling := adversarial_sample(made_of["name"], made_of["weights_sha256"]):
                 purified["adversarial_images"] = len(fooling)
                 for suffix, bundle in (("_fp32", full), ("", folder)):
-                    undone, fooled = defence_counts(decide(bundle, fooling.images), fooling.labels)
+                    undone, fooled = defense_counts(decide(bundle, fooling.images), fooling.labels)
                     purified[f"fooled{suffix}"] = fooled
                     purified[f"d_suc{suffix}"] = undone / fooled if fooled else None
             facts["purification"] = purified
@@ -147,7 +147,7 @@ class Filling:
             metadata = graph_metadata(interface, classifier, purifier, precision)
             graphs[PIPELINE] = fuse(interface, body, front, metadata, whole_levels=purifier.whole_levels)
         for name, graph in graphs.items():
-            write_bytes(folder / name, serialised(graph))
+            write_bytes(folder / name, serialized(graph))
         facts = manifest(folder, interface, classifier, purifier, precision)
         write_json(folder / MANIFEST, facts)
         return facts

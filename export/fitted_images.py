@@ -103,7 +103,7 @@ def _fitted(image: "ImageFile", size: tuple[int, int], crop: bool) -> "Image":
     if upright.mode.startswith("I;16"):
         upright = upright.convert("I").point(lambda level: level / 256)
     if upright.has_transparency_data:
-        upright = upright.convert("RGBA")  # for the colour that was called transparent to stay a colour
+        upright = upright.convert("RGBA")  # for the color that was called transparent to stay a color
     height, width = size
     rgb = upright.convert("RGB")
     return ImageOps.fit(rgb, (width, height), Image.Resampling.BICUBIC) if crop else rgb.resize((width, height))

@@ -67,13 +67,13 @@ scale (float[batch,3,{height},{width}] shown) => (float[batch,3,{height},{width}
 }}
 """
 
-_NORMALISE = """
+_NORMALIZE = """
 scale (float[batch,3,{height},{width}] shown) => (float[batch,3,{height},{width}] pixels)
 <float top = {{255}}, float[3,1,1] mean = {{{mean}}}, float[3,1,1] std = {{{std}}}>
 {{
     unit = Div(shown, top)
-    centred = Sub(unit, mean)
-    pixels = Div(centred, std)
+    centerd = Sub(unit, mean)
+    pixels = Div(centerd, std)
 }}
 """
 
@@ -89,7 +89,7 @@ def fuse(
     """The fused graph, or without a `purifier` the bare classifier's, from uint8 `images` to the design's outputs.
 
     Args:
-        interface: sizes, classes and normalisation.
+        interface: sizes, classes and normalization.
         classifier: one float32 `(batch, 3, H, W)` to one float32 `(batch, classes)`.
         purifier: one float32 `(batch, 3, H, W)` on the 0..255 scale to the same.
         metadata: what the file says of itself.
@@ -106,7 +106,7 @@ def fuse(
         if purifier is not None:
             compare = glue.parse(_COMPARE, **(_WHOLE if whole_levels else _ROUND))
             joined, shown = _purify(joined, _fit(purifier, "purifier.", opset, ir_version), compare), "seen"
-        joined = _join(joined, glue.parse(_NORMALISE if interface.normalisation else _SCALE), [(shown, "shown")])
+        joined = _join(joined, glue.parse(_NORMALIZE if interface.normalization else _SCALE), [(shown, "shown")])
         joined = _join(joined, body := _fit(classifier, "classifier.", opset, ir_version), [("pixels", _input(body))])
     except Exception as error:  # the converter's and the checker's kinds have no base class in common
         raise ExportError(
@@ -120,7 +120,7 @@ def fuse(
     return _finish(joined, interface, metadata, purifies=purifier is not None)
 
 
-def serialised(model: onnx.ModelProto) -> bytes:
+def serialized(model: onnx.ModelProto) -> bytes:
     """The bytes of an ONNX file, the same for the same model each time."""
     content: bytes = model.SerializeToString(deterministic=True)  # type: ignore[no-untyped-call]
     return content
@@ -131,7 +131,7 @@ class _Glue:
 
     def __init__(self, interface: Interface, opset: int, ir_version: int) -> None:
         self._header = f'<ir_version: {ir_version}, opset_import: ["": {opset}]>'
-        mean, std = interface.normalisation or ((), ())
+        mean, std = interface.normalization or ((), ())
         self._values = {
             "height": interface.size[0],
             "width": interface.size[1],

@@ -22,7 +22,7 @@ class Interface:
     size: Size
     """Height and width of the images, in pixels."""
     class_names: tuple[str, ...]
-    normalisation: tuple[Channels, Channels] | None
+    normalization: tuple[Channels, Channels] | None
     """Mean and standard deviation of the 0..1 image, a value a channel; None where nothing is subtracted."""
     outputs: str
     """What the classifier gives: "logits" or "probabilities"."""
@@ -84,13 +84,13 @@ def check_class_names(names: Sequence[str] | None) -> tuple[str, ...]:
     return tuple(map(str, names))  # of NumPy's kind they may have been
 
 
-def check_normalisation(mean: Sequence[float] | None, std: Sequence[float] | None) -> tuple[Channels, Channels] | None:
+def check_normalization(mean: Sequence[float] | None, std: Sequence[float] | None) -> tuple[Channels, Channels] | None:
     """Mean and standard deviation of the 0..1 image, or None for neither; or `UsageError`."""
     if mean is None and std is None:
         return None
     if mean is None or std is None:
         missing = "mean" if mean is None else "std"
-        raise UsageError(f"a normalisation has a mean and a std, and the {missing} is missing. Next: give --{missing}")
+        raise UsageError(f"a normalization has a mean and a std, and the {missing} is missing. Next: give --{missing}")
     means, stds = _channels("mean", mean), _channels("std", std)
     if not all(0 <= value <= 1 for value in means):
         raise UsageError(

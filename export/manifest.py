@@ -30,7 +30,7 @@ def graph_metadata(
     """What an ONNX file says of itself, JSON where it is no plain text; the same for the same export each time."""
     facts = {
         "class_names": interface.class_names,
-        "normalisation": _normalisation(interface),
+        "normalisation": _normalization(interface),
         "classifier": _classifier(interface, classifier),
         "purifier": purifier and {"name": purifier.name, "weights_sha256": purifier.weights_sha256},
         "precision": {"classifier": precision.name, "purifier": "fp32", "target": precision.target},
@@ -82,13 +82,13 @@ def _classifier(interface: Interface, classifier: Classifier) -> dict[str, Any]:
         "source": classifier.source,
         "weights_sha256": classifier.weights_sha256,
         "outputs": interface.outputs,
-        "normalisation": _normalisation(interface),
+        "normalisation": _normalization(interface),
     }
 
 
-def _normalisation(interface: Interface) -> dict[str, list[float]] | None:
-    """Of the 0..1 image; None where the classifier normalises inside, or not at all."""
-    if interface.normalisation is None:
+def _normalization(interface: Interface) -> dict[str, list[float]] | None:
+    """Of the 0..1 image; None where the classifier normalizes inside, or not at all."""
+    if interface.normalization is None:
         return None
-    mean, std = interface.normalisation
+    mean, std = interface.normalization
     return {"mean": list(mean), "std": list(std)}

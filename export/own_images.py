@@ -1,4 +1,4 @@
-"""One's own images, from folders: labelled ones to measure on, and any that the network may meet to calibrate with."""
+"""One's own images, from folders: labeled ones to measure on, and any that the network may meet to calibrate with."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from pixelproof.runtime.image_files import read_images
 
 
 @dataclass(frozen=True)
-class Labelled:
+class Labeled:
     """Images with their labels, and what they are called in a record.
 
     Attributes:
@@ -27,7 +27,7 @@ class Labelled:
     files: tuple[str, ...] = ()
 
 
-def labelled_images(root: Path | None, class_names: tuple[str, ...], size: tuple[int, int]) -> Labelled:
+def labeled_images(root: Path | None, class_names: tuple[str, ...], size: tuple[int, int]) -> Labeled:
     """CIFAR-10's test set, or one's own: a folder with a subfolder for each class, named after it.
 
     Args:
@@ -40,7 +40,7 @@ def labelled_images(root: Path | None, class_names: tuple[str, ...], size: tuple
         UsageError: a subfolder is of no class or holds a folder, or an image is not 8-bit RGB of that size.
     """
     if root is None or not root.is_dir() or holds_cifar10(root):
-        return Labelled(load_cifar10("test", root), "CIFAR-10, 10,000 test images")
+        return Labeled(load_cifar10("test", root), "CIFAR-10, 10,000 test images")
     of_class = {folder.name: _files(folder) for folder in _subfolders(root)}
     if not of_class:
         known = class_names == CIFAR10_CLASSES and size == (32, 32)
@@ -66,7 +66,7 @@ def labelled_images(root: Path | None, class_names: tuple[str, ...], size: tuple
     images = ImageSet(read_images([path for _, path in paths], size, root), labels, class_names)
     files = tuple(path.relative_to(root).as_posix() for _, path in paths)
     name = f"{len(files):,} images of folder '{root.resolve().name}' (SHA-256 {images.sha256()[:16]})"
-    return Labelled(images, name, files)
+    return Labeled(images, name, files)
 
 
 def calibration_images(folder: Path, size: tuple[int, int]) -> tuple[NDArray[np.uint8], str]:

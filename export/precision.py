@@ -65,7 +65,7 @@ def lowered(
     Args:
         classifier: the original.
         full: its graph in float32.
-        interface: its images' size and normalisation.
+        interface: its images' size and normalization.
         precision: fp16 or int8.
         calibration: uint8 images `(n, H, W, 3)` whose activations tell int8 its scales.
 
@@ -75,9 +75,9 @@ def lowered(
     """
     if precision.name == "fp16":
         return classifier.to_onnx(interface.size, half=True)
-    from pixelproof.export.quantisation import quantised
+    from pixelproof.export.quantization import quantized
 
-    return quantised(
+    return quantized(
         full,
         to_pixels(to_levels(calibration), interface),
         target=precision.target,

@@ -81,8 +81,8 @@ class Reference:
     def _logits(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
         """Of the classifier's outputs, each row with a mean of 0: the same to all classes changes no probability."""
         logits = outputs if self.interface.outputs == "logits" else np.log(np.maximum(outputs, _LEAST_PROBABILITY))
-        centred: NDArray[np.float64] = logits - logits.mean(axis=1, keepdims=True)
-        return centred
+        centerd: NDArray[np.float64] = logits - logits.mean(axis=1, keepdims=True)
+        return centerd
 
     def _outputs(self, levels: NDArray[np.float32]) -> NDArray[np.float64]:
         pixels = to_pixels(levels, self.interface)
@@ -150,10 +150,10 @@ def to_levels(images: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def to_pixels(levels: NDArray[np.float32], interface: Interface) -> NDArray[np.float32]:
-    """Float32 `(n, 3, H, W)` levels as the classifier takes them: 0..1, and normalised where it asks for that."""
+    """Float32 `(n, 3, H, W)` levels as the classifier takes them: 0..1, and normalized where it asks for that."""
     pixels = levels / np.float32(255)
-    if interface.normalisation is not None:
-        mean, std = (np.array(values, np.float32).reshape(3, 1, 1) for values in interface.normalisation)
+    if interface.normalization is not None:
+        mean, std = (np.array(values, np.float32).reshape(3, 1, 1) for values in interface.normalization)
         pixels = (pixels - mean) / std
     return pixels
 

@@ -131,7 +131,7 @@ def _model(bundle: Bundle, engine: str | None, largest_batch: int) -> tuple[byte
     if found.sidecar["flavour"] != "tensorrt":
         raise UsageError(
             f"Triton runs engines of TensorRT, and '{engine}' is of {found.sidecar['flavour']}. "
-            f"Next: leave out --engine, or pixelproof build-engine {quote(bundle.path)} --flavour tensorrt"
+            f"Next: leave out --engine, or pixelproof build-engine {quote(bundle.path)} --flavor tensorrt"
         )
     if largest_batch > found.profile[2]:
         raise UsageError(

@@ -2,14 +2,14 @@
 
 Source: Huang, Liu, van der Maaten, Weinberger, "Densely connected convolutional networks", CVPR 2017, section 3: each
 layer sees the output of all before it in its block; bottlenecks of 4k channels (B), transitions that halve the channels
-(C), normalisation and ReLU before each convolution.
+(C), normalization and ReLU before each convolution.
 """
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pixelproof.models.layers import Normalise
+from pixelproof.models.layers import Normalize
 
 
 class DenseLayer(nn.Module):
@@ -48,7 +48,7 @@ class DenseNet(nn.Module):
 
     def __init__(self, layers: int = 16, growth: int = 12, classes: int = 10) -> None:
         super().__init__()
-        self.normalise = Normalise()
+        self.normalise = Normalize()
         width = 2 * growth
         self.stem = nn.Conv2d(3, width, 3, padding=1, bias=False)
         stages: list[nn.Module] = []
@@ -64,7 +64,7 @@ class DenseNet(nn.Module):
         self.head = nn.Linear(width, classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits of `images`, normalised here."""
+        """Logits of `images`, normalized here."""
         features = F.relu(self.norm(self.stages(self.stem(self.normalise(images)))))
         logits: Tensor = self.head(features.mean(dim=(2, 3)))
         return logits

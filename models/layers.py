@@ -7,7 +7,7 @@ CIFAR10_MEAN = (0.4914, 0.4822, 0.4465)
 CIFAR10_STD = (0.2470, 0.2435, 0.2616)
 
 
-class Normalise(nn.Module):
+class Normalize(nn.Module):
     """Subtracts a mean and divides by a standard deviation, each a value a channel of the 0..1 image.
 
     Args:
@@ -29,7 +29,7 @@ class Normalise(nn.Module):
 
 
 class ConvBN(nn.Sequential):
-    """Convolution without bias, then batch normalisation; padding keeps the size at stride 1."""
+    """Convolution without bias, then batch normalization; padding keeps the size at stride 1."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1) -> None:
         super().__init__(

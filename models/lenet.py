@@ -1,4 +1,4 @@
-"""LeNet-5 with ReLU and max pooling, on colour images: 62,006 parameters.
+"""LeNet-5 with ReLU and max pooling, on color images: 62,006 parameters.
 
 Source: LeCun, Bottou, Bengio, Haffner, "Gradient-based learning applied to document recognition", Proc. IEEE 1998,
 figure 2. As in most later implementations, the sub-sampling layers are max pooling, the C3 layer is fully connected
@@ -7,7 +7,7 @@ to S2, and the output layer is a softmax classifier.
 
 from torch import Tensor, nn
 
-from pixelproof.models.layers import Normalise
+from pixelproof.models.layers import Normalize
 
 
 class LeNet(nn.Module):
@@ -15,7 +15,7 @@ class LeNet(nn.Module):
 
     def __init__(self, classes: int = 10) -> None:
         super().__init__()
-        self.normalise = Normalise()
+        self.normalise = Normalize()
         self.features = nn.Sequential(
             nn.Conv2d(3, 6, 5),  # C1: 28x28
             nn.ReLU(),
@@ -34,6 +34,6 @@ class LeNet(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits of `images`, normalised here."""
+        """Logits of `images`, normalized here."""
         logits: Tensor = self.classifier(self.features(self.normalise(images)))
         return logits

@@ -1,13 +1,13 @@
 """Network in Network (968 K parameters).
 
 Source: Lin, Chen, Yan, "Network in network", ICLR 2014, in the widths of its authors' CIFAR-10 release: three blocks of
-a convolution and two 1x1 ones, global average pooling in place of dense layers. Batch normalisation after each
+a convolution and two 1x1 ones, global average pooling in place of dense layers. Batch normalization after each
 convolution stands in place of dropout.
 """
 
 from torch import Tensor, nn
 
-from pixelproof.models.layers import ConvBN, Normalise
+from pixelproof.models.layers import ConvBN, Normalize
 
 
 class NiN(nn.Module):
@@ -15,7 +15,7 @@ class NiN(nn.Module):
 
     def __init__(self, classes: int = 10) -> None:
         super().__init__()
-        self.normalise = Normalise()
+        self.normalise = Normalize()
         self.features = nn.Sequential(
             *_block(3, 5, (192, 160, 96)),
             nn.MaxPool2d(3, stride=2, padding=1),
@@ -26,7 +26,7 @@ class NiN(nn.Module):
         self.head = nn.Conv2d(192, classes, 1)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits of `images`, normalised here."""
+        """Logits of `images`, normalized here."""
         logits: Tensor = self.head(self.features(self.normalise(images))).mean(dim=(2, 3))
         return logits
 

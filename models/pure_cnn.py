@@ -1,12 +1,12 @@
 """PureCNN: convolutions alone, strided ones in place of pooling (1.4 M parameters).
 
 Source: Springenberg, Dosovitskiy, Brox, Riedmiller, "Striving for simplicity: the all convolutional net", ICLR 2015
-workshop, table 1, All-CNN-C. Batch normalisation after each convolution stands in place of dropout.
+workshop, table 1, All-CNN-C. Batch normalization after each convolution stands in place of dropout.
 """
 
 from torch import Tensor, nn
 
-from pixelproof.models.layers import ConvBN, Normalise
+from pixelproof.models.layers import ConvBN, Normalize
 
 
 class PureCNN(nn.Module):
@@ -20,7 +20,7 @@ class PureCNN(nn.Module):
     def __init__(self, widths: tuple[int, int] = (96, 192), classes: int = 10) -> None:
         super().__init__()
         narrow, wide = widths
-        self.normalise = Normalise()
+        self.normalise = Normalize()
         layers: list[nn.Module] = []
         for layer in (
             ConvBN(3, narrow, 3),
@@ -37,6 +37,6 @@ class PureCNN(nn.Module):
         self.head = nn.Conv2d(wide, classes, 1)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits of `images`, normalised here."""
+        """Logits of `images`, normalized here."""
         logits: Tensor = self.head(self.features(self.normalise(images))).mean(dim=(2, 3))
         return logits

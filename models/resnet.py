@@ -8,7 +8,7 @@ option B; its CIFAR networks take option A, which has 3 K parameters fewer).
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pixelproof.models.layers import ConvBN, Normalise
+from pixelproof.models.layers import ConvBN, Normalize
 
 
 class BasicBlock(nn.Module):
@@ -37,7 +37,7 @@ class ResNet(nn.Module):
 
     def __init__(self, blocks: int = 5, widths: tuple[int, int, int] = (16, 32, 64), classes: int = 10) -> None:
         super().__init__()
-        self.normalise = Normalise()
+        self.normalise = Normalize()
         self.stem = ConvBN(3, widths[0], 3)
         stages: list[nn.Module] = []
         inputs = widths[0]
@@ -49,7 +49,7 @@ class ResNet(nn.Module):
         self.head = nn.Linear(inputs, classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits of `images`, normalised here."""
+        """Logits of `images`, normalized here."""
         features = self.stages(F.relu(self.stem(self.normalise(images))))
         logits: Tensor = self.head(features.mean(dim=(2, 3)))
         return logits

@@ -1,18 +1,18 @@
 """Wide ResNet (WideResNet-16-8: 11.0 M parameters).
 
 Source: Zagoruyko, Komodakis, "Wide residual networks", BMVC 2016: 6n + 4 layers, n = 2 blocks a stage, widths 16 k,
-32 k, 64 k with k = 8, normalisation and ReLU before each convolution. Without the dropout inside blocks, which the
+32 k, 64 k with k = 8, normalization and ReLU before each convolution. Without the dropout inside blocks, which the
 paper leaves out as well where images are augmented.
 """
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pixelproof.models.layers import Normalise
+from pixelproof.models.layers import Normalize
 
 
 class WideBlock(nn.Module):
-    """Two 3x3 convolutions, each after normalisation and ReLU, and a shortcut around them."""
+    """Two 3x3 convolutions, each after normalization and ReLU, and a shortcut around them."""
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class WideResNet(nn.Module):
 
     def __init__(self, blocks: int = 2, widening: int = 8, classes: int = 10) -> None:
         super().__init__()
-        self.normalise = Normalise()
+        self.normalise = Normalize()
         self.stem = nn.Conv2d(3, 16, 3, padding=1, bias=False)
         stages: list[nn.Module] = []
         inputs = 16
@@ -56,7 +56,7 @@ class WideResNet(nn.Module):
         self.head = nn.Linear(inputs, classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits of `images`, normalised here."""
+        """Logits of `images`, normalized here."""
         features = F.relu(self.norm(self.stages(self.stem(self.normalise(images)))))
         logits: Tensor = self.head(features.mean(dim=(2, 3)))
         return logits

@@ -1,4 +1,4 @@
-"""Image files as a batch of arrays, refusing whatever would have to be guessed at: grey, alpha, another size."""
+"""Image files as a batch of arrays, refusing whatever would have to be guessed at: gray, alpha, another size."""
 
 import warnings
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ from pixelproof.errors import UsageError, quote
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
-_GREY_MODES = ("1", "L")
+_GRAY_MODES = ("1", "L")
 _EXIF_ORIENTATION, _ORIENTATIONS = 0x112, 8
 _SIDEWAYS = 5  # from this orientation on, rows are columns
 _UNKNOWN_RANGE = ("I", "F")  # 32-bit integers and floats: nobody has said what white is
@@ -25,7 +25,7 @@ UPRIGHT = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}
 def read_images(paths: Sequence[Path], size: tuple[int, int], folder: Path | None = None) -> NDArray[np.uint8]:
     """The files as uint8 RGB `(n, H, W, 3)`, each exactly `size` = (H, W).
 
-    Takes what Pillow opens and holds 8-bit RGB, or a palette of opaque colours, upright as it is stored. Raises
+    Takes what Pillow opens and holds 8-bit RGB, or a palette of opaque colors, upright as it is stored. Raises
     `UsageError` for the first file that is anything else; `folder` is where they all are, which the remedy mends.
     """
     images = np.empty((len(paths), *size, 3), np.uint8)
@@ -85,17 +85,17 @@ def _faults(image: "ImageFile", size: tuple[int, int]) -> list[tuple[bool, str]]
     """Each thing that can be wrong with an opened image: whether it is, and its name."""
     turned = orientation(image)
     upright = image.size[::-1] if turned >= _SIDEWAYS else image.size
-    wide_grey = image.mode.startswith("I;16")
+    wide_gray = image.mode.startswith("I;16")
     wide_rgb = any(";16" in str(tile[3]) for tile in image.tile)  # Pillow would drop the low bytes without a word
     frames = getattr(image, "n_frames", 1)
     alpha = bool(image.has_transparency_data)
     return [
         (turned > 1, f"is to be turned (EXIF orientation {turned})"),
         (alpha, f"has alpha (mode {image.mode})"),
-        (wide_grey, "has 16 bits a pixel"),
+        (wide_gray, "has 16 bits a pixel"),
         (wide_rgb, "has 16 bits a channel"),
-        (image.mode in _GREY_MODES, f"is grey (mode {image.mode})"),
-        (image.mode not in ("RGB", "P") and not (alpha or wide_grey), f"is {image.mode}"),
+        (image.mode in _GRAY_MODES, f"is gray (mode {image.mode})"),
+        (image.mode not in ("RGB", "P") and not (alpha or wide_gray), f"is {image.mode}"),
         (frames > 1, f"has {frames} frames"),
         (upright != size[::-1], f"is {upright[1]}x{upright[0]}"),
     ]

@@ -38,30 +38,30 @@ def _fault(images: object, size: tuple[int, int]) -> str:
 def _arrangements(height: int, width: int) -> list[tuple[tuple[int | None, ...], str, str]]:
     """Other layouts of images: the shape (None: any length), its name, and what makes RGB of it; the first one holds.
 
-    A shape that can be two things is told as both: followed blindly, the remedy for one would turn three grey images
-    into one of three colours, which would be taken without a word.
+    A shape that can be two things is told as both: followed blindly, the remedy for one would turn three gray images
+    into one of three colors, which would be taken without a word.
     """
-    grey, to_last = "numpy.repeat(images[..., None], 3, axis=3)", "images.transpose(1, 2, 0)"
+    gray, to_last = "numpy.repeat(images[..., None], 3, axis=3)", "images.transpose(1, 2, 0)"
     return [
         ((height, width, 3), "a single image", "images[None]"),
         (
             (3, height, width),
-            "a single image with its channels first, or three grey images",
-            f"{to_last}[None] for the single image, or {grey} for the grey ones",
+            "a single image with its channels first, or three gray images",
+            f"{to_last}[None] for the single image, or {gray} for the gray ones",
         ),
         (
             (4, height, width),
-            "four grey images, or a single image with alpha and its channels first",
-            f"{grey} for the grey ones, or {to_last}[None, ..., :3] for the single image",
+            "four gray images, or a single image with alpha and its channels first",
+            f"{gray} for the gray ones, or {to_last}[None, ..., :3] for the single image",
         ),
-        ((None, height, width), "grey images", grey),
-        ((height, width, 1), "a single grey image", "numpy.repeat(images[None], 3, axis=3)"),
+        ((None, height, width), "gray images", gray),
+        ((height, width, 1), "a single gray image", "numpy.repeat(images[None], 3, axis=3)"),
         ((height, width, 4), "a single image with alpha", "images[None, ..., :3]"),
         ((None, None, 3), "a single image", "images[None]"),
-        ((height, width), "a single grey image", "numpy.repeat(images[None, ..., None], 3, axis=3)"),
-        ((None, None, None, 1), "grey images", "numpy.repeat(images, 3, axis=3)"),
+        ((height, width), "a single gray image", "numpy.repeat(images[None, ..., None], 3, axis=3)"),
+        ((None, None, None, 1), "gray images", "numpy.repeat(images, 3, axis=3)"),
         ((None, None, None, 4), "images with alpha", "images[..., :3]"),
-        ((None, 1, height, width), "grey images", "numpy.repeat(images.transpose(0, 2, 3, 1), 3, axis=3)"),
+        ((None, 1, height, width), "gray images", "numpy.repeat(images.transpose(0, 2, 3, 1), 3, axis=3)"),
         ((None, 3, None, None), "images with their channels first", "images.transpose(0, 2, 3, 1)"),
     ]
 

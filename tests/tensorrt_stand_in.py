@@ -173,6 +173,6 @@ class TensorRt:
         self._cuda.check_current()
         if not content.startswith(MAGIC):
             logger.log(Logger.Severity.ERROR, "the magic tag does not match")
-            logger.log(Logger.Severity.ERROR, "engine deserialisation failed")
+            logger.log(Logger.Severity.ERROR, "engine deserialization failed")
             return None
         return Engine(self._cuda, self, content)

@@ -102,13 +102,13 @@ def test_the_files_that_the_package_reads_are_among_them(contents: dict[str, byt
     }
     wanted |= {f"pixelproof/models/sample/sample.{end}" for end in ("bin", "json")}
     wanted |= {f"pixelproof/benchmarks/templates/report.{end}" for end in ("html", "css")}
-    wanted |= {"pixelproof/attack/normal_colours.npy", "pixelproof/py.typed"}
+    wanted |= {"pixelproof/attack/normal_colors.npy", "pixelproof/py.typed"}
     wanted |= {f"pixelproof/attack/kernels/{name}" for name in ("propose.cu", "philox.cuh", "host.h")}
     assert weights
     assert wanted <= set(contents)
 
 
-def test_beside_the_package_lie_its_metadata_and_licence(contents: dict[str, bytes]):
+def test_beside_the_package_lie_its_metadata_and_license(contents: dict[str, bytes]):
     beside = {name.partition(".dist-info/")[2]: data for name, data in contents.items() if ".dist-info/" in name}
     described = {"METADATA", "RECORD", "WHEEL", "entry_points.txt", "top_level.txt"}
     assert set(beside) == {"licenses/LICENSE", *described}

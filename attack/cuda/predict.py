@@ -41,7 +41,7 @@ class DevicePredict:
         images: NDArray[np.uint8],
         image_of_row: NDArray[np.int64],
         positions: NDArray[np.int64],
-        colours: NDArray[np.uint8],
+        colors: NDArray[np.uint8],
     ) -> NDArray[np.float32]:
         """See `OfChanges`; the device draws the candidates itself: of each, some 30 bytes cross to it.
 
@@ -51,7 +51,7 @@ class DevicePredict:
         found = [np.empty((0, self._network.classes), np.float32)]
         for start in range(0, len(positions), self.rows):
             part = slice(start, start + self.rows)
-            drawing.draw(self._held.images, image_of_row[part], positions[part], colours[part])
+            drawing.draw(self._held.images, image_of_row[part], positions[part], colors[part])
             self._network.enqueue()
             found.append(self._probabilities.read()[: len(positions[part])])
         return np.concatenate(found)
@@ -110,13 +110,13 @@ class _Drawing:
         images: DeviceArray,
         image_of_row: NDArray[np.int64],
         positions: NDArray[np.int64],
-        colours: NDArray[np.uint8],
+        colors: NDArray[np.uint8],
     ) -> None:
         """Launch what shows these candidates in the first rows; the others hold what they held."""
         count, rows = len(image_of_row), self._canvas.rows
         numbers = np.zeros(self._numbers.shape, np.float32)
         numbers[:count, 0, :, 0], numbers[:count, 0, :, 1] = np.divmod(positions, self._width)
-        numbers[:count, 0, :, 2:] = colours
+        numbers[:count, 0, :, 2:] = colors
         self._numbers.write(numbers)
         self._image_of.write(np.pad(image_of_row, (0, rows - count)))
         shown = np.arange(rows)

@@ -286,7 +286,7 @@ class _Search:
             self._problem,
             lane.index,
             candidate.positions[0],
-            candidate.colours[0],
+            candidate.colors[0],
             before=self._before[lane.index],
             after=after,
             queries=spent + winner + 1,

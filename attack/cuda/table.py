@@ -11,7 +11,7 @@ from pixelproof.attack.cuda.device import Device, DeviceArray, Sizes, device_arr
 from pixelproof.attack.cuda.network import DeviceNetwork
 from pixelproof.attack.cuda.predict import ask
 from pixelproof.attack.cuda.seen import Seen
-from pixelproof.attack.randomness import normal_colours
+from pixelproof.attack.randomness import normal_colors
 
 Work = Callable[[], None]
 """Launches something; does not wait for it."""
@@ -53,7 +53,7 @@ class Table:
         self._factor, self._last, self._targeted = float(factor), last, int(targeted)
         self.image_count = len(images)
         self._images = self._filled(images.shape, np.uint8, images)
-        self._colours = self._filled((65536,), np.uint8, normal_colours())
+        self._colors = self._filled((65536,), np.uint8, normal_colors())
         self._members = self._new((lanes, size, pixels, 5), np.float32)
         self.children = self._new((lanes, size, pixels, 5), np.float32)
         self._fitness, self._children_fitness = (self._new((lanes, size), np.float32) for _ in range(2))
@@ -145,7 +145,7 @@ class Table:
 
     def _propose(self) -> None:
         places = self.sizes.lanes * self.sizes.size * self.sizes.pixels
-        state = self.children, self._members, self.generations, self.keys, self._colours, self._factor, self.sizes
+        state = self.children, self._members, self.generations, self.keys, self._colors, self._factor, self.sizes
         self.device.launch("propose_candidates", places, state)
 
     def _evaluation(self, shown: DeviceArray) -> tuple[Work, ...]:

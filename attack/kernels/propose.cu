@@ -44,7 +44,7 @@ __device__ inline void shift_down(word *words, word shift) {
     for (int at = 0; at < 6; ++at) words[at] = shift & 2 ? words[at + 2] : words[at];
 }
 
-__device__ inline void draw_first(float *child, const word *key, int own, int pixel, const byte *colours, Sizes sizes) {
+__device__ inline void draw_first(float *child, const word *key, int own, int pixel, const byte *colors, Sizes sizes) {
     word first = (word)pixel * NUMBERS, block = first / 4;  // the five words always lie in two blocks
     Words near = philox4x32(Words{{block, (word)own, 0, 0}}, key[0], key[1]);
     Words next = philox4x32(Words{{block + 1, (word)own, 0, 0}}, key[0], key[1]);
@@ -52,12 +52,12 @@ __device__ inline void draw_first(float *child, const word *key, int own, int pi
     shift_down(drawn, first % 4);
     child[0] = (float)below(sizes.height, drawn[0]);
     child[1] = (float)below(sizes.width, drawn[1]);
-    for (int number = 2; number < NUMBERS; ++number) child[number] = (float)colours[drawn[number] >> 16];
+    for (int number = 2; number < NUMBERS; ++number) child[number] = (float)colors[drawn[number] >> 16];
 }
 
-// colours: uint8 (65536), attack/normal_colours.npy.
+// colors: uint8 (65536), attack/normal_colors.npy.
 extern "C" __global__ void propose_candidates(float *children, const float *members, const int *generations,
-                                              const word *keys, const byte *colours, float factor, Sizes sizes) {
+                                              const word *keys, const byte *colors, float factor, Sizes sizes) {
     offset thread = thread_index();
     if (thread >= places(sizes) * sizes.pixels) return;
     offset place = thread / sizes.pixels;
@@ -67,7 +67,7 @@ extern "C" __global__ void propose_candidates(float *children, const float *memb
     float *child = children + thread * NUMBERS;
     const word *key = keys + 2 * (offset)lane;
     if (generation == 0) {
-        draw_first(child, key, own, pixel, colours, sizes);
+        draw_first(child, key, own, pixel, colors, sizes);
     } else {
         Parents drawn = draw_parents(key, own, generation, sizes.size);
         mutate(child, members + first_number(sizes, (offset)lane * sizes.size), drawn, pixel, sizes.pixels, factor);

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelproof.attack import attack
+from pixelproof.attack.evaluation.victims import BATCH_SIZE, Predict, Victim
 from pixelproof.benchmarks.attack_speed.peers import Budget, Found, art_pixel_attack, torchattacks_one_pixel
 from pixelproof.benchmarks.attack_speed.target import Target
-from pixelproof.benchmarks.defence.victims import BATCH_SIZE, Predict, Victim
 from pixelproof.benchmarks.latency_ways import Absent
 
 # with one image at a time, and few candidates of a late generation new, more would be rows that fill a batch
@@ -67,7 +67,7 @@ class Own:
 
 
 def corners(target: Target, budget: Budget) -> Contender:
-    """All positions and corners of the colour cube in gradient order, as `pixelproof attack` runs them."""
+    """All positions and corners of the color cube in gradient order, as `pixelproof attack` runs them."""
     return _as_searched("corners", target, target.searched, budget)
 
 

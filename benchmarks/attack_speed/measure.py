@@ -9,6 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from pixelproof.attack.evaluation.fit import check_fit, check_some
+from pixelproof.attack.evaluation.pytorch_threads import pytorch_threads
+from pixelproof.attack.evaluation.settings import DataChoice
+from pixelproof.attack.evaluation.store import Store
 from pixelproof.benchmarks.attack_speed import memory
 from pixelproof.benchmarks.attack_speed.contenders import CONTENDERS, Contender, Make
 from pixelproof.benchmarks.attack_speed.peers import ART_POPULATION, Budget, peer_versions
@@ -16,13 +20,9 @@ from pixelproof.benchmarks.attack_speed.rows import speed_rows
 from pixelproof.benchmarks.attack_speed.target import Target
 from pixelproof.benchmarks.attack_speed.turns import attack_in_turns
 from pixelproof.benchmarks.conditions import describe_conditions, now
-from pixelproof.benchmarks.defence.measure import check_fit, check_some
-from pixelproof.benchmarks.defence.settings import DataChoice
-from pixelproof.benchmarks.defence.store import Store
 from pixelproof.benchmarks.formats import AttackSpeedResults, AttackSpeedRow, Conditions
 from pixelproof.benchmarks.latency import Progress
 from pixelproof.benchmarks.latency_ways import Absent, idle_threads_spin
-from pixelproof.benchmarks.pytorch_threads import pytorch_threads
 from pixelproof.errors import UsageError
 
 _REVISION = 2

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pixelproof.attack.evaluation.pytorch_threads import pytorch_threads
 from pixelproof.benchmarks.attack_speed.contenders import CONTENDERS, Make
 from pixelproof.benchmarks.attack_speed.peers import Budget
 from pixelproof.benchmarks.attack_speed.target import Target
 from pixelproof.benchmarks.process_memory import child_says, memory_is_told, peak_mib
-from pixelproof.benchmarks.pytorch_threads import pytorch_threads
 
 
 def peak_memory(make: Make, target: Target, budget: Budget, image: NDArray[np.uint8], label: int) -> float | None:

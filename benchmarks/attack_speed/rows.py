@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from pixelproof.attack.evaluation.store import Record
 from pixelproof.benchmarks.attack_speed.contenders import Contender
-from pixelproof.benchmarks.defence.store import Record
-from pixelproof.benchmarks.formats import AttackSpeedRow, Share
+from pixelproof.benchmarks.formats import AttackSpeedRow
+from pixelproof.statistics import Share
 
 
 def speed_rows(

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from pixelproof.attack.evaluation.search import Plan, holds
+from pixelproof.attack.evaluation.store import Record, Records
 from pixelproof.benchmarks.attack_speed.contenders import Contender
 from pixelproof.benchmarks.attack_speed.target import Target
-from pixelproof.benchmarks.defence.search import Plan, holds
-from pixelproof.benchmarks.defence.store import Record, Records
 from pixelproof.models.data import ImageSet
 
 
@@ -56,7 +56,7 @@ def _attack(target: Target, contender: Contender, data: ImageSet, index: int) ->
         image=index,
         success=success,
         pixels=pixels.tolist(),
-        colours=[found.image[row, column].tolist() for row, column in pixels],
+        colors=[found.image[row, column].tolist() for row, column in pixels],
         queries=found.queries,
         exhausted=found.exhausted,
         seconds=seconds,

@@ -8,10 +8,10 @@ from pixelproof.benchmarks.formats.attacking import (
     LayerRow,
 )
 from pixelproof.benchmarks.formats.attacking_on_gpu import KernelResults, KernelRow
-from pixelproof.benchmarks.formats.common import Conditions, Share
-from pixelproof.benchmarks.formats.defence import (
-    DefenceResults,
-    DefenceRow,
+from pixelproof.benchmarks.formats.common import Conditions
+from pixelproof.benchmarks.formats.defense import (
+    DefenseResults,
+    DefenseRow,
     Example,
     PaperFigures,
     Positions,
@@ -36,8 +36,8 @@ __all__ = [
     "CandidateCost",
     "ColdStart",
     "Conditions",
-    "DefenceResults",
-    "DefenceRow",
+    "DefenseResults",
+    "DefenseRow",
     "EngineRow",
     "Example",
     "KernelResults",
@@ -53,7 +53,6 @@ __all__ = [
     "PrecisionRow",
     "Prediction",
     "Results",
-    "Share",
     "SoakResults",
     "SoakRow",
     "TechniqueResults",
@@ -62,7 +61,7 @@ __all__ = [
 ]
 
 Results = (
-    DefenceResults
+    DefenseResults
     | LatencyResults
     | TechniqueResults
     | AttackSpeedResults

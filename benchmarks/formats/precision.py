@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from pixelproof.benchmarks.formats.common import Conditions, Share
+from pixelproof.benchmarks.formats.common import Conditions
+from pixelproof.statistics import Share
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class EngineRow:
 
     classifier: str
     precision: str
-    flavour: str
+    flavor: str
     built_for: str
     nbytes: int
     seconds: float

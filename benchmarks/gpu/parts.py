@@ -31,7 +31,7 @@ def all_parts(folder: Path, wheels: Path | None, data: Path | None) -> list[Part
     Args:
         folder: of logs, bundles and results.
         wheels: packages for a machine without network; None: they come from the index.
-        data: CIFAR-10; None leaves the training out, and measures defences on the 200 shipped images.
+        data: CIFAR-10; None leaves the training out, and measures defenses on the 200 shipped images.
     """
     python = str(venv_python(folder))
     cli = [python, "-m", "pixelproof"]
@@ -63,7 +63,7 @@ def _tests(python: str) -> Part:
 def _sanitizer(python: str) -> Part:
     root = toolkit()
     found = shutil.which("compute-sanitizer") or (root and shutil.which(str(root / "bin" / "compute-sanitizer")))
-    program = [python, "-m", "pixelproof.benchmarks.gpu.sanitised"]
+    program = [python, "-m", "pixelproof.benchmarks.gpu.sanitized"]
     # cuda-bindings asks the driver for functions that it may not have, which memcheck would call errors
     tools = (["memcheck", "--report-api-errors", "no"], ["initcheck"])
     commands = [[str(found), "--tool", *tool, "--error-exitcode", "9", *program] for tool in tools]

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from pixelproof.attack.cuda.device import Device
+from pixelproof.attack.evaluation.victims import bare_classifier, purified_pipeline
 from pixelproof.benchmarks.conditions import describe_conditions, now
-from pixelproof.benchmarks.defence.victims import bare_classifier, purified_pipeline
 from pixelproof.benchmarks.formats import KernelResults
 from pixelproof.benchmarks.kernels.parts import Parts, Population
 from pixelproof.errors import UsageError

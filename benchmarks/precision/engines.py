@@ -8,7 +8,7 @@ from pathlib import Path
 from pixelproof.benchmarks.formats import EngineRow
 from pixelproof.export.engines import build_engine
 
-_FLAVOUR = "tensorrt-rtx"
+_FLAVOR = "tensorrt-rtx"
 _PRECISIONS = {"fp32": "fp32", "fp16": "fp16", "int8 for TensorRT": "int8"}
 
 
@@ -21,9 +21,9 @@ def build_all(
         for capability in capabilities:
             progress(f"engines of {classifier}", len(rows), len(_PRECISIONS) * len(capabilities))
             started = time.perf_counter()
-            path = build_engine(folder / bundle, flavour=_FLAVOUR, capability=capability)
+            path = build_engine(folder / bundle, flavor=_FLAVOR, capability=capability)
             seconds = time.perf_counter() - started
             sidecar = json.loads(path.with_suffix(".json").read_text())
             share = sidecar["lower_precision_shares"].get(precision, 1.0)
-            rows.append(EngineRow(classifier, precision, _FLAVOUR, capability, sidecar["nbytes"], seconds, share))
+            rows.append(EngineRow(classifier, precision, _FLAVOR, capability, sidecar["nbytes"], seconds, share))
     return rows

@@ -8,16 +8,17 @@ from pathlib import Path
 import numpy as np
 
 from pixelproof.benchmarks.conditions import describe_conditions, now
-from pixelproof.benchmarks.formats import EngineRow, PrecisionResults, PrecisionRow, Share
+from pixelproof.benchmarks.formats import EngineRow, PrecisionResults, PrecisionRow
 from pixelproof.benchmarks.latency import Contender, measure_latency
 from pixelproof.benchmarks.precision.engines import build_all
 from pixelproof.errors import UsageError
 from pixelproof.export import export_bundle
-from pixelproof.export.decisions import Decided, compare_decisions, decide, defence_counts, performance_loss
+from pixelproof.export.decisions import Decided, compare_decisions, decide, defense_counts, performance_loss
 from pixelproof.export.precision import Precision
 from pixelproof.models.data import ImageSet, adversarial_sample, sample
 from pixelproof.runtime import Bundle, Pipeline, read_bundle
 from pixelproof.runtime.bundle import PIPELINE
+from pixelproof.statistics import Share
 
 BATCH = 64
 _VARIANTS = {
@@ -132,7 +133,7 @@ def _row(
     compared = precision != "fp32"  # which agrees with itself
     d_suc = None
     if attacked is not None:
-        d_suc = Share(*defence_counts(decide(bundle.path, attacked.images, threads=threads), attacked.labels))
+        d_suc = Share(*defense_counts(decide(bundle.path, attacked.images, threads=threads), attacked.labels))
     return PrecisionRow(
         classifier=classifier,
         precision=precision,

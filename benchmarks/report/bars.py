@@ -29,7 +29,7 @@ class Plot:
 
 
 def latency_plots(results: Sequence[LatencyResults], own: str) -> list[Plot]:
-    """A plot a result and batch size; `own` names the way that is drawn in another colour."""
+    """A plot a result and batch size; `own` names the way that is drawn in another color."""
     plots = []
     for one in results:
         for batch in dict.fromkeys(row.batch for row in one.rows):

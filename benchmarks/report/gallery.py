@@ -4,7 +4,7 @@ import base64
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from pixelproof.benchmarks.formats import DefenceResults, Example, Prediction
+from pixelproof.benchmarks.formats import DefenseResults, Example, Prediction
 from pixelproof.benchmarks.layout import percent
 
 _SMALLEST_RING = 2.6  # image pixels: seen around a pixel of a 32x32 image, and hiding none of it
@@ -13,7 +13,7 @@ _RING_SHARE = 0.06
 
 @dataclass(frozen=True)
 class Picture:
-    """An image with the rings on it, as (x, y) centres, and what was said of it."""
+    """An image with the rings on it, as (x, y) centers, and what was said of it."""
 
     title: str
     source: str
@@ -55,12 +55,12 @@ _EXPLANATIONS = {
 }
 
 
-def gallery(defences: Sequence[DefenceResults], shown: Collection[tuple[str, str]]) -> list[Group]:
+def gallery(defenses: Sequence[DefenseResults], shown: Collection[tuple[str, str]]) -> list[Group]:
     """All examples, those that came twice once, by classifier, purifier and protocol; the open ones first.
 
     `shown` has the classifiers and purifiers whose groups are open.
     """
-    examples = list(dict.fromkeys(example for results in defences for example in results.gallery))
+    examples = list(dict.fromkeys(example for results in defenses for example in results.gallery))
     keys = dict.fromkeys((example.classifier, example.purifier, example.protocol) for example in examples)
     groups = [
         _group(

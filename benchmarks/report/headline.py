@@ -1,11 +1,12 @@
-"""The report's first lines: for each classifier, what its best-measured defence does, beside the paper's."""
+"""The report's first lines: for each classifier, what its best-measured defense does, beside the paper's."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pixelproof.benchmarks.formats import DefenceResults, DefenceRow, LatencyResults, LatencyRow, PaperFigures, Share
+from pixelproof.benchmarks.formats import DefenseResults, DefenseRow, LatencyResults, LatencyRow, PaperFigures
 from pixelproof.benchmarks.latency_ways import FUSED
 from pixelproof.benchmarks.layout import NOTHING, percent
+from pixelproof.statistics import Share
 
 DEFAULT_PURIFIER = "gated"
 
@@ -38,29 +39,29 @@ class Bar:
 class Headline:
     """A classifier's summary."""
 
-    row: DefenceRow
+    row: DefenseRow
     tiles: tuple[Tile, ...]
     bars: tuple[Bar, ...]
 
 
-def headlines(defences: Sequence[DefenceResults], latencies: Sequence[LatencyResults]) -> list[Headline]:
+def headlines(defenses: Sequence[DefenseResults], latencies: Sequence[LatencyResults]) -> list[Headline]:
     """One for each classifier in the results, in their order."""
-    rows = [row for results in defences for row in results.rows]
+    rows = [row for results in defenses for row in results.rows]
     return [
         _headline(max((row for row in rows if row.classifier == classifier), key=_rank), latencies)
         for classifier in dict.fromkeys(row.classifier for row in rows)
     ]
 
 
-def _rank(row: DefenceRow) -> tuple[bool, bool, int, float]:
+def _rank(row: DefenseRow) -> tuple[bool, bool, int, float]:
     """The default purifier and one pixel first, then what was measured on most images, then what found most."""
     return row.purifier == DEFAULT_PURIFIER, row.pixels == 1, row.n, row.attack_success.value or 0.0
 
 
-def _headline(row: DefenceRow, latencies: Sequence[LatencyResults]) -> Headline:
+def _headline(row: DefenseRow, latencies: Sequence[LatencyResults]) -> Headline:
     adaptive = row.adaptive_success
     tiles = [
-        Tile(percent(row.defence_rate.value), "of successful attacks undone", _paper(row.paper, "defence_rate")),
+        Tile(percent(row.defense_rate.value), "of successful attacks undone", _paper(row.paper, "defense_rate")),
         Tile(percent(row.performance_loss.value), "of clean images lost", _paper(row.paper, "performance_loss")),
         Tile(
             percent(adaptive.value if adaptive else None),
@@ -87,7 +88,7 @@ def _bar(name: str, share: Share) -> Bar | None:
     return Bar(name, share.value, share.low, share.high)
 
 
-def _cost(row: DefenceRow, latencies: Sequence[LatencyResults]) -> list[Tile]:
+def _cost(row: DefenseRow, latencies: Sequence[LatencyResults]) -> list[Tile]:
     """The smallest batch's time, where the same classifier and purifier were timed."""
     timed: list[LatencyRow] = [
         timed

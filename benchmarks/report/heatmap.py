@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pixelproof.benchmarks.formats import DefenceResults, Positions
+from pixelproof.benchmarks.formats import DefenseResults, Positions
 from pixelproof.benchmarks.layout import percent
 
 _FAINTEST = 0.15
@@ -31,9 +31,9 @@ class HeatMap:
     summary: str
 
 
-def heat_maps(defences: Sequence[DefenceResults]) -> list[HeatMap]:
+def heat_maps(defenses: Sequence[DefenseResults]) -> list[HeatMap]:
     """All maps, those that came twice once."""
-    positions = dict.fromkeys(positions for results in defences for positions in results.positions)
+    positions = dict.fromkeys(positions for results in defenses for positions in results.positions)
     return [_heat_map(one) for one in positions]
 
 

@@ -9,8 +9,8 @@ from pixelproof.benchmarks.conditions import now
 from pixelproof.benchmarks.formats import (
     AttackSpeedResults,
     AttackSpeedRow,
-    DefenceResults,
-    DefenceRow,
+    DefenseResults,
+    DefenseRow,
     KernelResults,
     LatencyResults,
     LayerResults,
@@ -31,7 +31,7 @@ from pixelproof.benchmarks.report.gallery import gallery
 from pixelproof.benchmarks.report.headline import headlines
 from pixelproof.benchmarks.report.heatmap import heat_maps
 from pixelproof.benchmarks.results_file import read_results
-from pixelproof.benchmarks.tables import defence_layout, describe, latency_layout, results_layouts
+from pixelproof.benchmarks.tables import defense_layout, describe, latency_layout, results_layouts
 from pixelproof.errors import UsageError, missing_extra
 from pixelproof.files import write_text
 
@@ -56,16 +56,16 @@ def write_report(paths: Sequence[Path], target: Path) -> None:
 
 def render_report(results: Sequence[Results | TrainingResults]) -> str:
     """One HTML page on `results`, which refers to nothing outside itself."""
-    defences = [one for one in results if isinstance(one, DefenceResults)]
+    defenses = [one for one in results if isinstance(one, DefenseResults)]
     latencies = [one for one in results if isinstance(one, LatencyResults)]
-    heads = headlines(defences, latencies)
+    heads = headlines(defenses, latencies)
     return _template().render(
         created=now(),
         headlines=heads,
-        tables=_tables(defences, latencies, results),
+        tables=_tables(defenses, latencies, results),
         latency_plots=latency_plots(latencies, FUSED),
-        gallery=gallery(defences, {(head.row.classifier, head.row.purifier) for head in heads}),
-        maps=heat_maps(defences),
+        gallery=gallery(defenses, {(head.row.classifier, head.row.purifier) for head in heads}),
+        maps=heat_maps(defenses),
         training=learning_curves([one for one in results if isinstance(one, TrainingResults)]),
         curve_size=(WIDTH, HEIGHT),
         conditions=[(_title(one), _facts(one)) for one in results],
@@ -88,13 +88,13 @@ def _template() -> "Template":
 
 
 def _tables(
-    defences: Sequence[DefenceResults],
+    defenses: Sequence[DefenseResults],
     latencies: Sequence[LatencyResults],
     results: Sequence[Results | TrainingResults],
 ) -> dict[str, list[Table]]:
-    rows = [row for defence in defences for row in defence.rows]
+    rows = [row for defense in defenses for row in defense.rows]
     return {
-        "defence": [defence_layout(rows)] if rows else [],
+        "defense": [defense_layout(rows)] if rows else [],
         "techniques": _layouts(results, TechniqueResults),
         "attack_speed": _layouts(results, _ATTACKING),
         "latency": [*map(latency_layout, latencies), *_layouts(results, SoakResults | PrecisionResults)],
@@ -132,7 +132,7 @@ _SUBJECTS = {
     AttackSpeedResults: "Speed of attacks on",
     PrecisionResults: "Precisions of",
     LayerResults: "What a changed pixel needs of",
-    DefenceResults: "Attacks on",
+    DefenseResults: "Attacks on",
 }
 
 
@@ -149,6 +149,6 @@ def _title(results: Results | TrainingResults) -> str:
 
 
 def _classifiers(
-    rows: Sequence[DefenceRow | TechniqueRow | AttackSpeedRow | LayerRow | PrecisionRow],
+    rows: Sequence[DefenseRow | TechniqueRow | AttackSpeedRow | LayerRow | PrecisionRow],
 ) -> str:
     return ", ".join(dict.fromkeys(row.classifier for row in rows))

@@ -1,5 +1,1 @@
-"""Cheaper networks that screen a search's candidates: the same classifier in lower precision."""
-
-from pixelproof.benchmarks.screening.screens import SCREENS, Screen, check_screen, open_screen
-
-__all__ = ["SCREENS", "Screen", "check_screen", "open_screen"]
+"""Counts the successes that a screen would lose."""

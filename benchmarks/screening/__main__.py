@@ -6,7 +6,7 @@ python -m pixelproof.benchmarks.screening BUNDLE --screen bf16 -o RESULTS.json
 import math
 import sys
 
-from pixelproof.benchmarks.screening.screens import SCREENS
+from pixelproof.attack.evaluation.screening.screens import SCREENS
 from pixelproof.benchmarks.screening.validation import PROTOCOLS, SUCCESSES, validate_screen
 from pixelproof.benchmarks.standalone import parser, told, typed
 

@@ -11,16 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelproof.attack.canvas import Canvas
-from pixelproof.attack.colours import box_table, decode
+from pixelproof.attack.colors import box_table, decode
+from pixelproof.attack.evaluation.screening.screens import SCREENS, check_screen
+from pixelproof.attack.evaluation.victims import BATCH_SIZE, Predict, purified_pipeline
 from pixelproof.attack.screened import margins
-from pixelproof.benchmarks.codec import encode
-from pixelproof.benchmarks.defence.victims import BATCH_SIZE, Predict, purified_pipeline
-from pixelproof.benchmarks.formats import Share
-from pixelproof.benchmarks.screening.screens import SCREENS, check_screen
 from pixelproof.benchmarks.standalone import heading
+from pixelproof.codec import encode
 from pixelproof.errors import UsageError, unknown_name
 from pixelproof.models.data import ImageSet, sample
 from pixelproof.runtime import Pipeline
+from pixelproof.statistics import Share
 
 SUCCESSES = 2_000
 PROTOCOLS = ("transfer", "adaptive")
@@ -153,10 +153,10 @@ def _sweep(real: Predict, cheap: Predict, shown: ImageSet, successes: int, withi
 
 
 def _corner_batches(image: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
-    """Every position of `image` `(H, W, 3)` at every corner of the colour cube."""
-    colours = box_table(0, 255, 2, (1, *image.shape))(np.zeros(1, np.int64))[0]
-    numbers = np.arange(colours[..., 0].size, dtype=np.int32)[:, None]
+    """Every position of `image` `(H, W, 3)` at every corner of the color cube."""
+    colors = box_table(0, 255, 2, (1, *image.shape))(np.zeros(1, np.int64))[0]
+    numbers = np.arange(colors[..., 0].size, dtype=np.int32)[:, None]
     for start in range(0, len(numbers), BATCH_SIZE):
-        candidates = decode(colours, numbers[start : start + BATCH_SIZE])
+        candidates = decode(colors, numbers[start : start + BATCH_SIZE])
         rows = len(candidates.positions)
         yield Canvas(image[None], rows).draw(np.zeros(rows, np.int64), *candidates)

@@ -9,23 +9,24 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pixelproof.attack.evaluation.clean import Transform, gets_right
+from pixelproof.attack.evaluation.fit import check_fit, check_some
+from pixelproof.attack.evaluation.known import warn_of_silence
+from pixelproof.attack.evaluation.screen import BehindScreen, check_screen_or_none, screen_or_none
+from pixelproof.attack.evaluation.search import Report, changed_images
+from pixelproof.attack.evaluation.searches import Searches
+from pixelproof.attack.evaluation.settings import DataChoice, Settings
+from pixelproof.attack.evaluation.store import Store
+from pixelproof.attack.evaluation.victims import Predict, Victim, bare_classifier, purified_pipeline
 from pixelproof.benchmarks.conditions import describe_conditions, now
-from pixelproof.benchmarks.defence.clean import Transform, gets_right
-from pixelproof.benchmarks.defence.known import warn_of_silence
-from pixelproof.benchmarks.defence.measure import check_fit, check_some
-from pixelproof.benchmarks.defence.screen import BehindScreen, check_screen_or_none, screen_or_none
-from pixelproof.benchmarks.defence.search import Report, changed_images
-from pixelproof.benchmarks.defence.searches import Searches
-from pixelproof.benchmarks.defence.settings import DataChoice, Settings
-from pixelproof.benchmarks.defence.store import Store
-from pixelproof.benchmarks.defence.victims import Predict, Victim, bare_classifier, purified_pipeline
-from pixelproof.benchmarks.formats import Share, TechniqueResults, TechniqueRow
+from pixelproof.benchmarks.formats import TechniqueResults, TechniqueRow
 from pixelproof.benchmarks.latency import Contender, measure_latency
 from pixelproof.benchmarks.techniques.transforms import TRANSFORMS
 from pixelproof.models.data import ImageSet
 from pixelproof.runtime import Pipeline, read_bundle
 from pixelproof.runtime.bundle import CLASSIFIER
 from pixelproof.runtime.onnx_bytes import graph_sha256
+from pixelproof.statistics import Share
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class TechniqueSettings:
         slowest_query_ms: techniques that take longer an image are not attacked.
         rounds: how often each is timed.
         seed: of the attack's randomness.
-        screen: see `defence.settings.Settings`.
+        screen: see `defense.settings.Settings`.
         own_code: likewise.
     """
 
@@ -187,7 +188,7 @@ def _compare(
                 technique=technique.name,
                 n=len(chosen),
                 attack_success=Share(int(fell.sum()), len(fell)),
-                defence_rate=Share(int(undone.sum()), int(fell.sum())),
+                defense_rate=Share(int(undone.sum()), int(fell.sum())),
                 performance_loss=Share(int((right & ~kept).sum()), int(right.sum())),
                 adaptive_success=adaptive,
                 milliseconds=times[technique.name],

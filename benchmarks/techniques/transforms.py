@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter, ImageOps
 
-from pixelproof.benchmarks.defence.clean import Transform
+from pixelproof.attack.evaluation.clean import Transform
 from pixelproof.errors import missing_extra
 
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class Classifier(Protocol):
-    """A classifier of float32 `(n, 3, H, W)` pixels, normalised where it expects them to be."""
+    """A classifier of float32 `(n, 3, H, W)` pixels, normalized where it expects them to be."""
 
     name: str
     """What was asked for: a shipped name, `module:function`, a class, an ONNX file's name."""
@@ -20,7 +20,7 @@ class Classifier(Protocol):
     size: tuple[int, int] | None
     """The only (H, W) that it takes; None where that is not known."""
     class_names: tuple[str, ...] | None
-    """Those of a shipped network, which normalises inside; None for one's own."""
+    """Those of a shipped network, which normalizes inside; None for one's own."""
 
     def run(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         """What the original gives for `pixels`, `(n, classes)`; `UsageError` where it does not run on them."""

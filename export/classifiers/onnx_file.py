@@ -10,7 +10,7 @@ from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
 from pixelproof.errors import UsageError, quote
-from pixelproof.export.graph import serialised
+from pixelproof.export.graph import serialized
 from pixelproof.export.limits import check_nbytes
 from pixelproof.export.messages import cause
 from pixelproof.runtime.backends.onnxruntime_cpu import PROVIDER, import_onnxruntime
@@ -76,7 +76,7 @@ def _load(path: Path) -> tuple[onnx.ModelProto, bytes]:
         raise UsageError(f"'{path}' holds no ONNX graph. Next: export or copy it again")
     if external:
         _load_external(path, model)
-        content = serialised(model)
+        content = serialized(model)
     return model, content
 
 
@@ -171,7 +171,7 @@ def _shown(value: onnx.ValueInfoProto) -> str:
 def _unfit(path: Path, kind: str, expected: str, got: str) -> UsageError:
     return UsageError(
         f"the {kind} of '{path}' has to be {expected}, got {got}. "
-        f"Next: export the network again with that {kind}; sizes and normalisation are options of pixelproof export"
+        f"Next: export the network again with that {kind}; sizes and normalization are options of pixelproof export"
     )
 
 

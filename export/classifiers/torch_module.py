@@ -13,13 +13,13 @@ from torch import nn
 from pixelproof.errors import ExportError, UsageError
 from pixelproof.export.messages import cause, interrupts_kept, others_code
 from pixelproof.export.tracing import frozen, trace
-from pixelproof.models.layers import Normalise
+from pixelproof.models.layers import Normalize
 
 # not that one's own ONNX file be given: float16 is made from a PyTorch module alone. What is float32 in spite of half()
 # is nearly always a constant that forward() makes
 _NEXT_HALF = (
     "mend its forward(): the tensors that it makes stay float32, so let them be buffers (self.register_buffer in "
-    "__init__), or give a normalisation as --mean and --std instead; or --precision int8"
+    "__init__), or give a normalization as --mean and --std instead; or --precision int8"
 )
 
 
@@ -55,7 +55,7 @@ class TorchClassifier:
         except Exception as error:  # whatever the user's code raises
             raise UsageError(
                 f"classifier '{self.name}' does not run on float32 {pixels.shape}: {cause(error)}. Next: check the "
-                "size of its images, --size H,W; one of grey images has to make grey of the three channels itself"
+                "size of its images, --size H,W; one of gray images has to make gray of the three channels itself"
             ) from error
         if not isinstance(outputs, torch.Tensor):
             raise UsageError(
@@ -88,19 +88,19 @@ class TorchClassifier:
 
 
 class Half(nn.Module):
-    """A module's body in float16; float32 in and out, and a shipped network's normalisation in float32."""
+    """A module's body in float16; float32 in and out, and a shipped network's normalization in float32."""
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
         body = frozen(module)
-        self.normalise: nn.Module = nn.Identity()
-        if isinstance(inside := getattr(body, "normalise", None), Normalise):
-            self.normalise, body.normalise = inside, nn.Identity()
+        self.normalize: nn.Module = nn.Identity()
+        if isinstance(inside := getattr(body, "normalise", None), Normalize):
+            self.normalize, body.normalise = inside, nn.Identity()
         self.body = body.half()
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         """`(n, 3, H, W)` to `(n, classes)`."""
-        outputs: torch.Tensor = self.body(self.normalise(pixels).half())
+        outputs: torch.Tensor = self.body(self.normalize(pixels).half())
         return outputs.float()
 
 

@@ -19,12 +19,12 @@ from pixelproof.runtime.bundle import CLASSIFIER, PIPELINE
 from pixelproof.runtime.engines import (
     ENGINES,
     PORTABLE,
-    Flavour,
+    Flavor,
     Machine,
     engine_name,
     first_cause,
     listener,
-    open_flavour,
+    open_flavor,
 )
 from pixelproof.runtime.engines.listening import Listener
 from pixelproof.runtime.manifest import MANIFEST
@@ -42,7 +42,7 @@ class Request:
     Attributes:
         part: "pipeline" or "classifier".
         profile: smallest, usual and largest batch.
-        capability: a compute capability such as "8.9", or "portable"; None: the flavour's own choice.
+        capability: a compute capability such as "8.9", or "portable"; None: the flavor's own choice.
     """
 
     part: str
@@ -53,7 +53,7 @@ class Request:
 def build_engine(
     bundle: Path,
     *,
-    flavour: str = "tensorrt",
+    flavor: str = "tensorrt",
     part: str = "pipeline",
     profile: Sequence[int] = DEFAULT_PROFILE,
     capability: str | None = None,
@@ -65,7 +65,7 @@ def build_engine(
 
     Args:
         bundle: its folder.
-        flavour: "tensorrt", which builds for the GPU that is here, or "tensorrt-rtx", which needs none.
+        flavor: "tensorrt", which builds for the GPU that is here, or "tensorrt-rtx", which needs none.
         part: "pipeline" or "classifier".
         profile: smallest, usual and largest batch that the engine takes.
         capability: of tensorrt-rtx: what to build for, such as "8.9", or "portable" (the default).
@@ -76,35 +76,35 @@ def build_engine(
 
     Raises:
         BundleError: the bundle is missing or damaged.
-        UsageError: an unfit profile, part, flavour or compute capability, or an int8 bundle made for ONNX Runtime.
-        PixelproofError: the flavour is not installed, or finds no GPU.
+        UsageError: an unfit profile, part, flavor or compute capability, or an int8 bundle made for ONNX Runtime.
+        PixelproofError: the flavor is not installed, or finds no GPU.
         ExportError: TensorRT refuses the graph, or the engine would not be what the bundle is named after.
         Interrupted: Ctrl-C; the bundle is as it was.
     """
     request = Request(part, _checked_profile(profile), capability)
     opened = read_bundle(bundle)
     graph = _graph(opened, part)
-    chosen = open_flavour(flavour, purpose="building")
+    chosen = open_flavor(flavor, purpose="building")
     machine = machine_here(chosen)
     listening = listener(chosen.trt)
     engine, shares = _built(chosen, machine, listening, opened, graph, request, progress)
     return _written(opened, chosen, machine, request, graph, engine, shares)
 
 
-def machine_here(flavour: Flavour) -> Machine | None:
+def machine_here(flavor: Flavor) -> Machine | None:
     """What TensorRT builds on; None where there is no GPU and it needs none.
 
     Raises:
-        PixelproofError: there is no GPU, and the flavour builds for the one that is here.
+        PixelproofError: there is no GPU, and the flavor builds for the one that is here.
     """
     try:
-        gpu = open_gpu(purpose="building a TensorRT engine", instead="--flavour tensorrt-rtx")
+        gpu = open_gpu(purpose="building a TensorRT engine", instead="--flavor tensorrt-rtx")
     except PixelproofError:
-        if flavour.chooses_capability:
+        if flavor.chooses_capability:
             return None
         raise
     try:
-        return Machine.here(flavour, gpu)
+        return Machine.here(flavor, gpu)
     finally:
         gpu.close()
 
@@ -135,7 +135,7 @@ def _graph(bundle: Bundle, part: str) -> bytes:
 
 
 def _built(
-    flavour: Flavour,
+    flavor: Flavor,
     machine: Machine | None,
     listening: Listener,
     bundle: Bundle,
@@ -144,16 +144,16 @@ def _built(
     progress: Progress,
 ) -> tuple[bytes, dict[str, float]]:
     """The engine's bytes, and the shares of the classifier's convolutions in lower precisions."""
-    trt = flavour.trt
+    trt = flavor.trt
     builder = trt.Builder(listening.logger)
     if builder is None:
         raise BackendError(
-            _refusal(flavour, "does not start", listening.errors, "nvidia-smi shows whether there is a GPU")
+            _refusal(flavor, "does not start", listening.errors, "nvidia-smi shows whether there is a GPU")
         )
-    network, _parser = _parsed(flavour, builder, listening, graph)
+    network, _parser = _parsed(flavor, builder, listening, graph)
     shares = lower_shares(trt, network)
     check_shares(bundle.manifest["precision"], shares)
-    config = _configured(flavour, machine, builder, request)
+    config = _configured(flavor, machine, builder, request)
     _set_profile(builder, config, network, request.profile, listening)
     timings = Timings(config, machine)
     cancel = Cancel()
@@ -163,7 +163,7 @@ def _built(
     if cancel.pressed:
         raise Interrupted("stopped building; the bundle is as it was. Next: the same command begins again")
     if engine is None:
-        raise ExportError(_refusal(flavour, "cannot build the engine", listening.errors, "pixelproof doctor"))
+        raise ExportError(_refusal(flavor, "cannot build the engine", listening.errors, "pixelproof doctor"))
     timings.save()
     built = bytes(engine)
     inspected = None if machine is None else inspected_shares(trt, listening.logger, built)
@@ -172,29 +172,29 @@ def _built(
     return built, inspected or shares
 
 
-def _parsed(flavour: Flavour, builder: Any, listening: Listener, graph: bytes) -> tuple[Any, Any]:  # noqa: ANN401
+def _parsed(flavor: Flavor, builder: Any, listening: Listener, graph: bytes) -> tuple[Any, Any]:  # noqa: ANN401
     """TensorRT's network of the ONNX graph, and the parser that holds its weights, to be kept as long."""
-    trt = flavour.trt
+    trt = flavor.trt
     strongly_typed = getattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)
     network = builder.create_network(0 if strongly_typed is None else 1 << int(strongly_typed))
     parser = trt.OnnxParser(network, listening.logger)
     if not parser.parse(graph):
         told = [" ".join(parser.get_error(index).desc().split()) for index in range(parser.num_errors)]
         raise ExportError(
-            _refusal(flavour, "refuses the graph", told + listening.errors, "export it again with --force")
+            _refusal(flavor, "refuses the graph", told + listening.errors, "export it again with --force")
         )
     return network, parser
 
 
-def _configured(flavour: Flavour, machine: Machine | None, builder: Any, request: Request) -> Any:  # noqa: ANN401
-    trt = flavour.trt
+def _configured(flavor: Flavor, machine: Machine | None, builder: Any, request: Request) -> Any:  # noqa: ANN401
+    trt = flavor.trt
     config = builder.create_builder_config()
     if machine is not None:
         config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED  # for the inspector to tell weights' types
     config.clear_flag(trt.BuilderFlag.TF32)  # the purifier's decisions are comparisons: float32 is to be float32
     if hasattr(trt.BuilderFlag, "REQUIRE_USER_ALLOCATION"):  # without it TensorRT for RTX cannot be recorded
         config.set_flag(trt.BuilderFlag.REQUIRE_USER_ALLOCATION)
-    _set_capability(flavour, config, request.capability)
+    _set_capability(flavor, config, request.capability)
     return config
 
 
@@ -207,38 +207,38 @@ def _set_profile(builder: Any, config: Any, network: Any, profile: tuple[int, in
         raise ExportError(f"the profile {profile} is refused: {first_cause(listening.errors)}. Next: another --profile")
 
 
-def _set_capability(flavour: Flavour, config: Any, asked: str | None) -> None:  # noqa: ANN401
-    if asked is not None and not flavour.chooses_capability:
+def _set_capability(flavor: Flavor, config: Any, asked: str | None) -> None:  # noqa: ANN401
+    if asked is not None and not flavor.chooses_capability:
         raise UsageError(
-            f"{flavour.name} builds for the GPU that is here alone. Next: leave out --compute-capability, or "
-            "--flavour tensorrt-rtx"
+            f"{flavor.name} builds for the GPU that is here alone. Next: leave out --compute-capability, or "
+            "--flavor tensorrt-rtx"
         )
     if asked not in (None, PORTABLE):
         assert asked is not None
-        capability = flavour.capability(asked)
+        capability = flavor.capability(asked)
         config.num_compute_capabilities = 1
         config.set_compute_capability(capability, 0)
 
 
-def _refusal(flavour: Flavour, what: str, errors: list[str], remedy: str) -> str:
-    return f"{flavour.name} {flavour.version} {what}: {first_cause(errors)}. Next: {remedy}"
+def _refusal(flavor: Flavor, what: str, errors: list[str], remedy: str) -> str:
+    return f"{flavor.name} {flavor.version} {what}: {first_cause(errors)}. Next: {remedy}"
 
 
 def _written(
     bundle: Bundle,
-    flavour: Flavour,
+    flavor: Flavor,
     machine: Machine | None,
     request: Request,
     graph: bytes,
     engine: bytes,
     shares: dict[str, float],
 ) -> Path:
-    bound = None if flavour.chooses_capability else machine  # the GPU that it is tied to
+    bound = None if flavor.chooses_capability else machine  # the GPU that it is tied to
     built_for = bound.capability if bound else request.capability or PORTABLE
-    path = bundle.path / ENGINES / engine_name(request.part, flavour.name, built_for)
+    path = bundle.path / ENGINES / engine_name(request.part, flavor.name, built_for)
     sidecar = {
-        "flavour": flavour.name,
-        "version": flavour.version,
+        "flavour": flavor.name,
+        "version": flavor.version,
         "compute_capability": built_for,
         "gpu": bound.gpu if bound else None,
         "driver_cuda": bound.driver_cuda if bound else None,

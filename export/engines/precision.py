@@ -10,7 +10,7 @@ LEAST_SHARE = 0.9
 
 
 def lower_shares(trt: Any, network: Any) -> dict[str, float]:  # noqa: ANN401  (TensorRT's own types)
-    """The shares of the classifier's convolutions that are float16, and that are fed by dequantised values.
+    """The shares of the classifier's convolutions that are float16, and that are fed by dequantized values.
 
     The latter of all but the first: a bundle for TensorRT leaves that in float.
     """
@@ -26,17 +26,17 @@ def lower_shares(trt: Any, network: Any) -> dict[str, float]:  # noqa: ANN401  (
         return {"fp16": 0.0, "int8": 0.0}
     half = sum(layer.get_output(0).dtype == trt.DataType.HALF for layer in convolutions)
     fed = [made_by.get(layer.get_input(0).name) for layer in convolutions[1:] or convolutions]
-    quantised = sum(layer is not None and layer.type == trt.LayerType.DEQUANTIZE for layer in fed)
-    return {"fp16": half / len(convolutions), "int8": quantised / len(fed)}
+    quantized = sum(layer is not None and layer.type == trt.LayerType.DEQUANTIZE for layer in fed)
+    return {"fp16": half / len(convolutions), "int8": quantized / len(fed)}
 
 
-def inspected_shares(trt: Any, flavour_logger: Any, engine: bytes) -> dict[str, float] | None:  # noqa: ANN401
+def inspected_shares(trt: Any, flavor_logger: Any, engine: bytes) -> dict[str, float] | None:  # noqa: ANN401
     """The same, of the convolutions as they were built, by TensorRT's inspector; needs a GPU.
 
     TensorRT may have joined layers into kernels of its own, which do not tell what their weights are; None where none
     tells.
     """
-    loaded = trt.Runtime(flavour_logger).deserialize_cuda_engine(engine)
+    loaded = trt.Runtime(flavor_logger).deserialize_cuda_engine(engine)
     if loaded is None:
         return None
     told = loaded.create_engine_inspector().get_engine_information(trt.LayerInformationFormat.JSON)

@@ -7,14 +7,14 @@ from pixelproof.errors import BundleError, UsageError, quote
 from pixelproof.export.engines.build import DEFAULT_PROFILE, Progress, build_engine, machine_here
 from pixelproof.runtime import Bundle, read_bundle
 from pixelproof.runtime.engines import (
-    FLAVOURS,
+    FLAVORS,
     Engine,
-    Flavour,
+    Flavor,
     Machine,
     engine_name,
     misfits,
     noted_profile,
-    open_flavour,
+    open_flavor,
     read_engine,
 )
 
@@ -22,7 +22,7 @@ _log = logging.getLogger("pixelproof")
 
 
 def rebuild_engines(bundle: Path, *, progress: Progress = lambda *_: None) -> list[Path]:
-    """Build each engine again, with its own part, flavour, profile and compute capability, that does not fit.
+    """Build each engine again, with its own part, flavor, profile and compute capability, that does not fit.
 
     One is left as it is that fits. One of TensorRT for RTX that was built for other GPUs is measured by its version and
     the bundle's graph alone. One of TensorRT for another compute capability stays; where there is none for the one that
@@ -42,13 +42,13 @@ def rebuild_engines(bundle: Path, *, progress: Progress = lambda *_: None) -> li
     opened = read_bundle(bundle)
     if not opened.engines:
         raise UsageError(f"bundle '{bundle}' has no engines to rebuild. Next: pixelproof build-engine {quote(bundle)}")
-    flavours = {_parts(name)[1] for name in opened.engines}
+    flavors = {_parts(name)[1] for name in opened.engines}
     built = []
-    for flavour in sorted(flavours, reverse=True):  # TensorRT for RTX first, which builds where the other finds no GPU
-        chosen = open_flavour(flavour, purpose="building")
+    for flavor in sorted(flavors, reverse=True):  # TensorRT for RTX first, which builds where the other finds no GPU
+        chosen = open_flavor(flavor, purpose="building")
         machine = machine_here(chosen)
         for (part, built_for), names in _places(opened, chosen, machine).items():
-            target = engine_name(part, flavour, built_for)
+            target = engine_name(part, flavor, built_for)
             for other in names:
                 if other != target and _readable(opened, other) is None:
                     remedy = f"on that, pixelproof build-engine {quote(bundle)} --rebuild"
@@ -60,34 +60,34 @@ def rebuild_engines(bundle: Path, *, progress: Progress = lambda *_: None) -> li
             capability = built_for if chosen.chooses_capability else None
             built.append(
                 build_engine(
-                    bundle, flavour=flavour, part=part, profile=profile, capability=capability, progress=progress
+                    bundle, flavor=flavor, part=part, profile=profile, capability=capability, progress=progress
                 )
             )
     return built
 
 
-def _places(bundle: Bundle, flavour: Flavour, machine: Machine | None) -> dict[tuple[str, str], list[str]]:
-    """By part and what it would be built for now: the flavour's engines of which one built there takes the place.
+def _places(bundle: Bundle, flavor: Flavor, machine: Machine | None) -> dict[tuple[str, str], list[str]]:
+    """By part and what it would be built for now: the flavor's engines of which one built there takes the place.
 
     TensorRT builds for the GPU that is here, so that all of a part's engines come to the one place.
     """
     places: dict[tuple[str, str], list[str]] = {}
     for name in bundle.engines:
         part, of, capability = _parts(name)
-        if of == flavour.name:
-            here = capability if machine is None or flavour.chooses_capability else machine.capability
+        if of == flavor.name:
+            here = capability if machine is None or flavor.chooses_capability else machine.capability
             places.setdefault((part, here), []).append(name)
     return places
 
 
 def _parts(name: str) -> tuple[str, str, str]:
     part, _, rest = name.removesuffix(".engine").partition(".")
-    flavour, _, capability = rest.partition(".")
-    if flavour not in FLAVOURS:
+    flavor, _, capability = rest.partition(".")
+    if flavor not in FLAVORS:
         raise UsageError(
-            f"engine '{name}' is of no known flavour ({', '.join(FLAVOURS)}). Next: pixelproof build-engine BUNDLE"
+            f"engine '{name}' is of no known flavor ({', '.join(FLAVORS)}). Next: pixelproof build-engine BUNDLE"
         )
-    return part, flavour, capability
+    return part, flavor, capability
 
 
 def _profile(bundle: Bundle, target: str, names: list[str]) -> tuple[int, int, int]:
@@ -110,6 +110,6 @@ def _readable(bundle: Bundle, name: str) -> Engine | None:
 def _misfits(engine: Engine, bundle: Bundle, machine: Machine | None) -> list[str]:
     own = engine.sidecar["compute_capability"]
     if machine is None or engine.sidecar["gpu"] is None:  # tied to no GPU: built for whatever it was built for
-        flavour = open_flavour(engine.sidecar["flavour"], purpose="building")
-        machine = Machine(flavour.name, flavour.version, own, "", "")
+        flavor = open_flavor(engine.sidecar["flavour"], purpose="building")
+        machine = Machine(flavor.name, flavor.version, own, "", "")
     return misfits(engine, bundle, machine)

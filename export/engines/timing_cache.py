@@ -41,7 +41,7 @@ class Timings:
 
 def timings_path(machine: Machine) -> Path:
     """Where the timings of a TensorRT on a GPU are kept."""
-    name = re.sub(r"[^A-Za-z0-9.]+", "-", f"{machine.flavour}-{machine.version}-{machine.gpu}")
+    name = re.sub(r"[^A-Za-z0-9.]+", "-", f"{machine.flavor}-{machine.version}-{machine.gpu}")
     return user_cache() / "timings" / f"{name}.cache"
 
 

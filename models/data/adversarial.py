@@ -30,9 +30,9 @@ def adversarial_sample(classifier: str, weights_sha256: str, folder: Path = SAMP
         return None
     clean = sample(folder)
     changes = np.array(known["changes"], np.int64).reshape(-1, 6)
-    which, rows, columns, colours = changes[:, 0], changes[:, 1], changes[:, 2], changes[:, 3:]
+    which, rows, columns, colors = changes[:, 0], changes[:, 1], changes[:, 2], changes[:, 3:]
     images = clean.images[which]
-    images[np.arange(len(which)), rows, columns] = colours
+    images[np.arange(len(which)), rows, columns] = colors
     return ImageSet(images, clean.labels[which], clean.class_names)
 
 

@@ -15,9 +15,9 @@ class Autoencoder(nn.Module):
     """Two stride-2 stages down, two up by sub-pixel convolution, and no connection from input to output around them.
 
     It starts as the identity: pairs of channels carry each value's positive and negative part past every ReLU
-    ("looks-linear" initialisation: Balduzzi and others, "The shattered gradients problem", 2017), and training has only
+    ("looks-linear" initialization: Balduzzi and others, "The shattered gradients problem", 2017), and training has only
     to learn what to take out. From random weights most of the training goes into learning to copy, and the copy stays
-    coarse: the classifier then loses more images to the reconstruction than to the attack. No normalisation either,
+    coarse: the classifier then loses more images to the reconstruction than to the attack. No normalization either,
     for the same fidelity (Lim and others, "Enhanced deep residual networks for single image super-resolution", 2017).
 
     Up-sampling: Shi and others, "Real-time single image and video super-resolution using an efficient sub-pixel
@@ -54,8 +54,8 @@ class Autoencoder(nn.Module):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu").mul_(_GAIN)
             if layer.bias is not None:
                 layer.bias.zero_()
-        for colour, (place, tap) in product(range(3), enumerate(_SQUARE)):
-            _carry(self.encode_half, _pair(4 * colour + place), colour, tap)
+        for color, (place, tap) in product(range(3), enumerate(_SQUARE)):
+            _carry(self.encode_half, _pair(4 * color + place), color, tap)
         for value in range(_VALUES_HALF):
             _carry(self.context, _pair(value), value)
             for place, tap in enumerate(_SQUARE):
@@ -73,7 +73,7 @@ def _pair(value: int) -> tuple[int, int]:
 
 
 def _carry(layer: nn.Conv2d, rows: tuple[int, ...], value: int, tap: tuple[int, int] = (0, 0)) -> None:
-    """Let the first of `rows` yield the input's `value` at `tap` from the centre, the second its negative.
+    """Let the first of `rows` yield the input's `value` at `tap` from the center, the second its negative.
 
     A value of an image is a channel, of a hidden layer the difference of a pair.
     """

@@ -1,6 +1,6 @@
 """The gated purifier as it is shipped: the same values from fewer and cheaper operations.
 
-Units, mid-grey and the threshold are constants, and go into the weights beside them. What only a backward pass needs is
+Units, mid-gray and the threshold are constants, and go into the weights beside them. What only a backward pass needs is
 left out. On small batches each operation that is left costs more than its arithmetic.
 """
 
@@ -14,10 +14,10 @@ class FoldedGate(nn.Module):
     """Takes and gives what `Gated` does, `(n, 3, H, W)` on the 0..255 scale; `Gated.folded` makes it.
 
     Args:
-        window: from colours in levels and a channel that is 1 inside the image to the first hidden values.
+        window: from colors in levels and a channel that is 1 inside the image to the first hidden values.
         hidden: to the second.
         output: to the prediction in levels and the scale's parameter in thresholds.
-        axes: `(3, 3, 1, 1)`, the colour axes that errors are measured on.
+        axes: `(3, 3, 1, 1)`, the color axes that errors are measured on.
         bend: of the hyperbola that turns the parameter into a scale.
         least: smallest scale, in levels times threshold.
         hopeless: as for `Gated`.

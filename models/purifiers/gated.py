@@ -1,14 +1,14 @@
 """The default purifier: predicts each pixel without seeing it, and pulls back only what the prediction rules out.
 
 A small network sees the window around a pixel but not the pixel itself, and gives a prediction and the scale of its
-own error. A pixel whose error is beyond what the scale explains, and the worst of its neighbourhood, is pulled back to
+own error. A pixel whose error is beyond what the scale explains, and the worst of its neighborhood, is pulled back to
 where the scale still explains it; the further off it is, the nearer to the prediction it is taken, and what no scale
 explains becomes the prediction. Every other pixel passes untouched. The pull is the redescending influence function of
 Hampel, "The influence curve and its role in robust estimation", 1974, its flat part left out: a clean pixel that is
 merely unusual moves little, so that the gate can be narrow.
 
 Errors are measured on the axes of Ohta, Kanade, Sakai, "Color information for region segmentation", 1980, nearly the
-principal axes of natural colours: a pixel's brightness is hard to foresee, its hue is not, and on these axes the gate
+principal axes of natural colors: a pixel's brightness is hard to foresee, its hue is not, and on these axes the gate
 leaves an attacker no more room in hue than it has to.
 
 A network that is blind to the pixel it predicts, trained on the images themselves: Krull, Buchholz, Jug, "Noise2Void:
@@ -25,20 +25,20 @@ from pixelproof.models.purifiers.gate import replace_where, worst_around
 WINDOW = 5
 REACH = WINDOW // 2
 _OHTA = ((1 / 3, 1 / 3, 1 / 3), (1 / 2, 0.0, -1 / 2), (-1 / 4, 1 / 2, -1 / 4))
-_SMALLEST_SCALE = 0.5  # levels: half a quantisation step
-_GREY, _UNIT = 128, 64  # levels: the network's zero and one
+_SMALLEST_SCALE = 0.5  # levels: half a quantization step
+_GRAY, _UNIT = 128, 64  # levels: the network's zero and one
 _BEND = 4  # levels: the scale of a parameter of 0, the smallest scale left out
-_ROUNDING = 0.51  # levels that rounding a colour may move it on each of Ohta's axes, and a little for float errors
+_ROUNDING = 0.51  # levels that rounding a color may move it on each of Ohta's axes, and a little for float errors
 _LEAST_VARIANCE = 1e-3  # of a direction that whitening still scales up to 1, in the network's units
 
 
 class BlindPredictor(nn.Module):
     """Prediction and scale of each pixel from its window, the pixel itself left out.
 
-    Blind exactly: only the first layer has spatial extent, its centre is zero, and beyond the border it sees zeros and
+    Blind exactly: only the first layer has spatial extent, its center is zero, and beyond the border it sees zeros and
     a channel that says so (reflected padding would show border pixels to themselves).
 
-    The first layer's weights are those for whitened windows: neighbours are so alike that gradient descent on plain
+    The first layer's weights are those for whitened windows: neighbors are so alike that gradient descent on plain
     ones is many times slower. Both matrices are constants, so that an exported graph holds their product alone.
 
     Args:
@@ -89,30 +89,30 @@ class BlindPredictor(nn.Module):
 
     @torch.no_grad()
     def folded(self, threshold: float) -> tuple[nn.Conv2d, nn.Conv2d, nn.Conv2d]:
-        """The three layers with units, mid-grey and `threshold` in their weights, as `FoldedGate` takes them."""
+        """The three layers with units, mid-gray and `threshold` in their weights, as `FoldedGate` takes them."""
         window, output, out = self._weight().double(), self.output.weight.double(), self.output
         assert self.window.bias is not None
         assert out.bias is not None
-        colours = window[:, :3] / _UNIT
-        # beyond the border the network saw mid-grey and no validity: one channel's weights make up for both
-        inside = window[:, 3:] - colours.sum(1, keepdim=True) * _GREY
+        colors = window[:, :3] / _UNIT
+        # beyond the border the network saw mid-gray and no validity: one channel's weights make up for both
+        inside = window[:, 3:] - colors.sum(1, keepdim=True) * _GRAY
         unit = torch.tensor([_UNIT] * 3 + [_BEND * threshold] * 3, dtype=torch.float64, device=output.device)
-        grey = torch.tensor([_GREY] * 3 + [0] * 3, dtype=torch.float64, device=output.device)
+        gray = torch.tensor([_GRAY] * 3 + [0] * 3, dtype=torch.float64, device=output.device)
         return (
-            scaled(self.window, torch.cat([colours, inside], dim=1), self.window.bias),
+            scaled(self.window, torch.cat([colors, inside], dim=1), self.window.bias),
             self.hidden,
-            scaled(out, output * unit.view(-1, 1, 1, 1), out.bias * unit + grey),
+            scaled(out, output * unit.view(-1, 1, 1, 1), out.bias * unit + gray),
         )
 
     def _weight(self) -> Tensor:
         weight = self.window.weight
-        colours = (weight[:, :3].flatten(1) @ self.whitening).view_as(weight[:, :3])
-        return torch.cat([colours, weight[:, 3:]], dim=1) * self.hole
+        colors = (weight[:, :3].flatten(1) @ self.whitening).view_as(weight[:, :3])
+        return torch.cat([colors, weight[:, 3:]], dim=1) * self.hole
 
     def _read(self, features: Tensor) -> tuple[Tensor, Tensor]:
         prediction, scale = self.output(F.relu(self.hidden(F.relu(features)))).split(3, dim=1)
         # the positive branch of a hyperbola: like softplus, and many times cheaper
-        return prediction * _UNIT + _GREY, (scale + (scale * scale + 1).sqrt()) * _BEND + _SMALLEST_SCALE
+        return prediction * _UNIT + _GRAY, (scale + (scale * scale + 1).sqrt()) * _BEND + _SMALLEST_SCALE
 
 
 class Gated(nn.Module):
@@ -122,8 +122,8 @@ class Gated(nn.Module):
         width: hidden channels of the predictor.
         threshold: error, in scales, from which a pixel is pulled back.
         hopeless: error, in thresholds, from which the prediction replaces the pixel; above 1.
-        share: share of the worst error in the neighbourhood that a pixel's own must reach: an attacked pixel spoils
-            the predictions of its neighbours, which must not be replaced for it.
+        share: share of the worst error in the neighborhood that a pixel's own must reach: an attacked pixel spoils
+            the predictions of its neighbors, which must not be replaced for it.
     """
 
     axes: Tensor
@@ -166,25 +166,25 @@ class Gated(nn.Module):
         return fading.clamp(0, 1) / error.clamp(min=1)
 
     def passes(self, images: Tensor) -> Tensor:
-        """The extreme colours that are let pass at each position: uint8 `(n, H, W, 8, 3)`.
+        """The extreme colors that are let pass at each position: uint8 `(n, H, W, 8, 3)`.
 
-        They are the corners of the gate's parallelepiped in colour space, cut to 0..255, then drawn towards the
+        They are the corners of the gate's parallelepiped in color space, cut to 0..255, then drawn towards the
         prediction until they are inside again, rounding included. A worse pixel nearby lets yet others pass. Where
-        the prediction leaves 0..255 so far that nothing is inside, they are the colour that would replace the pixel.
+        the prediction leaves 0..255 so far that nothing is inside, they are the color that would replace the pixel.
         """
         prediction, scale = (values.movedim(1, -1).unsqueeze(-2) for values in self.predictor(images))
         reach = (self.threshold * scale - _ROUNDING).clamp(min=0)
         signs = torch.tensor([[1.0 if i >> c & 1 else -1.0 for c in range(3)] for i in range(8)], device=images.device)
         axes = self.axes[:, :, 0, 0]
         corners = (prediction + (signs * reach) @ torch.linalg.inv(axes).T).clamp(0, 255)
-        centre = prediction.clamp(0, 255)
-        error, step = (centre - prediction) @ axes.T, (corners - centre) @ axes.T
+        center = prediction.clamp(0, 255)
+        error, step = (center - prediction) @ axes.T, (corners - center) @ axes.T
         room = (reach - error * step.sign()) / step.abs().clamp(min=1e-6)
         share = room.amin(-1, keepdim=True).clamp(0, 1) * (error.abs() <= reach).all(-1, keepdim=True)
-        levels: Tensor = (centre + (corners - centre) * share + 0.5).floor().to(torch.uint8)
+        levels: Tensor = (center + (corners - center) * share + 0.5).floor().to(torch.uint8)
         return levels
 
 
 def _with_validity(images: Tensor) -> Tensor:
-    """The network's input, `(n, 4, H, W)`: colours in units of 64 levels around mid-grey, and 1 inside the image."""
-    return F.pad((images - _GREY) / _UNIT, (0, 0, 0, 0, 0, 1), value=1.0)
+    """The network's input, `(n, 4, H, W)`: colors in units of 64 levels around mid-gray, and 1 inside the image."""
+    return F.pad((images - _GRAY) / _UNIT, (0, 0, 0, 0, 0, 1), value=1.0)

@@ -1,4 +1,4 @@
-"""The baseline with no learning: a pixel far outside its neighbours' range becomes their median."""
+"""The baseline with no learning: a pixel far outside its neighbors' range becomes their median."""
 
 import torch
 from torch import Tensor, nn
@@ -19,10 +19,10 @@ _COMPARATORS = (
 
 
 class Median(nn.Module):
-    """Replaces a pixel by the lower median of its 8 neighbours where a channel lies far outside their range.
+    """Replaces a pixel by the lower median of its 8 neighbors where a channel lies far outside their range.
 
     Args:
-        tolerance: levels outside the neighbours' range that a channel may lie, above 0.
+        tolerance: levels outside the neighbors' range that a channel may lie, above 0.
     """
 
     reach = 1
@@ -35,14 +35,14 @@ class Median(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """The purified images, `(n, 3, H, W)` on the 0..255 scale."""
-        ranked = sorted_neighbours(images)
+        ranked = sorted_neighbors(images)
         outside = torch.maximum(ranked[0] - images, images - ranked[-1]).amax(1, keepdim=True)
         # images hold whole levels: the first that is replaced gets margin 0
         return replace_where((outside - self.tolerance - 1) / self.tolerance, images, ranked[3])
 
     def passes(self, images: Tensor) -> Tensor:
-        """The corners of the colour box that is let pass at each position: uint8 `(n, H, W, 8, 3)`."""
-        ranked = sorted_neighbours(images)
+        """The corners of the color box that is let pass at each position: uint8 `(n, H, W, 8, 3)`."""
+        ranked = sorted_neighbors(images)
         low, high = ranked[0] - self.tolerance, ranked[-1] + self.tolerance
         corners = torch.stack(
             [torch.stack([(high if index >> c & 1 else low)[:, c] for c in range(3)], -1) for index in range(8)], -2
@@ -50,8 +50,8 @@ class Median(nn.Module):
         return corners.clamp(0, 255).to(torch.uint8)
 
 
-def sorted_neighbours(images: Tensor) -> list[Tensor]:
-    """The eight neighbours of each pixel, each channel sorted on its own, smallest first; reflected at the border.
+def sorted_neighbors(images: Tensor) -> list[Tensor]:
+    """The eight neighbors of each pixel, each channel sorted on its own, smallest first; reflected at the border.
 
     `(n, 3, H, W)`, and so are the eight.
     """

@@ -27,22 +27,22 @@ def crop(images: Tensor, margin: int, generator: torch.Generator) -> Tensor:
 
 
 def cutout(images: Tensor, side: int, generator: torch.Generator) -> Tensor:
-    """Set a square of `side` pixels to 0, centred anywhere in the image; `(n, c, H, W)`, of any dtype.
+    """Set a square of `side` pixels to 0, centerd anywhere in the image; `(n, c, H, W)`, of any dtype.
 
     Source: DeVries, Taylor, "Improved regularization of convolutional neural networks with cutout", 2017.
     """
     count, _, height, width = images.shape
-    centre = torch.rand(2, count, generator=generator).to(images.device, non_blocking=True)
-    rows = (torch.arange(height, device=images.device) - (centre[0] * height)[:, None]).abs() <= side / 2
-    columns = (torch.arange(width, device=images.device) - (centre[1] * width)[:, None]).abs() <= side / 2
+    center = torch.rand(2, count, generator=generator).to(images.device, non_blocking=True)
+    rows = (torch.arange(height, device=images.device) - (center[0] * height)[:, None]).abs() <= side / 2
+    columns = (torch.arange(width, device=images.device) - (center[1] * width)[:, None]).abs() <= side / 2
     hidden = rows[:, None, :, None] & columns[:, None, None, :]
     return images.masked_fill(hidden, 0)
 
 
 def corrupt(images: Tensor, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Give `count` random pixels of each image a random colour.
+    """Give `count` random pixels of each image a random color.
 
-    Half of the colours are corners of the colour cube, which one-pixel attacks favour, half are uniform.
+    Half of the colors are corners of the color cube, which one-pixel attacks favor, half are uniform.
 
     Args:
         images: float `(n, 3, H, W)` on the 0..255 scale; left as it is.
@@ -57,8 +57,8 @@ def corrupt(images: Tensor, count: int, generator: torch.Generator) -> tuple[Ten
     uniform = torch.randint(0, 256, (batch, channels, count), generator=generator)
     extreme = torch.randint(0, 2, (batch, channels, count), generator=generator) * 255
     corner = torch.rand(batch, 1, count, generator=generator) < 0.5
-    colour = torch.where(corner, extreme, uniform).to(images.device, images.dtype, non_blocking=True)
+    color = torch.where(corner, extreme, uniform).to(images.device, images.dtype, non_blocking=True)
     position = position.to(images.device, non_blocking=True)
-    corrupted = images.flatten(2).scatter(2, position.expand(-1, channels, -1), colour).view_as(images)
+    corrupted = images.flatten(2).scatter(2, position.expand(-1, channels, -1), color).view_as(images)
     mask = torch.zeros(batch, 1, height * width, device=images.device).scatter(2, position, 1.0)
     return corrupted, mask.view(batch, 1, height, width)

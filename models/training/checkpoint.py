@@ -22,7 +22,7 @@ class Checkpoint:
         run: what makes the run what it is (name, seed, recipe, data); a checkpoint of another run is refused.
         epoch: full epochs done.
         history: one entry an epoch, as logged.
-        tensors: module, moving average, optimiser state and random state, by prefixed name.
+        tensors: module, moving average, optimizer state and random state, by prefixed name.
     """
 
     run: dict[str, Any]
@@ -63,25 +63,25 @@ class Checkpoint:
         return kept
 
 
-def pack_optimiser(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The optimiser's state as flat tensors, named `optimiser.<parameter index>.<field>`."""
+def pack_optimizer(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The optimizer's state as flat tensors, named `optimizer.<parameter index>.<field>`."""
     return {
-        f"optimiser.{index}.{name}": torch.as_tensor(value)
-        for index, state in optimiser.state_dict()["state"].items()
+        f"optimizer.{index}.{name}": torch.as_tensor(value)
+        for index, state in optimizer.state_dict()["state"].items()
         for name, value in state.items()
         if value is not None
     }
 
 
-def unpack_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Put back what `pack_optimiser` took; hyperparameters stay as the recipe gives them."""
+def unpack_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    """Put back what `pack_optimizer` took; hyperparameters stay as the recipe gives them."""
     state: dict[int, dict[str, Tensor]] = {}
     for full_name, tensor in tensors.items():
         kind, _, rest = full_name.partition(".")
-        if kind == "optimiser":
+        if kind == "optimizer":
             index, _, name = rest.partition(".")
             state.setdefault(int(index), {})[name] = tensor
-    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
 def pack_module(prefix: str, module: nn.Module) -> dict[str, Tensor]:

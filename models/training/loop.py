@@ -12,9 +12,9 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from pixelproof.models.training.checkpoint import (
     Checkpoint,
     pack_module,
-    pack_optimiser,
+    pack_optimizer,
     unpack_module,
-    unpack_optimiser,
+    unpack_optimizer,
 )
 from pixelproof.models.training.gradients import gradients_of
 from pixelproof.models.training.recipes import Recipe
@@ -40,7 +40,7 @@ class Loop:
     def __init__(self, task: Task, recipe: Recipe, images: Tensor, labels: Tensor, seed: int) -> None:
         self.task, self.recipe, self.images, self.labels = task, recipe, images, labels
         task.prepare(images)
-        self.optimiser = make_optimiser(task.module, recipe)
+        self.optimizer = make_optimizer(task.module, recipe)
         self.average = copy.deepcopy(task.module).eval()
         self._gradients = gradients_of(task, images.device)
         self._moved = _numbers(self.average), _numbers(task.module)
@@ -68,7 +68,7 @@ class Loop:
             done = self._set_rate(self.epoch + step / self.steps_an_epoch)
             drawn = self.task.draw(self.images[chosen], self.labels[chosen], self.generator, done)
             total += self._gradients(drawn)
-            self.optimiser.step()
+            self.optimizer.step()
             self._move(*self._moved, None)
             if step % 10 == 9 or step + 1 == self.steps_an_epoch:
                 progress(self.epoch + 1, step + 1, self.steps_an_epoch, total.item() / (step + 1))
@@ -80,7 +80,7 @@ class Loop:
     def _set_rate(self, epoch: float) -> float:
         """Set the learning rate `epoch` epochs into the run; the share of the run that is done, 0 to 1."""
         done = epoch / self.recipe.epochs
-        for group in self.optimiser.param_groups:
+        for group in self.optimizer.param_groups:
             group["lr"] = self.recipe.peak_rate * one_cycle(done, self.recipe.warmup)
         return done
 
@@ -90,7 +90,7 @@ class Loop:
         checkpoint.tensors = {
             **pack_module("module", self.task.module),
             **pack_module("average", self.average),
-            **pack_optimiser(self.optimiser),
+            **pack_optimizer(self.optimizer),
             "random": self.generator.get_state(),
         }
 
@@ -101,7 +101,7 @@ class Loop:
         self.epoch = checkpoint.epoch
         unpack_module("module", self.task.module, checkpoint.tensors)
         unpack_module("average", self.average, checkpoint.tensors)
-        unpack_optimiser(self.optimiser, checkpoint.tensors)
+        unpack_optimizer(self.optimizer, checkpoint.tensors)
         self.generator.set_state(checkpoint.tensors["random"])
 
 
@@ -115,12 +115,12 @@ def one_cycle(done: float, warmup: float) -> float:
     return done / warmup if done < warmup else (1 - done) / (1 - warmup)
 
 
-def make_optimiser(module: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+def make_optimizer(module: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     """SGD or AdamW, with weight decay on convolutions' and linear layers' weights alone."""
     decayed = [p for p in module.parameters() if p.ndim > 1]
     plain = [p for p in module.parameters() if p.ndim <= 1]
     groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}]
-    if recipe.optimiser == "sgd":
+    if recipe.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=recipe.peak_rate, momentum=0.9, nesterov=True)
     return torch.optim.AdamW(groups, lr=recipe.peak_rate)
 

@@ -16,9 +16,9 @@ class Recipe:
     Attributes:
         epochs: passes over the training set.
         batch_size: images a step.
-        optimiser: "sgd" (momentum 0.9, Nesterov) or "adamw".
+        optimizer: "sgd" (momentum 0.9, Nesterov) or "adamw".
         peak_rate: highest learning rate.
-        weight_decay: on weights of convolutions and linear layers alone, not on biases or normalisation.
+        weight_decay: on weights of convolutions and linear layers alone, not on biases or normalization.
         warmup: share of all steps with a rising rate, 0 to 1.
         averaging: decay of the moving average a step, 0 (no averaging) to 1.
         label_smoothing: probability mass spread over all classes (classifiers).
@@ -28,13 +28,13 @@ class Recipe:
             at which they cost less (classifiers that take any size); after the last, they keep their own.
         whitened: whether the first convolution starts from filters that whiten the images (classifiers).
         half_precision: whether the weights are shipped as float16, and measured as such.
-        corrupted_pixels: pixels an image that get a random colour (purifiers).
+        corrupted_pixels: pixels an image that get a random color (purifiers).
         corrupted_weight: how often such a pixel counts in the loss (`autoencoder`).
     """
 
     epochs: int
     batch_size: int = 128
-    optimiser: str = "sgd"
+    optimizer: str = "sgd"
     peak_rate: float = 0.2
     weight_decay: float = 5e-4
     warmup: float = 0.2
@@ -49,9 +49,9 @@ class Recipe:
     corrupted_weight: float = 1.0
 
     def settings(self) -> dict[str, Any]:
-        """All of it, as JSON gives it back."""
+        """All of it, as JSON gives it back; "optimiser" is how the first weights' records spell it."""
         settings: dict[str, Any] = json.loads(json.dumps(asdict(self)))
-        return settings
+        return {"optimiser" if name == "optimizer" else name: value for name, value in settings.items()}
 
     def side(self, done: float) -> int | None:
         """The height and width that images are scaled to after `done` (0 to 1) of all steps; None for their own."""
@@ -62,12 +62,12 @@ _WHITENED = Recipe(epochs=1, label_smoothing=0.05, whitened=True, half_precision
 
 RECIPES: dict[str, Recipe] = {
     "lenet": Recipe(
-        epochs=90, batch_size=256, optimiser="adamw", peak_rate=6e-3, weight_decay=4e-2, averaging=0.999, crop_margin=2
+        epochs=90, batch_size=256, optimizer="adamw", peak_rate=6e-3, weight_decay=4e-2, averaging=0.999, crop_margin=2
     ),
     "autoencoder": Recipe(
-        epochs=12, optimiser="adamw", peak_rate=3e-3, weight_decay=1e-4, corrupted_pixels=2, corrupted_weight=20.0
+        epochs=12, optimizer="adamw", peak_rate=3e-3, weight_decay=1e-4, corrupted_pixels=2, corrupted_weight=20.0
     ),
-    "gated": Recipe(epochs=60, optimiser="adamw", peak_rate=1e-2, weight_decay=1e-4, corrupted_pixels=8),
+    "gated": Recipe(epochs=60, optimizer="adamw", peak_rate=1e-2, weight_decay=1e-4, corrupted_pixels=8),
     "pure_cnn": Recipe(epochs=12, peak_rate=0.2, label_smoothing=0.05, sides=((0.5, 20),), half_precision=True),
     "nin": replace(_WHITENED, epochs=20, peak_rate=0.2, sides=((0.4, 16), (0.6, 24))),
     "densenet": replace(_WHITENED, epochs=20, peak_rate=0.25, sides=((0.4, 16), (0.7, 24))),

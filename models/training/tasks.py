@@ -38,7 +38,7 @@ class Task(Protocol):
         ...
 
     def loss(self, *drawn: Tensor) -> Tensor:
-        """The scalar to minimise: the same operations for whatever was drawn, as a recording plays them again."""
+        """The scalar to minimize: the same operations for whatever was drawn, as a recording plays them again."""
         ...
 
     def score(self, module: nn.Module, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
@@ -49,7 +49,7 @@ class Task(Protocol):
 class Classification:
     """Cross entropy on flipped, shifted (and cut out) images; the score is `accuracy`."""
 
-    whitened = 2000  # images whose windows tell how neighbours go together
+    whitened = 2000  # images whose windows tell how neighbors go together
 
     def __init__(self, module: nn.Module, recipe: Recipe) -> None:
         self.module = module
@@ -121,7 +121,7 @@ class BlindPrediction:
     """The likelihood of pixels under the scales that were predicted for them without seeing them (Laplace)."""
 
     positions = 128  # an image and step
-    whitened = 500  # images whose windows tell how neighbours go together
+    whitened = 500  # images whose windows tell how neighbors go together
 
     def __init__(self, module: Gated, recipe: Recipe) -> None:
         self.module: nn.Module = module
@@ -146,7 +146,7 @@ class BlindPrediction:
         return corrupted, rows, columns, clean.permute(0, 2, 3, 1)[which, rows, columns].transpose(1, 2).unsqueeze(-1)
 
     def loss(self, *drawn: Tensor) -> Tensor:
-        """Mean negative log likelihood, in nats a colour axis, of clean pixels beside corrupted ones."""
+        """Mean negative log likelihood, in nats a color axis, of clean pixels beside corrupted ones."""
         corrupted, rows, columns, target = drawn
         prediction, scale = self.gated.predictor.at(corrupted, rows, columns)
         error = F.conv2d(target - prediction, self.gated.axes).abs()

@@ -4,16 +4,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pixelproof.models.layers import Normalise
+from pixelproof.models.layers import Normalize
 
-_LEAST_VARIANCE = 5e-4  # of a direction that is still scaled up to 1, in normalised units
+_LEAST_VARIANCE = 5e-4  # of a direction that is still scaled up to 1, in normalized units
 
 
 @torch.no_grad()
 def whiten(module: nn.Module, images: Tensor) -> None:
     """Set the filters of `module`'s first convolution to the principal directions of the windows it sees.
 
-    Neighbours in an image are so alike that random filters nearly all see its brightness. Each direction is scaled so
+    Neighbors in an image are so alike that random filters nearly all see its brightness. Each direction is scaled so
     that its response to `images` has a variance of 1, and taken with both signs, which a ReLU tells apart, where there
     are filters enough. Those left over keep their first, random weights.
 
@@ -21,11 +21,11 @@ def whiten(module: nn.Module, images: Tensor) -> None:
     (there held fixed; here a start).
 
     Args:
-        module: a classifier whose first convolution sees its `Normalise`d input.
+        module: a classifier whose first convolution sees its `Normalize`d input.
         images: float32 `(n, 3, H, W)` in 0..1.
     """
     layers = list(module.modules())
-    normalise = next(layer for layer in layers if isinstance(layer, Normalise))
+    normalise = next(layer for layer in layers if isinstance(layer, Normalize))
     first = next(layer for layer in layers if isinstance(layer, nn.Conv2d))
     windows = F.unfold(normalise(images), first.kernel_size).movedim(1, -1).flatten(0, 1)
     variance, directions = torch.linalg.eigh((windows.T @ windows / len(windows)).double())

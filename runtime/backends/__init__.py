@@ -35,11 +35,11 @@ def _open_cpu(source: Source, threads: int | None) -> Session:
     return OnnxRuntimeCpu(source.model, threads=threads)
 
 
-def _engines(flavour: str) -> Backend:
+def _engines(flavor: str) -> Backend:
     return Backend(
-        flavour,
-        functools.partial(open_tensorrt, flavour),
-        functools.partial(check_tensorrt, flavour),
+        flavor,
+        functools.partial(open_tensorrt, flavor),
+        functools.partial(check_tensorrt, flavor),
         runs_engines=True,
     )
 

@@ -121,7 +121,7 @@ def _idle_threads(version: str) -> tuple[str, str]:
     """The session entry that says how long a thread with nothing to do keeps its core.
 
     Threads that sleep at once must be woken for every other layer: on two cores ResNet-32 took twice as long for an
-    image. Threads that spin for long, as ONNX Runtime's do if nothing is said, take the cores from neighbours and other
+    image. Threads that spin for long, as ONNX Runtime's do if nothing is said, take the cores from neighbors and other
     sessions. With this bound two or eight calls at a time were no slower than with threads that sleep; with four
     times as much they were. Beside processes that kept both cores busy, one call at a time took up to a fifth longer.
     """

@@ -18,7 +18,7 @@ from pixelproof.errors import BackendError, PixelproofError
 from pixelproof.gpu import Gpu, Recording, open_gpu
 from pixelproof.runtime.backends.base import Session, Source, TensorSpec
 from pixelproof.runtime.engines.fit import Machine, choose_engine, engine_names, no_engine
-from pixelproof.runtime.engines.flavour import Flavour, open_flavour
+from pixelproof.runtime.engines.flavor import Flavor, open_flavor
 from pixelproof.runtime.engines.listening import first_cause, listener
 from pixelproof.runtime.engines.sidecar import Engine
 
@@ -28,7 +28,7 @@ _PURPOSE = "running a TensorRT engine"
 _log = logging.getLogger("pixelproof")
 
 
-def open_tensorrt(flavour: str, source: Source, threads: int | None) -> Session:
+def open_tensorrt(flavor: str, source: Source, threads: int | None) -> Session:
     """Open the engine of `source`'s bundle that fits this machine; `threads` has no meaning here.
 
     Raises:
@@ -37,10 +37,10 @@ def open_tensorrt(flavour: str, source: Source, threads: int | None) -> Session:
     del threads
     bundle = source.bundle
     if bundle is None:
-        raise BackendError(f"{flavour} runs a bundle's engines, and this graph is of no bundle. Next: --backend cuda")
-    if not engine_names(bundle, source.part, flavour):
-        raise no_engine(bundle, source.part, flavour)
-    chosen = open_flavour(flavour, purpose="running")
+        raise BackendError(f"{flavor} runs a bundle's engines, and this graph is of no bundle. Next: --backend cuda")
+    if not engine_names(bundle, source.part, flavor):
+        raise no_engine(bundle, source.part, flavor)
+    chosen = open_flavor(flavor, purpose="running")
     gpu = open_gpu(purpose=_PURPOSE, instead="--backend cpu")
     try:
         engine = choose_engine(bundle, source.part, Machine.here(chosen, gpu))
@@ -50,12 +50,12 @@ def open_tensorrt(flavour: str, source: Source, threads: int | None) -> Session:
         raise
 
 
-def check_tensorrt(flavour: str) -> None:
+def check_tensorrt(flavor: str) -> None:
     """`PixelproofError` unless TensorRT, PyCUDA and a GPU are there."""
-    chosen = open_flavour(flavour, purpose="running")
+    chosen = open_flavor(flavor, purpose="running")
     open_gpu(purpose=_PURPOSE, instead="--backend cpu").close()
     if chosen.trt.Runtime(listener(chosen.trt).logger) is None:
-        raise BackendError(f"{flavour} {chosen.version} does not start. Next: pixelproof doctor")
+        raise BackendError(f"{flavor} {chosen.version} does not start. Next: pixelproof doctor")
 
 
 class TensorRtSession:
@@ -63,7 +63,7 @@ class TensorRtSession:
 
     Args:
         engine: what to load.
-        flavour: its TensorRT.
+        flavor: its TensorRT.
         gpu: where; closed with the session.
 
     Attributes:
@@ -71,12 +71,12 @@ class TensorRtSession:
         graphs: whether a batch size that comes again is launched as a recording; a change holds for sizes not met yet.
     """
 
-    def __init__(self, engine: Engine, flavour: Flavour, gpu: Gpu) -> None:
-        self._trt, self._gpu, self.graphs = flavour.trt, gpu, True
+    def __init__(self, engine: Engine, flavor: Flavor, gpu: Gpu) -> None:
+        self._trt, self._gpu, self.graphs = flavor.trt, gpu, True
         self._lock = threading.Lock()
-        self.provider = f"{flavour.name} {flavour.version}"
+        self.provider = f"{flavor.name} {flavor.version}"
         with gpu.current():
-            self.engine: Any = _loaded(engine, flavour)
+            self.engine: Any = _loaded(engine, flavor)
             self.inputs, self.outputs = _tensors(self._trt, self.engine)
             self._smallest, self._rows = self._batches()
             self._sizes: OrderedDict[int, _Size] = OrderedDict()
@@ -208,12 +208,12 @@ class _Size:
             raise BackendError("TensorRT refuses to run the engine. Next: pixelproof build-engine BUNDLE --rebuild")
 
 
-def _loaded(engine: Engine, flavour: Flavour) -> Any:  # noqa: ANN401  (TensorRT's engine)
-    listening = listener(flavour.trt)
-    loaded = flavour.trt.Runtime(listening.logger).deserialize_cuda_engine(engine.content)
+def _loaded(engine: Engine, flavor: Flavor) -> Any:  # noqa: ANN401  (TensorRT's engine)
+    listening = listener(flavor.trt)
+    loaded = flavor.trt.Runtime(listening.logger).deserialize_cuda_engine(engine.content)
     if loaded is None:
         raise BackendError(
-            f"{flavour.name} {flavour.version} refuses engine '{engine.name}': {first_cause(listening.errors)}. "
+            f"{flavor.name} {flavor.version} refuses engine '{engine.name}': {first_cause(listening.errors)}. "
             "Next: pixelproof build-engine BUNDLE --rebuild"
         )
     return loaded

@@ -4,16 +4,16 @@ Import rule: as for `runtime`; TensorRT itself is imported when an engine is bui
 """
 
 from pixelproof.runtime.engines.fit import Machine, choose_engine, engine_names, misfits
-from pixelproof.runtime.engines.flavour import FLAVOURS, PORTABLE, Flavour, open_flavour
+from pixelproof.runtime.engines.flavor import FLAVORS, PORTABLE, Flavor, open_flavor
 from pixelproof.runtime.engines.listening import first_cause, listener
 from pixelproof.runtime.engines.sidecar import ENGINES, Engine, engine_name, noted_profile, read_engine
 
 __all__ = [
     "ENGINES",
-    "FLAVOURS",
+    "FLAVORS",
     "PORTABLE",
     "Engine",
-    "Flavour",
+    "Flavor",
     "Machine",
     "choose_engine",
     "engine_name",
@@ -22,6 +22,6 @@ __all__ = [
     "listener",
     "misfits",
     "noted_profile",
-    "open_flavour",
+    "open_flavor",
     "read_engine",
 ]

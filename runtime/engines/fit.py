@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pixelproof.errors import BackendError, PixelproofError, quote
 from pixelproof.gpu import Gpu
 from pixelproof.runtime.bundle import Bundle
-from pixelproof.runtime.engines.flavour import PORTABLE, Flavour
+from pixelproof.runtime.engines.flavor import PORTABLE, Flavor
 from pixelproof.runtime.engines.sidecar import Engine, read_engine
 
 
@@ -15,22 +15,22 @@ class Machine:
     """What an engine has to fit.
 
     Attributes:
-        flavour: "tensorrt" or "tensorrt-rtx", and `version` its package's.
+        flavor: "tensorrt" or "tensorrt-rtx", and `version` its package's.
         capability: the GPU's compute capability, such as "9.0".
         gpu: its name.
         driver_cuda: the newest CUDA version that its driver knows, such as "13.0".
     """
 
-    flavour: str
+    flavor: str
     version: str
     capability: str
     gpu: str
     driver_cuda: str
 
     @classmethod
-    def here(cls, flavour: Flavour, gpu: Gpu) -> "Machine":
+    def here(cls, flavor: Flavor, gpu: Gpu) -> "Machine":
         """This one."""
-        return cls(flavour.name, flavour.version, ".".join(map(str, gpu.capability)), gpu.name, gpu.cuda)
+        return cls(flavor.name, flavor.version, ".".join(map(str, gpu.capability)), gpu.name, gpu.cuda)
 
 
 def misfits(engine: Engine, bundle: Bundle, machine: Machine) -> list[str]:
@@ -38,7 +38,7 @@ def misfits(engine: Engine, bundle: Bundle, machine: Machine) -> list[str]:
     built = engine.sidecar
     graph = bundle.files.get(f"{engine.part}.onnx", b"")
     found = [
-        ("TensorRT flavour", built["flavour"], machine.flavour),
+        ("TensorRT flavor", built["flavour"], machine.flavor),
         ("TensorRT version", built["version"], machine.version),
         ("precision", built["precision"], bundle.manifest["precision"]),
         ("ONNX SHA-256", built["onnx_sha256"], hashlib.sha256(graph).hexdigest()),
@@ -53,9 +53,9 @@ def misfits(engine: Engine, bundle: Bundle, machine: Machine) -> list[str]:
     return told
 
 
-def engine_names(bundle: Bundle, part: str, flavour: str) -> list[str]:
-    """The bundle's engines of a part and flavour, those for one GPU before portable ones."""
-    names = [name for name in bundle.engines if name.startswith(f"{part}.{flavour}.")]
+def engine_names(bundle: Bundle, part: str, flavor: str) -> list[str]:
+    """The bundle's engines of a part and flavor, those for one GPU before portable ones."""
+    names = [name for name in bundle.engines if name.startswith(f"{part}.{flavor}.")]
     return sorted(names, key=lambda name: (PORTABLE in name, name))
 
 
@@ -67,7 +67,7 @@ def choose_engine(bundle: Bundle, part: str, machine: Machine) -> Engine:
         BackendError: there is none, or none fits; with each field that differs.
     """
     refused: list[str] = []
-    for name in engine_names(bundle, part, machine.flavour):
+    for name in engine_names(bundle, part, machine.flavor):
         engine = read_engine(bundle, name)
         told = misfits(engine, bundle, machine)
         if not told:
@@ -76,15 +76,15 @@ def choose_engine(bundle: Bundle, part: str, machine: Machine) -> Engine:
     command = f"pixelproof build-engine {quote(bundle.path)}"
     if refused:
         raise BackendError(f"{', '.join(refused)}. Next: {command} --rebuild")
-    raise no_engine(bundle, part, machine.flavour)
+    raise no_engine(bundle, part, machine.flavor)
 
 
-def no_engine(bundle: Bundle, part: str, flavour: str) -> PixelproofError:
-    """An error for a bundle with no engine of a flavour for a part."""
+def no_engine(bundle: Bundle, part: str, flavor: str) -> PixelproofError:
+    """An error for a bundle with no engine of a flavor for a part."""
     part_option = "" if part == "pipeline" else f" --part {part}"
     return BackendError(
-        f"bundle '{bundle.path}' has no {flavour} engine of its {part}. "
-        f"Next: pixelproof build-engine {quote(bundle.path)} --flavour {flavour}{part_option}"
+        f"bundle '{bundle.path}' has no {flavor} engine of its {part}. "
+        f"Next: pixelproof build-engine {quote(bundle.path)} --flavor {flavor}{part_option}"
     )
 
 

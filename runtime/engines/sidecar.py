@@ -40,9 +40,9 @@ class Engine:
         return smallest, usual, largest
 
 
-def engine_name(part: str, flavour: str, built_for: str) -> str:
+def engine_name(part: str, flavor: str, built_for: str) -> str:
     """The file's name; `built_for`: a compute capability, or "portable"."""
-    return f"{part}.{flavour}.{built_for}.engine"
+    return f"{part}.{flavor}.{built_for}.engine"
 
 
 def read_engine(bundle: Bundle, name: str) -> Engine:

@@ -155,7 +155,7 @@ def lenet_images(lenet: Network) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
 def check_successes() -> Callable[..., None]:
     """`check_successes(found, images, labels, predict, batch_size, targets=None)`: each success is what it says it is.
 
-    It differs in at most k pixels, those that are named, which have the colours that are named, and the classifier
+    It differs in at most k pixels, those that are named, which have the colors that are named, and the classifier
     gets it wrong, shown it afresh in a batch of the same shape. What did not fall is handed back as it was. The
     probabilities are those of the images as they were and as they are.
     """
@@ -169,7 +169,7 @@ def check_successes() -> Callable[..., None]:
         targets: NDArray[np.int64] | None = None,
     ) -> None:
         assert found.images.dtype == np.uint8
-        assert found.pixels.shape[:2] == found.colours.shape[:2]
+        assert found.pixels.shape[:2] == found.colors.shape[:2]
         before, after = (in_batches(predict, each, batch_size) for each in (images, found.images))
         np.testing.assert_allclose(found.probabilities_before, before, atol=1e-6)
         np.testing.assert_allclose(found.probabilities_after, after, atol=1e-6)
@@ -180,11 +180,11 @@ def check_successes() -> Callable[..., None]:
                 assert (found.pixels[index] == -1).all()
                 continue
             rebuilt = images[index].copy()
-            for (row, column), colour in zip(found.pixels[index], found.colours[index], strict=True):
-                rebuilt[row, column] = colour
+            for (row, column), color in zip(found.pixels[index], found.colors[index], strict=True):
+                rebuilt[row, column] = color
             assert np.array_equal(rebuilt, found.images[index])
             rows, columns = found.pixels[index].T
-            assert np.array_equal(rebuilt[rows, columns], found.colours[index])
+            assert np.array_equal(rebuilt[rows, columns], found.colors[index])
             assert (rebuilt != images[index]).any(axis=-1).sum() <= found.pixels.shape[1]
             assert shown[index] != labels[index] if targets is None else shown[index] == targets[index]
 
@@ -215,7 +215,7 @@ def same_outcomes() -> Callable[..., None]:
     """`same_outcomes(first, second, rows=all)`: `second` found what `first` did for those; `evaluated` may differ."""
 
     def check(first: AttackResult, second: AttackResult, rows: Any = slice(None)) -> None:
-        compared = ("attacked", "success", "pixels", "colours", "images", "queries", "exhausted")
+        compared = ("attacked", "success", "pixels", "colors", "images", "queries", "exhausted")
         for name in (*compared, "probabilities_before", "probabilities_after"):
             assert np.array_equal(getattr(first, name)[rows], getattr(second, name)), name
 

@@ -9,7 +9,7 @@ from pixelproof.errors import PixelproofError, UsageError
 
 IMAGES = np.zeros((2, 3, 4, 3), np.uint8)
 RAGGED = [np.zeros((3, 4, 3), np.uint8), np.zeros((3, 5, 3), np.uint8)]
-COLOURS = np.zeros((2, 3, 4, 5, 3), np.uint8)
+COLORS = np.zeros((2, 3, 4, 5, 3), np.uint8)
 
 UNFIT = [
     ({"images": IMAGES / 255}, r"images has dtype float64 .*expected uint8 of shape \(n, H, W, 3\)"),
@@ -51,10 +51,10 @@ UNFIT = [
     ({"method": None}, r"unknown attack method 'None'.*there are: corners, de, levels"),
     ({"method": Corners}, r"unknown attack method '.*Corners'.*there are: corners, de, levels"),
     ({"method": Corners(), "low": 3}, r"a method that is made already takes no low\. Next: Corners\(\.\.\.\)"),
-    ({"lows": 3}, r"unknown parameter of method 'corners' 'lows'; did you mean 'low'\? .*colours, high, low, order"),
-    ({"population": 9}, r"unknown parameter of method 'corners' 'population'.*there are: colours, high, low, order"),
+    ({"lows": 3}, r"unknown parameter of method 'corners' 'lows'; did you mean 'low'\? .*colors, high, low, order"),
+    ({"population": 9}, r"unknown parameter of method 'corners' 'population'.*there are: colors, high, low, order"),
     ({"method": "de", "populaton": 9}, r"'populaton'; did you mean 'population'\?"),
-    ({"method": "levels", "colours": COLOURS}, r"unknown parameter of method 'levels' 'colours'"),
+    ({"method": "levels", "colors": COLORS}, r"unknown parameter of method 'levels' 'colors'"),
     ({"method": "levels", "levels": 1}, r"levels is 1, expected 2 to 16"),
     ({"method": "levels", "levels": 17}, r"levels is 17, expected 2 to 16"),
     ({"method": "de", "population": 3}, r"population is 3, expected 4 to"),
@@ -70,11 +70,11 @@ UNFIT = [
     ({"high": 1.0}, r"high has dtype float64 .*expected integers that broadcast to \(2, 3, 4, 3\)"),
     ({"low": [1, 2]}, r"low has .*shape \(2,\), expected integers that broadcast to \(2, 3, 4, 3\)"),
     ({"method": "levels", "low": [[1], [1, 2]]}, r"low is a list of parts that differ in shape, expected integers"),
-    ({"colours": COLOURS[:1]}, r"colours has .*shape \(1, 3, 4, 5, 3\), expected uint8 of shape \(2, 3, 4, C, 3\)"),
-    ({"colours": COLOURS[:, :, :, :0]}, r"shape \(2, 3, 4, 0, 3\), expected .*C >= 1"),
-    ({"colours": COLOURS / 1}, r"colours has dtype float64"),
-    ({"colours": lambda images: COLOURS[:0]}, r"colours has .*shape \(0, 3, 4, 5, 3\), expected .*\(1, 3, 4, C, 3\)"),
-    ({"colours": COLOURS, "low": 1}, r"colours and a box \(low, high\) were both given"),
+    ({"colors": COLORS[:1]}, r"colors has .*shape \(1, 3, 4, 5, 3\), expected uint8 of shape \(2, 3, 4, C, 3\)"),
+    ({"colors": COLORS[:, :, :, :0]}, r"shape \(2, 3, 4, 0, 3\), expected .*C >= 1"),
+    ({"colors": COLORS / 1}, r"colors has dtype float64"),
+    ({"colors": lambda images: COLORS[:0]}, r"colors has .*shape \(0, 3, 4, 5, 3\), expected .*\(1, 3, 4, C, 3\)"),
+    ({"colors": COLORS, "low": 1}, r"colors and a box \(low, high\) were both given"),
     ({"order": "sweep"}, r"order is 'sweep', expected a function"),
     ({"order": lambda *_: np.zeros((2, 96), np.int64)}, r"order did not rank each of the 96 candidates once"),
     ({"order": lambda *_: np.arange(96)}, r"order gave int64 of shape \(96,\), expected .*\(2, 96\)"),

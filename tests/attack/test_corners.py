@@ -1,4 +1,4 @@
-"""`corners`: the eight corners of each position's box, or the colours that are listed for it."""
+"""`corners`: the eight corners of each position's box, or the colors that are listed for it."""
 
 import itertools
 
@@ -73,8 +73,8 @@ def test_each_image_has_its_own_box(make_crops, make_classifier, same_outcomes):
 def own_order(seed):
     """An order that shuffles each image's candidates in a way of its own."""
 
-    def order(images, labels, colours, targets):
-        count = colours[0, ..., 0].size
+    def order(images, labels, colors, targets):
+        count = colors[0, ..., 0].size
         return np.stack([np.random.default_rng([seed, *image[0, 0]]).permutation(count) for image in images])
 
     return order
@@ -88,9 +88,9 @@ def test_the_first_success_in_the_order_wins(make_crops, make_classifier, order,
     labels, runners_up = classifier.labels(images), classifier(images).argsort(axis=1)[:, -2]
     targets = runners_up if targeted else None
     found = attack(classifier, images, labels, order=order, targets=targets, batch_size=batch_size)
-    colours = np.zeros((1, 8, 7, 8, 3), np.uint8)
+    colors = np.zeros((1, 8, 7, 8, 3), np.uint8)
     for index, image in enumerate(images):
-        ranking = np.arange(448) if order is None else order(image[None], None, colours, None)[0]
+        ranking = np.arange(448) if order is None else order(image[None], None, colors, None)[0]
         changed = corner_images(image, 0, 255)[ranking]
         answers = classifier.labels(changed)
         wins = np.flatnonzero(answers == targets[index] if targeted else answers != labels[index])
@@ -101,30 +101,30 @@ def test_the_first_success_in_the_order_wins(make_crops, make_classifier, order,
     assert 0 < found.success.sum() < 12
 
 
-def test_listed_colours_are_tried_in_their_order_at_each_position(make_crops, make_images, never, record):
+def test_listed_colors_are_tried_in_their_order_at_each_position(make_crops, make_images, never, record):
     image, listed = make_crops(1, 3, 4), make_images(12, 1, 5).reshape(1, 3, 4, 5, 3)
     shown = record(never)
-    found = attack(shown, image, [0], colours=listed, batch_size=ONE_BY_ONE)
+    found = attack(shown, image, [0], colors=listed, batch_size=ONE_BY_ONE)
     expected = np.repeat(image, 3 * 4 * 5, axis=0)
-    for number, (row, column, colour) in enumerate(itertools.product(range(3), range(4), range(5))):
-        expected[number, row, column] = listed[0, row, column, colour]
+    for number, (row, column, color) in enumerate(itertools.product(range(3), range(4), range(5))):
+        expected[number, row, column] = listed[0, row, column, color]
     assert np.array_equal(shown.rows[1:], expected)
     assert found.exhausted.tolist() == [True]
     assert found.queries.tolist() == [60]
 
 
 @pytest.mark.parametrize("pixels", [1, 2])
-def test_colours_may_be_a_function_of_some_of_the_images(make_crops, make_classifier, same_outcomes, pixels):
+def test_colors_may_be_a_function_of_some_of_the_images(make_crops, make_classifier, same_outcomes, pixels):
     images, classifier = make_crops(12, 8, 7), make_classifier(8, 7, seed=5)
     labels = classifier.labels(images)
-    labels[3] = (labels[3] + 1) % 4  # wrong from the start: its colours are not asked for
+    labels[3] = (labels[3] + 1) % 4  # wrong from the start: its colors are not asked for
 
     def mirrored(some):
         return np.stack([255 - some, some[:, ::-1], some // 2], axis=3)
 
-    given = attack(classifier, images, labels, colours=mirrored(images), pixels=pixels)
+    given = attack(classifier, images, labels, colors=mirrored(images), pixels=pixels)
     assert given.success.any()
-    same_outcomes(given, attack(classifier, images, labels, colours=mirrored, pixels=pixels))
+    same_outcomes(given, attack(classifier, images, labels, colors=mirrored, pixels=pixels))
 
 
 def test_what_a_purifier_lets_pass_can_be_listed(make_network, lenet_images, check_successes):
@@ -138,10 +138,10 @@ def test_what_a_purifier_lets_pass_can_be_listed(make_network, lenet_images, che
 
     images, labels = (each[:4] for each in lenet_images)
     pipeline = make_network(median)
-    found = attack(pipeline, images, labels, colours=passes, batch_size=64)
+    found = attack(pipeline, images, labels, colors=passes, batch_size=64)
     check_successes(found, images, labels, pipeline, 64)
     listed = passes(images)
     for index in np.flatnonzero(found.success):
-        (row, column), colour = found.pixels[index, 0], found.colours[index, 0]
-        assert colour.tolist() in listed[index, row, column].tolist()
+        (row, column), color = found.pixels[index, 0], found.colors[index, 0]
+        assert color.tolist() in listed[index, row, column].tolist()
     assert found.queries[found.exhausted].tolist() == [2 * 32 * 32] * int(found.exhausted.sum())

@@ -7,7 +7,7 @@ import pytest
 
 from pixelproof.attack import attack
 from pixelproof.attack.philox import philox4x32
-from pixelproof.attack.randomness import normal_colours, search_key
+from pixelproof.attack.randomness import normal_colors, search_key
 
 SIZE = {"population": 9, "generations": 12}
 ONE_BY_ONE = 1  # rows a batch: the classifier is then shown the candidates in their order, and nothing else
@@ -23,7 +23,7 @@ def first_individual(key, own, pixels, height, width):
     individual = []
     for _ in range(pixels):
         row, column = index_below(height, next(words)), index_below(width, next(words))
-        individual.append([row, column, *(normal_colours()[int(next(words)) >> 16] for _ in range(3))])
+        individual.append([row, column, *(normal_colors()[int(next(words)) >> 16] for _ in range(3))])
     return np.array(individual, np.float32)
 
 
@@ -37,7 +37,7 @@ def three_others(key, own, generation, population):
 
 
 def drawn_numbers(numbers, height, width):
-    """Row, column and colour of one pixel, each number floored and then clipped."""
+    """Row, column and color of one pixel, each number floored and then clipped."""
     highest = (height - 1, width - 1, 255, 255, 255)
     return [min(max(int(np.floor(number)), 0), most) for number, most in zip(numbers, highest, strict=True)]
 
@@ -46,8 +46,8 @@ def seen(image, individual):
     """The image with the individual's pixels set."""
     changed = image.copy()
     for numbers in individual:
-        row, column, *colour = drawn_numbers(numbers, *image.shape[:2])
-        changed[row, column] = colour
+        row, column, *color = drawn_numbers(numbers, *image.shape[:2])
+        changed[row, column] = color
     return changed
 
 

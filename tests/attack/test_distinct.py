@@ -147,10 +147,10 @@ def test_lenet_behind_the_median_answers_alike_with_less_work(lenet, lenet_image
         return levels.permute(0, 2, 3, 1).to(torch.uint8).numpy()
 
     images, labels = (each[:2] for each in lenet_images)
-    colours = np.broadcast_to(np.array([[0] * 3, [255] * 3], np.uint8), (2, 32, 32, 2, 3))
+    colors = np.broadcast_to(np.array([[0] * 3, [255] * 3], np.uint8), (2, 32, 32, 2, 3))
     distinct = Distinct(purify, lenet, batch_size=64)
-    through = attack(distinct, images, labels, colours=colours, batch_size=64)
-    same_outcomes(attack(lambda batch: lenet(purify(batch)), images, labels, colours=colours, batch_size=64), through)
+    through = attack(distinct, images, labels, colors=colors, batch_size=64)
+    same_outcomes(attack(lambda batch: lenet(purify(batch)), images, labels, colors=colors, batch_size=64), through)
     assert through.attacked.any()
     assert distinct.classified < 0.8 * distinct.asked  # black and white are mostly replaced by the same
 

@@ -17,8 +17,8 @@ def lenet_parameters(lenet, images, method):
         return {"population": 40, "generations": 8}
     if method == "levels":
         return {"order": gradient_order(lenet.module), "levels": 2}
-    colours = np.broadcast_to(TWO_CORNERS, (*images.shape[:3], 2, 3))
-    return {"order": gradient_order(lenet.module), "colours": colours}
+    colors = np.broadcast_to(TWO_CORNERS, (*images.shape[:3], 2, 3))
+    return {"order": gradient_order(lenet.module), "colors": colors}
 
 
 @pytest.mark.parametrize("targeted", [False, True])
@@ -162,7 +162,7 @@ def test_outcomes_come_as_they_are_known_those_not_attacked_first(make_crops, ma
     assert len(set(batches)) > 3  # not all at the end
     assert sorted(outcome.index for outcome in outcomes) == list(range(12))
     for outcome in outcomes:
-        for name in ("attacked", "success", "queries", "evaluated", "exhausted", "pixels", "colours"):
+        for name in ("attacked", "success", "queries", "evaluated", "exhausted", "pixels", "colors"):
             assert np.array_equal(getattr(outcome, name), getattr(found, name)[outcome.index])
         assert np.array_equal(outcome.image, found.images[outcome.index])
 

@@ -38,9 +38,9 @@ def test_a_linear_network_is_ranked_exactly_by_how_the_margin_changes(
     make_classifier, make_crops, make_images, targeted
 ):
     images, classifier = make_crops(4, 8, 7), make_classifier(8, 7, seed=5)
-    labels, colours = classifier.labels(images), make_images(4 * 8, 7, 5).reshape(4, 8, 7, 5, 3)
+    labels, colors = classifier.labels(images), make_images(4 * 8, 7, 5).reshape(4, 8, 7, 5, 3)
     targets = (labels + 1) % 4 if targeted else None
-    ranking = gradient_order(linear_module(classifier))(images, labels, colours, targets)
+    ranking = gradient_order(linear_module(classifier))(images, labels, colors, targets)
     for index, image in enumerate(images):
         others = classifier.scores(image[None])[0]
         others[labels[index]] = others.min() - 1
@@ -49,7 +49,7 @@ def test_a_linear_network_is_ranked_exactly_by_how_the_margin_changes(
         for candidate in range(8 * 7 * 5):
             changed = image.copy()
             row, column = divmod(candidate // 5, 7)
-            changed[row, column] = colours[index, row, column, candidate % 5]
+            changed[row, column] = colors[index, row, column, candidate % 5]
             scores = classifier.scores(changed[None])[0]
             margins.append(scores[labels[index]] - scores[rival])
         assert np.array_equal(ranking[index], np.argsort(margins, kind="stable"))
@@ -67,12 +67,12 @@ def test_on_a_linear_network_the_first_candidate_decides(make_classifier, make_c
 
 def test_lenet_falls_in_far_fewer_queries(lenet, lenet_images, check_successes):
     images, labels = (each[:10] for each in lenet_images)
-    colours = np.broadcast_to(BLACK_AND_WHITE, (10, 32, 32, 2, 3))
-    led = attack(lenet, images, labels, order=gradient_order(lenet.module), colours=colours, batch_size=64)
+    colors = np.broadcast_to(BLACK_AND_WHITE, (10, 32, 32, 2, 3))
+    led = attack(lenet, images, labels, order=gradient_order(lenet.module), colors=colors, batch_size=64)
     check_successes(led, images, labels, lenet, 64)
     fell = led.success
     assert fell.sum() >= 3
-    blind = attack(lenet, images[fell], labels[fell], colours=colours[fell], batch_size=64)
+    blind = attack(lenet, images[fell], labels[fell], colors=colors[fell], batch_size=64)
     assert blind.success.all()
     assert 10 * np.median(led.queries[fell]) < np.median(blind.queries)
 
@@ -106,8 +106,8 @@ def test_a_gradient_comes_through_a_gate(make_network, lenet_images, name):
 @pytest.mark.parametrize("name", ["median", "gated"])
 def test_images_behind_a_gate_are_ranked_each_in_its_own_way(make_network, lenet_images, name):
     images, labels = (each[:4] for each in lenet_images)
-    colours = np.broadcast_to(BLACK_AND_WHITE, (4, 32, 32, 2, 3))
-    ranking = gradient_order(make_network(build_purifier(name)).module)(images, labels, colours, None)
+    colors = np.broadcast_to(BLACK_AND_WHITE, (4, 32, 32, 2, 3))
+    ranking = gradient_order(make_network(build_purifier(name)).module)(images, labels, colors, None)
     assert np.array_equal(np.sort(ranking, axis=1), np.tile(np.arange(2048), (4, 1)))
     assert len({row.tobytes() for row in ranking} | {np.arange(2048, dtype=np.int32).tobytes()}) == 5
 
@@ -139,9 +139,9 @@ def test_what_is_no_module_is_refused(never):
     ],
 )
 def test_a_module_that_gives_something_else_is_refused(make_crops, answer, words):
-    colours = np.zeros((2, 4, 5, 1, 3), np.uint8)
+    colors = np.zeros((2, 4, 5, 1, 3), np.uint8)
     with pytest.raises(PixelproofError, match=f"^the module.*{words}") as refusal:
-        gradient_order(Layer(answer))(make_crops(2, 4, 5), np.array([0, 2]), colours, None)
+        gradient_order(Layer(answer))(make_crops(2, 4, 5), np.array([0, 2]), colors, None)
     assert "Next: " in str(refusal.value)
 
 

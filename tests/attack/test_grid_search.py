@@ -14,9 +14,9 @@ class ReversedOrder:
 
     asked: list[tuple] = field(default_factory=list)
 
-    def __call__(self, images, labels, colours, targets):
-        self.asked.append((images, labels, colours, targets))
-        count = colours[0, ..., 0].size
+    def __call__(self, images, labels, colors, targets):
+        self.asked.append((images, labels, colors, targets))
+        count = colors[0, ..., 0].size
         return np.tile(np.arange(count)[::-1], (len(images), 1))
 
 
@@ -31,7 +31,7 @@ def many(make_crops, make_classifier):
 
 @pytest.mark.parametrize("method", ["corners", "levels"])
 @pytest.mark.parametrize("targeted", [False, True])
-def test_an_order_is_told_images_labels_colours_and_targets_of_those_attacked(many, method, targeted):
+def test_an_order_is_told_images_labels_colors_and_targets_of_those_attacked(many, method, targeted):
     classifier, images, labels = many
     targets = (labels + 2) % 4 if targeted else None
     order, attacked = ReversedOrder(), np.arange(150) % 5 != 0
@@ -39,8 +39,8 @@ def test_an_order_is_told_images_labels_colours_and_targets_of_those_attacked(ma
     assert np.array_equal(found.attacked, attacked)
     assert np.array_equal(np.concatenate([asked[0] for asked in order.asked]), images[attacked])
     assert np.array_equal(np.concatenate([asked[1] for asked in order.asked]), labels[attacked])
-    for _, _, colours, asked_targets in order.asked:
-        assert colours.shape[1:] == (2, 3, 8 if method == "corners" else 64, 3)
+    for _, _, colors, asked_targets in order.asked:
+        assert colors.shape[1:] == (2, 3, 8 if method == "corners" else 64, 3)
         assert (asked_targets is not None) == targeted
     if targeted:
         assert np.array_equal(np.concatenate([asked[3] for asked in order.asked]), targets[attacked])
@@ -61,7 +61,7 @@ def test_an_order_is_asked_of_a_few_images_at_a_time_when_they_are_about_to_be_s
     assert finished_when_asked[1] > 30
 
 
-def test_a_listed_colour_of_an_image_that_is_not_attacked_is_asked_for_at_most_once(many):
+def test_a_listed_color_of_an_image_that_is_not_attacked_is_asked_for_at_most_once(many):
     classifier, images, labels = many
     asked = []
 
@@ -69,7 +69,7 @@ def test_a_listed_colour_of_an_image_that_is_not_attacked_is_asked_for_at_most_o
         asked.extend(image.tobytes() for image in some)
         return (255 - some)[:, :, :, None]
 
-    attack(classifier, images, labels, colours=inverted)
+    attack(classifier, images, labels, colors=inverted)
     needed = [image.tobytes() for image in images[np.arange(150) % 5 != 0]]
     assert asked == [images[0].tobytes(), *needed]  # the first image is looked at before anything else: its shape
 

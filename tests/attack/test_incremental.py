@@ -84,10 +84,10 @@ def test_many_candidates_of_an_image_cost_its_maps_once():
     by_windows = Incremental(network.predict, network.staged(), batch_size=8, remembered=2, tie=0)
     which = np.arange(60) % 2
     positions = np.arange(60)[:, None]
-    colours = np.broadcast_to(np.uint8(255), (60, 1, 3))
-    by_windows.of_changes(IMAGES, which, positions, colours)
+    colors = np.broadcast_to(np.uint8(255), (60, 1, 3))
+    by_windows.of_changes(IMAGES, which, positions, colors)
     assert network.clean == 2
-    assert network.whole == by_windows.whole <= 8  # a candidate may be its image's own colour
+    assert network.whole == by_windows.whole <= 8  # a candidate may be its image's own color
 
 
 def test_close_calls_are_left_to_the_whole_network():
@@ -106,7 +106,7 @@ def test_an_attack_finds_the_same_with_it():
         expected = attack(network.predict, IMAGES, labels, method="de", pixels=pixels, population=20, generations=5)
         found = attack(by_windows, IMAGES, labels, method="de", pixels=pixels, population=20, generations=5)
         assert expected.success.any()
-        for name in ("success", "pixels", "colours", "queries"):
+        for name in ("success", "pixels", "colors", "queries"):
             np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
     assert by_windows.partly > 0
 

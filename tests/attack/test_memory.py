@@ -11,8 +11,8 @@ from pixelproof.models.data import sample
 
 def keys_of(candidates):
     return [
-        (int(position), *colour.tolist())
-        for position, colour in zip(candidates.positions[:, 0], candidates.colours[:, 0], strict=True)
+        (int(position), *color.tolist())
+        for position, color in zip(candidates.positions[:, 0], candidates.colors[:, 0], strict=True)
     ]
 
 
@@ -20,8 +20,8 @@ def keys_of(candidates):
 def test_each_candidate_is_asked_for_once_and_recalled_ever_after(places, levels):
     draw, memory, known = np.random.default_rng(places), Memory(), {}
     for _ in range(30):
-        colours = draw.integers(0, levels, (40, 1, 3)) * (255 // (levels - 1))  # up to both ends
-        candidates = Candidates(draw.integers(0, places, (40, 1)), colours.astype(np.uint8))
+        colors = draw.integers(0, levels, (40, 1, 3)) * (255 // (levels - 1))  # up to both ends
+        candidates = Candidates(draw.integers(0, places, (40, 1)), colors.astype(np.uint8))
         keys = keys_of(candidates)
         unseen = memory.unseen(candidates)
         assert unseen.tolist() == [rank for rank, key in enumerate(keys) if key not in known and key not in keys[:rank]]

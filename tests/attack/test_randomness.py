@@ -5,8 +5,8 @@ import numpy as np
 from pixelproof.attack.philox import philox4x32
 from pixelproof.attack.randomness import (
     first_population,
-    make_normal_colours,
-    normal_colours,
+    make_normal_colors,
+    normal_colors,
     parents,
     search_key,
 )
@@ -14,13 +14,13 @@ from pixelproof.attack.randomness import (
 KEY = (0x12345678, 0x9ABCDEF0)
 
 
-def test_shipped_colours_are_the_quantiles():
-    assert normal_colours().dtype == np.uint8
-    assert np.array_equal(normal_colours(), make_normal_colours())
+def test_shipped_colors_are_the_quantiles():
+    assert normal_colors().dtype == np.uint8
+    assert np.array_equal(normal_colors(), make_normal_colors())
 
 
-def test_colours_are_normal_and_clipped():
-    table = normal_colours()
+def test_colors_are_normal_and_clipped():
+    table = normal_colors()
     assert (np.diff(table.astype(int)) >= 0).all()
     assert table[32767] == table[32768] == 128
     assert table[round(65536 * 0.8413)] == 255  # mean + 1 standard deviation
@@ -65,7 +65,7 @@ def test_first_population_takes_its_words_in_the_stated_order():
         variate = 5 * pixel + field
         word = int(philox4x32((variate // 4, candidate, 0, 0), KEY)[variate % 4])
         bound = {0: height, 1: width}.get(field)
-        expected = normal_colours()[word >> 16] if bound is None else word * bound >> 32
+        expected = normal_colors()[word >> 16] if bound is None else word * bound >> 32
         assert population[candidate, pixel, field] == expected
 
 

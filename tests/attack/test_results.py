@@ -13,7 +13,7 @@ def outcome(index):
         attacked=index != 0,
         success=index == 1,
         pixels=np.full((2, 2), index, np.int64),
-        colours=np.full((2, 3), index, np.uint8),
+        colors=np.full((2, 3), index, np.uint8),
         image=np.full((4, 5, 3), index, np.uint8),
         probabilities_before=np.full(6, index, np.float32),
         probabilities_after=np.full(6, 10 * index, np.float32),
@@ -28,7 +28,7 @@ def test_outcomes_stand_in_the_order_of_the_images_however_they_came():
     assert result.attacked.tolist() == [False, True, True]
     assert result.success.tolist() == [False, True, False]
     assert result.pixels[:, 0, 0].tolist() == [0, 1, 2]
-    assert result.colours[:, 0, 0].tolist() == [0, 1, 2]
+    assert result.colors[:, 0, 0].tolist() == [0, 1, 2]
     assert result.images[:, 0, 0, 0].tolist() == [0, 1, 2]
     assert result.probabilities_before[:, 0].tolist() == [0, 1, 2]
     assert result.probabilities_after[:, 0].tolist() == [0, 10, 20]
@@ -49,7 +49,7 @@ def test_every_field_has_the_shape_and_dtype_that_is_written_down(make_crops, ma
         "attacked": (np.bool_, (5,)),
         "success": (np.bool_, (5,)),
         "pixels": (np.int64, (5, pixels, 2)),
-        "colours": (np.uint8, (5, pixels, 3)),
+        "colors": (np.uint8, (5, pixels, 3)),
         "images": (np.uint8, (5, 4, 6, 3)),
         "probabilities_before": (np.float32, (5, 4)),
         "probabilities_after": (np.float32, (5, 4)),
@@ -71,5 +71,5 @@ def test_pixels_are_rows_and_columns_and_fewer_than_k_repeat_one(make_crops, nev
 
     found = attack(wrong_where_white, make_crops(1, 4, 6), [0], pixels=3)  # a single pixel is tried before teams
     assert found.pixels.tolist() == [[[2, 3]] * 3]
-    assert found.colours.tolist() == [[[255] * 3] * 3]
+    assert found.colors.tolist() == [[[255] * 3] * 3]
     assert (found.images[0, 2, 3] == 255).all()

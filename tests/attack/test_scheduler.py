@@ -51,7 +51,7 @@ def test_lenet_in_a_batch_of_fixed_shape_gives_the_same_results_in_any_company(
         if method == "de":
             parameters = {"population": 40, "generations": 4}
         else:
-            parameters = {"order": gradient_order(lenet.module), "colours": 255 - images[rows][:, :, :, None]}
+            parameters = {"order": gradient_order(lenet.module), "colors": 255 - images[rows][:, :, :, None]}
         return attack(lenet, images[rows], labels[rows], method=method, batch_size=64, **parameters)
 
     together = found(slice(None))

@@ -33,7 +33,7 @@ def test_successes_are_those_of_the_real_network():
     screened = Screened(real, cheap, margin=0.8, batch_size=16, doubtful_size=2)
     real.rows = 0
     found = attack(screened, IMAGES, labels, method="corners", batch_size=16)
-    for name in ("success", "pixels", "colours", "queries"):
+    for name in ("success", "pixels", "colors", "queries"):
         np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
     assert 0 < expected.success.sum() < len(IMAGES)
     assert expected.exhausted[~expected.success].all()

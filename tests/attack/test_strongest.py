@@ -14,7 +14,7 @@ EVOLUTION = {"population": 24, "generations": 6}
 def one_after_the_other(classifier, images, labels, searches, **settings) -> dict[str, Any]:
     """The union, by a call for each search, and how many images fell to each."""
     left = np.flatnonzero(classifier.labels(images) == labels)
-    queries, pixels, colours = np.zeros(len(images), int), {}, {}
+    queries, pixels, colors = np.zeros(len(images), int), {}, {}
     fell = []
     for method, parameters in searches:
         targets = settings["targets"]
@@ -27,10 +27,10 @@ def one_after_the_other(classifier, images, labels, searches, **settings) -> dic
         )
         queries[left] += found.queries
         for image, row in zip(left[found.success].tolist(), np.flatnonzero(found.success), strict=True):
-            pixels[image], colours[image] = found.pixels[row].tolist(), found.colours[row].tolist()
+            pixels[image], colors[image] = found.pixels[row].tolist(), found.colors[row].tolist()
         fell.append(int(found.success.sum()))
         left = left[~found.success]
-    return {"queries": queries.tolist(), "pixels": pixels, "colours": colours, "fell": fell}
+    return {"queries": queries.tolist(), "pixels": pixels, "colors": colors, "fell": fell}
 
 
 @pytest.mark.parametrize(("pixels", "targeted"), [(1, False), (1, True), (2, False)])
@@ -40,14 +40,14 @@ def test_the_union_is_what_the_searches_find_one_after_the_other(victims, pixels
     targets = (labels + 1) % 4 if targeted else None
     passed = np.full((len(images), 8, 7, 1, 3), 7, np.uint8)
     searches = [
-        ("corners", {"order": order, "colours": lambda some: passed[: len(some)]}),
+        ("corners", {"order": order, "colors": lambda some: passed[: len(some)]}),
         ("corners", {"order": order}),
         ("levels", {"order": order, "levels": 3}),
         ("de", {"seed": 5, **EVOLUTION}),
         ("de", {"seed": 6, **EVOLUTION}),
     ]
     expected = one_after_the_other(classifier, images, labels, searches, pixels=pixels, targets=targets)
-    parameters = {"order": order, "colours": lambda some: passed[: len(some)], "levels": 3, "seeds": 2, **EVOLUTION}
+    parameters = {"order": order, "colors": lambda some: passed[: len(some)], "levels": 3, "seeds": 2, **EVOLUTION}
     settings = {"pixels": pixels, "seed": 5, "targets": targets}
     found = attack(classifier, images, labels, method="strongest", **settings, **parameters)
     assert expected["fell"][0] > 0
@@ -57,7 +57,7 @@ def test_the_union_is_what_the_searches_find_one_after_the_other(victims, pixels
     assert found.queries.tolist() == expected["queries"]
     for image, places in expected["pixels"].items():
         assert found.pixels[image].tolist() == places
-        assert found.colours[image].tolist() == expected["colours"][image]
+        assert found.colors[image].tolist() == expected["colors"][image]
 
 
 def test_what_withstands_everything_has_cost_all_searches_and_exhausts_no_set(make_crops, never):
@@ -68,7 +68,7 @@ def test_what_withstands_everything_has_cost_all_searches_and_exhausts_no_set(ma
     assert not found.exhausted.any()
 
 
-def test_a_colour_inside_the_cube_falls_to_the_levels_after_all_corners_have_been_tried(make_crops):
+def test_a_color_inside_the_cube_falls_to_the_levels_after_all_corners_have_been_tried(make_crops):
     images = make_crops(2, 4, 5)
 
     def weak_spot(batch):
@@ -78,8 +78,8 @@ def test_a_colour_inside_the_cube_falls_to_the_levels_after_all_corners_have_bee
     found = attack(weak_spot, images, [0, 0], method="strongest", **EVOLUTION)
     assert found.success.all()
     assert found.pixels.tolist() == [[[2, 3]]] * 2
-    colours_before = 4 * 4 * 1 + 4 * 2 + 1
-    assert found.queries.tolist() == [4 * 5 * 8 + 64 * (2 * 5 + 3) + colours_before + 1] * 2
+    colors_before = 4 * 4 * 1 + 4 * 2 + 1
+    assert found.queries.tolist() == [4 * 5 * 8 + 64 * (2 * 5 + 3) + colors_before + 1] * 2
 
 
 def test_progress_never_goes_back_and_ends_at_one(victims, monkeypatch):
@@ -94,7 +94,7 @@ def test_progress_never_goes_back_and_ends_at_one(victims, monkeypatch):
     assert len(told) > 50
 
 
-def test_images_that_a_purifier_tells_nothing_of_are_given_no_colours(victims):
+def test_images_that_a_purifier_tells_nothing_of_are_given_no_colors(victims):
     classifier, images, labels = victims
     plain = attack(classifier, images, labels, method="strongest", seeds=1, **EVOLUTION)
     corners = attack(classifier, images, labels, method="corners")

@@ -21,21 +21,21 @@ def share(probabilities, label, target):
     return -(wanted / (wanted + unwanted))
 
 
-def slow_scores(predict, image, label, target, colours, stride):
-    """Each candidate's score, from the nearest probed position, between its first and its last colour."""
-    height, width, each, _ = colours.shape
+def slow_scores(predict, image, label, target, colors, stride):
+    """Each candidate's score, from the nearest probed position, between its first and its last color."""
+    height, width, each, _ = colors.shape
     scores = np.empty((height, width, each), np.float32)
     for row in range(height):
         for column in range(width):
             at = nearest_probed(row, height, stride), nearest_probed(column, width, stride)
             ends = []
-            for colour in (colours[at][0], colours[at][-1]):
+            for color in (colors[at][0], colors[at][-1]):
                 changed = image.copy()
-                changed[at] = colour
+                changed[at] = color
                 ends.append(share(predict(changed[None])[0], label, target))
-            first, last = colours[row, column, [0, -1]].astype(np.float32)
-            for number, colour in enumerate(colours[row, column].astype(np.float32)):
-                place = ((colour - first) * (last - first)).sum() / max(((last - first) ** 2).sum(), 1)
+            first, last = colors[row, column, [0, -1]].astype(np.float32)
+            for number, color in enumerate(colors[row, column].astype(np.float32)):
+                place = ((color - first) * (last - first)).sum() / max(((last - first) ** 2).sum(), 1)
                 scores[row, column, number] = ends[0] + (ends[1] - ends[0]) * place
     return scores.reshape(-1)
 
@@ -44,23 +44,23 @@ def slow_scores(predict, image, label, target, colours, stride):
 @pytest.mark.parametrize(("stride", "each"), [(1, 1), (2, 2), (3, 8), (4, 5), (100, 3)])
 def test_ranks_like_the_slow_reference(make_crops, make_classifier, make_images, stride, each, targeted):
     images, classifier = make_crops(3, 8, 7), make_classifier(8, 7, seed=5)
-    labels, colours = classifier.labels(images), make_images(3 * 8, 7, each).reshape(3, 8, 7, each, 3)
+    labels, colors = classifier.labels(images), make_images(3 * 8, 7, each).reshape(3, 8, 7, each, 3)
     targets = (labels + 1) % 4 if targeted else None
-    ranking = sweep_order(classifier, stride=stride, batch_size=10)(images, labels, colours, targets)
+    ranking = sweep_order(classifier, stride=stride, batch_size=10)(images, labels, colors, targets)
     assert np.array_equal(np.sort(ranking, axis=1), np.tile(np.arange(8 * 7 * each), (3, 1)))
     for index, image in enumerate(images):
         target = targets[index] if targeted else None
-        scores = slow_scores(classifier, image, labels[index], target, colours[index], stride)
+        scores = slow_scores(classifier, image, labels[index], target, colors[index], stride)
         ranked = scores[ranking[index]]
-        assert (np.diff(ranked) >= -1e-6).all()  # rounding may swap neighbours, nothing more
-        assert np.ptp(scores) > 1e-3 or stride == 100  # one probed position may find both its colours alike
+        assert (np.diff(ranked) >= -1e-6).all()  # rounding may swap neighbors, nothing more
+        assert np.ptp(scores) > 1e-3 or stride == 100  # one probed position may find both its colors alike
 
 
 def test_every_position_probed_puts_the_best_position_first(make_crops, make_classifier):
     images, classifier = make_crops(12, 8, 7), make_classifier(8, 7, classes=2, seed=5)
     labels, order = classifier.labels(images), sweep_order(classifier, stride=1)
     white = np.full((12, 8, 7, 1, 3), 255, np.uint8)
-    led = attack(classifier, images, labels, colours=white, order=order)
+    led = attack(classifier, images, labels, colors=white, order=order)
     assert led.success.any()
     assert (led.queries[led.success] == 1).all()
 
@@ -74,12 +74,12 @@ def test_what_it_asks_is_foretold_and_counted(make_crops, never, record, size, s
     order = sweep_order(shown, stride=stride, batch_size=5)
     assert order.queries_per_image(*size) == queries
     assert order.asked == 0
-    colours = np.broadcast_to(np.array([[0] * 3, [255] * 3], np.uint8), (3, *size, 2, 3))
-    order(images, np.zeros(3, np.int64), colours, None)
+    colors = np.broadcast_to(np.array([[0] * 3, [255] * 3], np.uint8), (3, *size, 2, 3))
+    order(images, np.zeros(3, np.int64), colors, None)
     assert order.asked == 3 * queries
     assert {batch.shape for batch in shown.batches} == {(5, *size, 3)}
     assert len(shown.batches) == -(-3 * queries // 5)
-    order(images[:1], np.zeros(1, np.int64), colours[:1], None)
+    order(images[:1], np.zeros(1, np.int64), colors[:1], None)
     assert order.asked == 4 * queries
 
 
@@ -92,12 +92,12 @@ def test_an_attack_counts_its_own_queries_alone_and_asks_for_the_attacked_images
 
 def test_lenet_falls_in_fewer_queries_those_of_the_sweep_included(lenet, lenet_images, check_successes):
     images, labels = (each[:10] for each in lenet_images)
-    colours = np.broadcast_to(np.array([[0] * 3, [255] * 3], np.uint8), (10, 32, 32, 2, 3))
+    colors = np.broadcast_to(np.array([[0] * 3, [255] * 3], np.uint8), (10, 32, 32, 2, 3))
     order = sweep_order(lenet, batch_size=64)
-    led = attack(lenet, images, labels, order=order, colours=colours, batch_size=64)
+    led = attack(lenet, images, labels, order=order, colors=colors, batch_size=64)
     check_successes(led, images, labels, lenet, 64)
     fell = led.success
-    blind = attack(lenet, images[fell], labels[fell], colours=colours[fell], batch_size=64)
+    blind = attack(lenet, images[fell], labels[fell], colors=colors[fell], batch_size=64)
     assert blind.success.all()
     cost = led.queries[fell] + order.queries_per_image(32, 32)
     assert 2 * np.median(cost) < np.median(blind.queries)
@@ -120,6 +120,6 @@ def test_nan_is_refused(make_crops):
     def broken(images):
         return np.full((len(images), 3), np.nan, np.float32)
 
-    colours = np.zeros((1, 3, 3, 2, 3), np.uint8)
+    colors = np.zeros((1, 3, 3, 2, 3), np.uint8)
     with pytest.raises(PixelproofError, match=r"NaN in row 0 of 7.*Next: "):
-        sweep_order(broken, batch_size=7)(make_crops(1, 3, 3), np.zeros(1, np.int64), colours, None)
+        sweep_order(broken, batch_size=7)(make_crops(1, 3, 3), np.zeros(1, np.int64), colors, None)

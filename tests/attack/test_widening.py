@@ -10,9 +10,9 @@ from pixelproof.attack.orders import spread
 from pixelproof.attack.widening import several_pixels, several_pixels_budget
 
 
-def pages_proposed(colours, ranking, pixels, fitness_of):
+def pages_proposed(colors, ranking, pixels, fitness_of):
     """All that the search proposes, page by page."""
-    search = several_pixels(colours, ranking, pixels)
+    search = several_pixels(colors, ranking, pixels)
     pages = [next(search)]
     while True:
         try:
@@ -21,14 +21,14 @@ def pages_proposed(colours, ranking, pixels, fitness_of):
             return pages
 
 
-def everything_proposed(colours, pixels, fitness_of):
-    """The same in one piece: positions `(m, k)` and colours `(m, k, 3)`."""
-    pages = pages_proposed(colours, spread(colours[..., 0].size), pixels, fitness_of)
+def everything_proposed(colors, pixels, fitness_of):
+    """The same in one piece: positions `(m, k)` and colors `(m, k, 3)`."""
+    pages = pages_proposed(colors, spread(colors[..., 0].size), pixels, fitness_of)
     return tuple(np.concatenate(parts) for parts in zip(*pages, strict=True))
 
 
 def members(candidates):
-    """Of each team, the numbers of its candidates where every position has one colour."""
+    """Of each team, the numbers of its candidates where every position has one color."""
     return [frozenset(row) for row in candidates.positions.tolist()]
 
 
@@ -50,30 +50,30 @@ def improving():
 @pytest.mark.parametrize("size", [(2, 2), (5, 7), (16, 16)])
 @pytest.mark.parametrize("fitness_of", [alike, shuffled, improving()])
 def test_the_budget_is_kept(make_images, pixels, size, fitness_of):
-    colours = make_images(*size, 8)
-    positions, shades = everything_proposed(colours, pixels, fitness_of)
+    colors = make_images(*size, 8)
+    positions, shades = everything_proposed(colors, pixels, fitness_of)
     assert positions.shape == (len(positions), pixels)
     assert shades.shape == (len(positions), pixels, 3)
-    assert len(positions) <= several_pixels_budget(colours[..., 0].size, pixels)
+    assert len(positions) <= several_pixels_budget(colors[..., 0].size, pixels)
 
 
 @pytest.mark.parametrize("pixels", [2, 3])
 def test_without_success_every_candidate_is_tried_alone_and_in_order(make_images, pixels):
-    colours = make_images(5, 7, 8)
-    positions, shades = everything_proposed(colours, pixels, shuffled)
+    colors = make_images(5, 7, 8)
+    positions, shades = everything_proposed(colors, pixels, shuffled)
     alone = (positions == positions[:, :1]).all(axis=1) & (shades == shades[:, :1]).all(axis=(1, 2))
     tried = np.column_stack([positions[alone, 0], shades[alone, 0]]).tolist()
-    flat = colours.reshape(-1, 3)
+    flat = colors.reshape(-1, 3)
     ranked = [[number // 8, *flat[number].tolist()] for number in spread(280).tolist()]
     first_met = list(dict.fromkeys(map(tuple, tried)))
     assert first_met == list(dict.fromkeys(map(tuple, ranked)))
 
 
 @pytest.mark.parametrize("pixels", [2, 3])
-def test_what_is_proposed_has_the_listed_colours(make_images, pixels):
-    colours = make_images(4, 5, 3)
-    positions, shades = everything_proposed(colours, pixels, shuffled)
-    listed = colours.reshape(20, 3, 3)
+def test_what_is_proposed_has_the_listed_colors(make_images, pixels):
+    colors = make_images(4, 5, 3)
+    positions, shades = everything_proposed(colors, pixels, shuffled)
+    listed = colors.reshape(20, 3, 3)
     assert (listed[positions] == shades[:, :, None]).all(axis=-1).any(axis=-1).all()
 
 
@@ -134,10 +134,10 @@ def test_finds_the_pixels_whose_changes_add_up_on_a_linear_classifier(make_crops
 
 def test_three_pixels_fell_no_fewer_images_of_lenet_than_one(lenet, lenet_images, check_successes):
     images, labels = (each[:8] for each in lenet_images)
-    colours = np.broadcast_to(np.array([[0] * 3, [255] * 3], np.uint8), (8, 32, 32, 2, 3))
+    colors = np.broadcast_to(np.array([[0] * 3, [255] * 3], np.uint8), (8, 32, 32, 2, 3))
     fallen = []
     for pixels in (1, 3):
-        found = attack(lenet, images, labels, pixels=pixels, colours=colours, batch_size=64)
+        found = attack(lenet, images, labels, pixels=pixels, colors=colors, batch_size=64)
         check_successes(found, images, labels, lenet, 64)
         fallen.append(found.success)
     assert not (fallen[0] & ~fallen[1]).any()

@@ -28,12 +28,12 @@ def everywhere(size: tuple[int, int], images: int) -> tuple[np.ndarray, np.ndarr
     """A candidate at every position of every image, in mixed order."""
     random, count = np.random.default_rng(0), size[0] * size[1]
     order = random.permutation(images * count)
-    colours = random.integers(0, 256, (images * count, 1, 3)).astype(np.uint8)
-    return order // count, (order % count)[:, None], colours
+    colors = random.integers(0, 256, (images * count, 1, 3)).astype(np.uint8)
+    return order // count, (order % count)[:, None], colors
 
 
-def drawn(images, image_of_row, positions, colours):
-    return Canvas(images, len(image_of_row)).draw(image_of_row, positions, colours)
+def drawn(images, image_of_row, positions, colors):
+    return Canvas(images, len(image_of_row)).draw(image_of_row, positions, colors)
 
 
 @pytest.mark.parametrize("reach", [0, 1, 2])
@@ -117,6 +117,6 @@ def test_a_search_that_is_told_changes_finds_what_one_that_is_shown_them_finds(
     first, second = (
         attack(predict, images, labels, method=method, pixels=pixels, **options) for predict in (told, shown)
     )
-    for field in ("success", "pixels", "colours", "images", "queries", "evaluated", "exhausted"):
+    for field in ("success", "pixels", "colors", "images", "queries", "evaluated", "exhausted"):
         np.testing.assert_array_equal(getattr(first, field), getattr(second, field))
     assert told.asked > 0

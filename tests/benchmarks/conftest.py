@@ -9,16 +9,16 @@ from PIL import Image
 
 from pixelproof.benchmarks.formats import (
     Conditions,
-    DefenceResults,
-    DefenceRow,
+    DefenseResults,
+    DefenseRow,
     Example,
     LatencyResults,
     LatencyRow,
     PaperFigures,
     Positions,
     Prediction,
-    Share,
 )
+from pixelproof.statistics import Share
 
 CONDITIONS = Conditions(
     provider="CPUExecutionProvider",
@@ -39,7 +39,7 @@ def png(image: np.ndarray) -> bytes:
     return content.getvalue()
 
 
-def defence_row(**fields: Any) -> DefenceRow:
+def defense_row(**fields: Any) -> DefenseRow:
     values: dict[str, Any] = {
         "classifier": "lenet",
         "purifier": "gated",
@@ -49,7 +49,7 @@ def defence_row(**fields: Any) -> DefenceRow:
         "clean_accuracy": Share(7450, 10000),
         "attack_success": Share(634, 1000),
         "success_after": Share(12, 1000),
-        "defence_rate": Share(622, 634),
+        "defense_rate": Share(622, 634),
         "performance_loss": Share(5, 1000),
         "adaptive_success": Share(210, 1000),
         "queries_median": 31.0,
@@ -60,7 +60,7 @@ def defence_row(**fields: Any) -> DefenceRow:
         "adaptive_seconds_per_image": 0.31,
         "paper": PaperFigures(0.612, 0.217, 0.645, 0.192),
     }
-    return DefenceRow(**(values | fields))
+    return DefenseRow(**(values | fields))
 
 
 def example(**fields: Any) -> Example:
@@ -85,14 +85,14 @@ def example(**fields: Any) -> Example:
 
 
 @pytest.fixture
-def defence() -> DefenceResults:
+def defense() -> DefenseResults:
     counts = tuple(tuple(int(row == 2 and column == 5) * 7 for column in range(8)) for row in range(8))
-    return DefenceResults(
+    return DefenseResults(
         created="2026-01-31T12:00:00+00:00",
         conditions=CONDITIONS,
         rows=(
-            defence_row(),
-            defence_row(purifier="median", method="de", n=200, adaptive_success=None, paper=None),
+            defense_row(),
+            defense_row(purifier="median", method="de", n=200, adaptive_success=None, paper=None),
         ),
         gallery=(example(), example(protocol="adaptive", after_purified=Prediction("dog", 0.55))),
         positions=(Positions("lenet", None, "transfer", (8, 8), counts),),

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from pixelproof.attack.evaluation import DataChoice
 from pixelproof.benchmarks import adversarial_sample as command
-from pixelproof.benchmarks.defence import DataChoice
 from pixelproof.errors import PixelproofError, UsageError
 from pixelproof.models import CLASSIFIERS, build_classifier, provenance
 from pixelproof.models.data import adversarial_sample, sample

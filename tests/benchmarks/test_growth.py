@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from pixelproof.attack import attack
-from pixelproof.benchmarks.defence.victims import bare_classifier
+from pixelproof.attack.evaluation.victims import bare_classifier
 from pixelproof.benchmarks.growth import grow
 from pixelproof.models.data import sample
 from pixelproof.runtime import Pipeline

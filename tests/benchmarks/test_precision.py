@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from pixelproof.benchmarks.formats import Share
 from pixelproof.benchmarks.precision import bench_precision
 from pixelproof.benchmarks.precision import measure as measuring
 from pixelproof.errors import UsageError
 from pixelproof.export import export_bundle
 from pixelproof.models.data import adversarial_sample, sample
 from pixelproof.runtime import Pipeline
+from pixelproof.statistics import Share
 
 
 def test_every_row_is_what_its_own_graphs_decide(tmp_path: Path, monkeypatch):

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from pixelproof.benchmarks.formats import LatencyRow, Positions, Prediction, Share, TrainingResults
+from pixelproof.benchmarks.formats import LatencyRow, Positions, Prediction, TrainingResults
 from pixelproof.benchmarks.latency_ways import FUSED
 from pixelproof.benchmarks.report import render_report, write_report
 from pixelproof.benchmarks.report.bars import latency_plots
@@ -18,6 +18,7 @@ from pixelproof.benchmarks.report.heatmap import heat_maps
 from pixelproof.benchmarks.results_file import read_results, write_results
 from pixelproof.errors import PixelproofError, UsageError
 from pixelproof.models import weights_path
+from pixelproof.statistics import Share
 
 _VOID = {"meta", "link", "img"}
 
@@ -51,12 +52,12 @@ class Page(HTMLParser):
 
 
 @pytest.fixture
-def page(defence, latency):
-    return Page(render_report([defence, latency]))
+def page(defense, latency):
+    return Page(render_report([defense, latency]))
 
 
-def test_nothing_outside_the_page_is_referred_to(defence, latency):
-    html = render_report([defence, latency])
+def test_nothing_outside_the_page_is_referred_to(defense, latency):
+    html = render_report([defense, latency])
     page = Page(html)
     sources = [value for _, held in page.elements for name, value in held.items() if name in ("src", "href")]
     assert sources
@@ -78,18 +79,18 @@ def test_every_figure_is_in_the_page(figure, page):
     assert figure in page.text
 
 
-def test_images_are_inline_and_described(page, defence):
+def test_images_are_inline_and_described(page, defense):
     images = page.all("img")
-    assert len(images) == 3 * len(defence.gallery)
-    assert base64.b64decode(images[0]["src"].removeprefix("data:image/png;base64,")) == defence.gallery[0].original
+    assert len(images) == 3 * len(defense.gallery)
+    assert base64.b64decode(images[0]["src"].removeprefix("data:image/png;base64,")) == defense.gallery[0].original
     assert images[1]["alt"] == "changed at row 2 column 5"
     assert all(image["alt"] for image in images)
 
 
-def test_the_changed_pixel_is_ringed_where_it_is_and_only_once_changed(page, defence):
-    centres = [(float(held["cx"]), float(held["cy"])) for held in page.all("circle")]
-    assert set(centres) == {(5.5, 2.5)}
-    assert len(centres) == 2 * 2 * len(defence.gallery)  # halo and ring, on the attacked and the purified image
+def test_the_changed_pixel_is_ringed_where_it_is_and_only_once_changed(page, defense):
+    centers = [(float(held["cx"]), float(held["cy"])) for held in page.all("circle")]
+    assert set(centers) == {(5.5, 2.5)}
+    assert len(centers) == 2 * 2 * len(defense.gallery)  # halo and ring, on the attacked and the purified image
 
 
 def test_a_right_and_a_wrong_answer_are_told_apart_in_words(page):
@@ -108,38 +109,38 @@ def test_tables_have_captions_and_scoped_headings(page):
     assert all(held.get("scope") in ("row", "col") for held in page.all("th"))
 
 
-def test_what_files_say_is_text_and_never_markup(defence):
+def test_what_files_say_is_text_and_never_markup(defense):
     evil = "<script>alert(1)</script>"
-    row = dataclasses.replace(defence.rows[0], classifier=evil)
-    shown = dataclasses.replace(defence.gallery[0], label=evil, after=Prediction('"><img src=x>', 0.5))
-    conditions = dataclasses.replace(defence.conditions, command=evil)
-    html = render_report([dataclasses.replace(defence, rows=(row,), gallery=(shown,), conditions=conditions)])
+    row = dataclasses.replace(defense.rows[0], classifier=evil)
+    shown = dataclasses.replace(defense.gallery[0], label=evil, after=Prediction('"><img src=x>', 0.5))
+    conditions = dataclasses.replace(defense.conditions, command=evil)
+    html = render_report([dataclasses.replace(defense, rows=(row,), gallery=(shown,), conditions=conditions)])
     assert evil not in html
     assert "<img src=x>" not in html
     assert evil in Page(html).text
 
 
-def test_either_kind_of_results_will_do(defence, latency):
-    assert "Latency" not in Page(render_report([defence])).text
+def test_either_kind_of_results_will_do(defense, latency):
+    assert "Latency" not in Page(render_report([defense])).text
     text = Page(render_report([latency])).text
     assert "ONNX, fused graph" in text
     assert "Attacked images" not in text
 
 
-def test_results_without_a_success_are_shown(defence):
+def test_results_without_a_success_are_shown(defense):
     nothing = Share(0, 0)
-    row = dataclasses.replace(defence.rows[0], attack_success=nothing, defence_rate=nothing, paper=None)
-    empty = dataclasses.replace(defence.positions[0], counts=((0,) * 8,) * 8)
-    page = Page(render_report([dataclasses.replace(defence, rows=(row,), gallery=(), positions=(empty,))]))
+    row = dataclasses.replace(defense.rows[0], attack_success=nothing, defense_rate=nothing, paper=None)
+    empty = dataclasses.replace(defense.positions[0], counts=((0,) * 8,) * 8)
+    page = Page(render_report([dataclasses.replace(defense, rows=(row,), gallery=(), positions=(empty,))]))
     assert "No attack succeeded." in page.text
     assert "the paper: not reported" in page.text
 
 
-def test_the_headline_takes_the_default_purifier_and_the_most_images(defence, latency):
-    gated = defence.rows[0]
+def test_the_headline_takes_the_default_purifier_and_the_most_images(defense, latency):
+    gated = defense.rows[0]
     other = dataclasses.replace(gated, purifier="median", n=5000)
     small = dataclasses.replace(gated, method="de", n=30)
-    (head,) = headlines([dataclasses.replace(defence, rows=(other, small, gated))], [latency])
+    (head,) = headlines([dataclasses.replace(defense, rows=(other, small, gated))], [latency])
     assert head.row == gated
     assert [tile.figure for tile in head.tiles] == ["98.1 %", "0.5 %", "21.0 %", "3.10 ×"]
     assert [tile.beside for tile in head.tiles] == [
@@ -151,26 +152,26 @@ def test_the_headline_takes_the_default_purifier_and_the_most_images(defence, la
     assert [bar.text for bar in head.bars] == ["63.4 %", "1.2 %", "21.0 %"]
 
 
-def test_the_time_of_another_bundle_is_not_in_the_headline(defence, latency):
-    (head,) = headlines([defence], [dataclasses.replace(latency, purifier="median")])
+def test_the_time_of_another_bundle_is_not_in_the_headline(defense, latency):
+    (head,) = headlines([defense], [dataclasses.replace(latency, purifier="median")])
     assert len(head.tiles) == 3
 
 
-def test_the_middle_quarter_is_counted(defence):
+def test_the_middle_quarter_is_counted(defense):
     counts = [[0] * 4 for _ in range(4)]
     counts[1][1], counts[2][2], counts[0][1], counts[3][3] = 3, 2, 4, 1
     positions = Positions("lenet", None, "transfer", (4, 4), tuple(map(tuple, counts)))
-    (one,) = heat_maps([dataclasses.replace(defence, positions=(positions,))])
+    (one,) = heat_maps([dataclasses.replace(defense, positions=(positions,))])
     assert one.summary == "10 pixels of successful attacks, 50.0 % of them in the middle quarter."
 
 
-def test_what_came_twice_is_shown_once(defence):
-    assert len(heat_maps([defence, defence])) == 1
-    assert len(Page(render_report([defence, defence])).all("img")) == 6
+def test_what_came_twice_is_shown_once(defense):
+    assert len(heat_maps([defense, defense])) == 1
+    assert len(Page(render_report([defense, defense])).all("img")) == 6
 
 
-def test_the_target_is_written_whole_or_not_at_all(defence, tmp_path):
-    write_results(tmp_path / "results.json", defence)
+def test_the_target_is_written_whole_or_not_at_all(defense, tmp_path):
+    write_results(tmp_path / "results.json", defense)
     (tmp_path / "broken.json").write_text("{")
     with pytest.raises(UsageError, match=r"broken.json' is no JSON"):
         write_report([tmp_path / "results.json", tmp_path / "broken.json"], tmp_path / "report.html")
@@ -179,18 +180,18 @@ def test_the_target_is_written_whole_or_not_at_all(defence, tmp_path):
     assert (tmp_path / "new" / "report.html").read_text().startswith("<!doctype html>")
 
 
-def test_results_and_folders_are_not_overwritten(defence, tmp_path):
-    write_results(tmp_path / "results.json", defence)
+def test_results_and_folders_are_not_overwritten(defense, tmp_path):
+    write_results(tmp_path / "results.json", defense)
     with pytest.raises(UsageError, match="is one of the results"):
         write_report([tmp_path / "results.json"], tmp_path / "." / "results.json")
     with pytest.raises(UsageError, match="is a folder"):
         write_report([tmp_path / "results.json"], tmp_path)
 
 
-def test_a_missing_jinja2_is_told_with_the_pip_command(defence, monkeypatch):
+def test_a_missing_jinja2_is_told_with_the_pip_command(defense, monkeypatch):
     monkeypatch.setitem(sys.modules, "jinja2", None)
     with pytest.raises(PixelproofError, match=r"needs jinja2, .* pip install 'pixelproof\[report\]'"):
-        render_report([defence])
+        render_report([defense])
 
 
 TRAINED = TrainingResults(

@@ -4,21 +4,21 @@ import json
 
 import pytest
 
-from pixelproof.benchmarks.formats import Share
 from pixelproof.benchmarks.results_file import read_results, result_paths, to_json, write_results
 from pixelproof.errors import UsageError
 from pixelproof.models import TRAINABLE, weights_path
+from pixelproof.statistics import Share
 
 
-@pytest.mark.parametrize("kind", ["defence", "latency"])
+@pytest.mark.parametrize("kind", ["defense", "latency"])
 def test_written_results_are_read_back_equal(kind, request, tmp_path):
     results = request.getfixturevalue(kind)
     write_results(tmp_path / "results.json", results)
     assert read_results(tmp_path / "results.json") == results
 
 
-def test_shares_are_written_with_their_interval(defence):
-    written = to_json(defence)["rows"][0]["attack_success"]
+def test_shares_are_written_with_their_interval(defense):
+    written = to_json(defense)["rows"][0]["attack_success"]
     assert written == {
         "count": 634,
         "n": 1000,
@@ -56,8 +56,8 @@ def test_a_share_of_nothing_has_no_figures():
         (("format_version",), 2, r"format version 2; pixelproof .* reads version 1"),
     ],
 )
-def test_a_damaged_field_is_named(path, value, message, defence, tmp_path):
-    content = to_json(defence)
+def test_a_damaged_field_is_named(path, value, message, defense, tmp_path):
+    content = to_json(defense)
     holder = content
     for step in path[:-1]:
         holder = holder[step]
@@ -78,12 +78,12 @@ def test_a_missing_field_is_named(latency, tmp_path):
         read_results(tmp_path / "results.json")
 
 
-def test_results_from_before_there_were_screens_are_read(defence, tmp_path):
-    content = to_json(defence)
+def test_results_from_before_there_were_screens_are_read(defense, tmp_path):
+    content = to_json(defense)
     for row in content["rows"]:
         del row["screen"]
     (tmp_path / "results.json").write_text(json.dumps(content))
-    assert read_results(tmp_path / "results.json") == defence
+    assert read_results(tmp_path / "results.json") == defense
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[1]", b"7", b"[" * 100_000])
@@ -114,10 +114,10 @@ def test_what_was_not_measured_is_not_written_over(asked: str, message: str, tmp
         result_paths(tmp_path / asked)
 
 
-def test_older_results_are_written_over(defence, tmp_path):
+def test_older_results_are_written_over(defense, tmp_path):
     for _ in range(2):
-        write_results(tmp_path / "results.json", defence)
-    assert read_results(tmp_path / "results.json") == defence
+        write_results(tmp_path / "results.json", defense)
+    assert read_results(tmp_path / "results.json") == defense
 
 
 def test_what_an_attack_found_is_told_from_a_damaged_file(tmp_path):

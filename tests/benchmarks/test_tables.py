@@ -6,9 +6,10 @@ import io
 import pytest
 from rich.console import Console
 
-from pixelproof.benchmarks.formats import EngineRow, PrecisionResults, PrecisionRow, Share
+from pixelproof.benchmarks.formats import EngineRow, PrecisionResults, PrecisionRow
 from pixelproof.benchmarks.layout import markdown, print_table, rich_table
-from pixelproof.benchmarks.tables import defence_layout, latency_layout, results_markdown
+from pixelproof.benchmarks.tables import defense_layout, latency_layout, results_markdown
+from pixelproof.statistics import Share
 
 
 def columns(table):
@@ -19,8 +20,8 @@ def columns(table):
     return [dict(zip(headings, row, strict=True)) for row in rows]
 
 
-def test_defence_figures_with_their_intervals(defence):
-    row, _, _ = columns(defence_layout(defence.rows))
+def test_defense_figures_with_their_intervals(defense):
+    row, _, _ = columns(defense_layout(defense.rows))
     assert row == {
         "classifier": "lenet",
         "purifier": "gated",
@@ -37,8 +38,8 @@ def test_defence_figures_with_their_intervals(defence):
     }
 
 
-def test_the_papers_row_closes_its_classifiers_rows(defence):
-    ours, also_ours, paper = columns(defence_layout(defence.rows))
+def test_the_papers_row_closes_its_classifiers_rows(defense):
+    ours, also_ours, paper = columns(defense_layout(defense.rows))
     assert [ours["purifier"], also_ours["purifier"]] == ["gated", "median"]
     assert [paper[name] for name in ("classifier", "purifier", "attack success", "success after", "D_suc", "PL")] == [
         "lenet",
@@ -51,36 +52,36 @@ def test_the_papers_row_closes_its_classifiers_rows(defence):
     assert paper["adaptive success"] == "–"
 
 
-def test_what_was_not_measured_has_a_dash(defence):
-    row = dataclasses.replace(defence.rows[1], attack_success=Share(0, 0), queries_median=None)
-    (cells,) = columns(defence_layout([row]))
+def test_what_was_not_measured_has_a_dash(defense):
+    row = dataclasses.replace(defense.rows[1], attack_success=Share(0, 0), queries_median=None)
+    (cells,) = columns(defense_layout([row]))
     assert (cells["attack success"], cells["adaptive success"]) == ("–", "–")
     assert cells["queries (adaptive)"].startswith("–")
 
 
-def test_purifiers_that_do_not_tell_what_they_let_pass_are_named(defence):
+def test_purifiers_that_do_not_tell_what_they_let_pass_are_named(defense):
     rows = [
-        dataclasses.replace(defence.rows[0], purifier=name, passed_colours=passed)
+        dataclasses.replace(defense.rows[0], purifier=name, passed_colors=passed)
         for name, passed in (("mine", False), ("gated", True), ("autoencoder", False), ("old", None))
     ]
-    (note,) = [note for note in defence_layout(rows).notes if note.startswith("The adaptive attacker was not told")]
+    (note,) = [note for note in defense_layout(rows).notes if note.startswith("The adaptive attacker was not told")]
     assert note.endswith("weaker than against a purifier that tells: mine, autoencoder.")
-    assert not any(note.startswith("The adaptive attacker was not told") for note in defence_layout(rows[1:2]).notes)
+    assert not any(note.startswith("The adaptive attacker was not told") for note in defense_layout(rows[1:2]).notes)
 
 
-def test_several_pixels_are_told_with_the_method(defence):
-    assert columns(defence_layout([dataclasses.replace(defence.rows[1], pixels=3)]))[0]["method"] == "de, k=3"
+def test_several_pixels_are_told_with_the_method(defense):
+    assert columns(defense_layout([dataclasses.replace(defense.rows[1], pixels=3)]))[0]["method"] == "de, k=3"
 
 
-def test_a_screen_is_told_with_the_method(defence):
-    row = dataclasses.replace(defence.rows[0], screen="bf16")
-    assert columns(defence_layout([row]))[0]["method"] == "corners, screened in bf16"
+def test_a_screen_is_told_with_the_method(defense):
+    row = dataclasses.replace(defense.rows[0], screen="bf16")
+    assert columns(defense_layout([row]))[0]["method"] == "corners, screened in bf16"
 
 
-def test_an_evolution_that_is_not_the_published_one_is_told_too(defence):
-    row = dataclasses.replace(defence.rows[0], method="de", population=400, generations=1000, pixels=3)
-    assert columns(defence_layout([row]))[0]["method"] == "de, generations 1,000, k=3"
-    assert columns(defence_layout([dataclasses.replace(row, generations=100)]))[0]["method"] == "de, k=3"
+def test_an_evolution_that_is_not_the_published_one_is_told_too(defense):
+    row = dataclasses.replace(defense.rows[0], method="de", population=400, generations=1000, pixels=3)
+    assert columns(defense_layout([row]))[0]["method"] == "de, generations 1,000, k=3"
+    assert columns(defense_layout([dataclasses.replace(row, generations=100)]))[0]["method"] == "de, k=3"
 
 
 def test_latency_figures_and_the_mark_of_unsteady_times(latency):
@@ -103,22 +104,22 @@ def test_latency_figures_and_the_mark_of_unsteady_times(latency):
     )
 
 
-def test_markdown_ends_in_the_conditions(defence, latency):
-    for results in (defence, latency):
+def test_markdown_ends_in_the_conditions(defense, latency):
+    for results in (defense, latency):
         text = results_markdown(results)
         assert "- command: pixelproof bench defense lenet-gated\n" in text
         assert "- processor: AMD EPYC 9V74, 2 cores\n" in text
 
 
-def test_names_cannot_break_the_markdown_table(defence):
-    row = dataclasses.replace(defence.rows[1], classifier="a|b<i>\nc")
-    assert columns(defence_layout([row]))[0]["classifier"] == "a\\|b&lt;i> c"
+def test_names_cannot_break_the_markdown_table(defense):
+    row = dataclasses.replace(defense.rows[1], classifier="a|b<i>\nc")
+    assert columns(defense_layout([row]))[0]["classifier"] == "a\\|b&lt;i> c"
 
 
-@pytest.mark.parametrize("kind", ["defence", "latency"])
+@pytest.mark.parametrize("kind", ["defense", "latency"])
 def test_the_terminals_table_holds_every_figure_of_the_markdown(kind, request):
     results = request.getfixturevalue(kind)
-    layout = defence_layout(results.rows) if kind == "defence" else latency_layout(results)
+    layout = defense_layout(results.rows) if kind == "defense" else latency_layout(results)
     console = Console(file=io.StringIO(), width=200)
     console.print(rich_table(layout))
     text = console.file.getvalue()
@@ -126,18 +127,18 @@ def test_the_terminals_table_holds_every_figure_of_the_markdown(kind, request):
     assert all(part.strip("!() ") in text for figure in figures for part in figure.split(" ("))
 
 
-def test_a_pipe_gets_every_column_unbroken(defence, capsys):
-    print_table(defence_layout(defence.rows))
+def test_a_pipe_gets_every_column_unbroken(defense, capsys):
+    print_table(defense_layout(defense.rows))
     text = capsys.readouterr().out
     assert "9,000 / 16,384" in text
     assert "…" not in text
     assert "wider terminal" not in text
 
 
-def test_a_narrow_terminal_gets_the_columns_that_fit(defence, capsys, monkeypatch):
+def test_a_narrow_terminal_gets_the_columns_that_fit(defense, capsys, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "80")
-    print_table(defence_layout(defence.rows))
+    print_table(defense_layout(defense.rows))
     text = capsys.readouterr().out
     assert "18.6–23.6" in text
     assert "…" not in text

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from pixelproof.attack import attack as search
-from pixelproof.export.own_images import labelled_images
+from pixelproof.export.own_images import labeled_images
 from pixelproof.models.data import sample
 from pixelproof.runtime import Pipeline
 from pixelproof.runtime.onnx_bytes import graph_sha256
@@ -141,7 +141,7 @@ def test_ones_own_images_of_ones_own_classifier(make_bundle: Callable[..., Path]
     results = json.loads(Path("found/results.json").read_text())
     assert "6 images of folder 'mine' (SHA-256 " in results["data"]
     fell = [image["file"] for image in results["images"] if image["success"]]
-    mine = labelled_images(Path("mine"), ("red", "green", "blue"), (2, 3))
+    mine = labeled_images(Path("mine"), ("red", "green", "blue"), (2, 3))
     with Pipeline(bundle) as pipeline:
         expected = search(pipeline.predict, mine.images.images, mine.images.labels)
     assert fell == [name for name, success in zip(mine.files, expected.success, strict=True) if success]
@@ -149,8 +149,8 @@ def test_ones_own_images_of_ones_own_classifier(make_bundle: Callable[..., Path]
     assert results["exhausted"] == expected.exhausted.sum() > 0
     with Path("found/results.csv").open() as lines:
         assert [row["file"] for row in csv.DictReader(lines) if row["success"] == "True"] == fell
-    assert run_cli("bench", "defense", bundle, "--data", "mine", "-o", "defence.json").code == 0
-    (row,) = json.loads(Path("defence.json").read_text())["rows"]
+    assert run_cli("bench", "defense", bundle, "--data", "mine", "-o", "defense.json").code == 0
+    (row,) = json.loads(Path("defense.json").read_text())["rows"]
     assert row["adaptive_success"] == results["attack_success"]
 
 

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from pixelproof.benchmarks.formats import DefenceResults, Share
+from pixelproof.benchmarks.formats import DefenseResults
 from pixelproof.benchmarks.results_file import read_results
+from pixelproof.statistics import Share
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +29,7 @@ def test_table_files_report_and_a_second_run(lenet_median_bundle: Path, run_cli)
         assert text in out
     assert err.splitlines()[-1] == "wrote results.json and results.md"
     results = read_results(Path("results.json"))
-    assert isinstance(results, DefenceResults)
+    assert isinstance(results, DefenseResults)
     assert results.rows[0].attack_success == Share(1, 2)
     assert results.rows[0].adaptive_success is not None
     assert results.conditions.provider == "CPUExecutionProvider"
@@ -63,8 +64,12 @@ def test_a_screened_table_says_so_and_has_records_of_its_own(lenet_median_bundle
     assert "screened in int8" in " ".join(out.split())
     (row,) = read_results(Path("results.json")).rows
     assert row.screen == "int8"
-    for name in ("attack_success", "defence_rate", "adaptive_success"):
-        assert getattr(row, name).count == full[name]["count"]
+    for share, name in zip(
+        (row.attack_success, row.defense_rate, row.adaptive_success),
+        ("attack_success", "defence_rate", "adaptive_success"),
+        strict=True,
+    ):
+        assert share.count == full[name]["count"]
     assert kept < set(all_records())
 
 
@@ -87,7 +92,7 @@ REFUSED = {
     "pixels": (["--pixels", "1025"], 2, "pixels is 1025, expected 1 to 1024"),
     "data": (["--data", "folder.json"], 1, "'folder.json' holds neither CIFAR-10 nor a subfolder for each class"),
     "second bundle": (["none"], 1, "there is no bundle 'none'"),
-    "second bundle, bare": (["bare"], 2, "bundle 'bare' has no purifier, so there is no defence to measure"),
+    "second bundle, bare": (["bare"], 2, "bundle 'bare' has no purifier, so there is no defense to measure"),
 }
 
 

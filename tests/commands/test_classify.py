@@ -71,7 +71,7 @@ def test_a_bare_classifier_has_no_suspicion(make_bundle: MakeBundle, photos: lis
 
 UNFIT: dict[str, tuple[Callable[[Path], object], str]] = {
     "no image": (lambda path: path.write_text("hello"), "is not an image"),
-    "grey": (lambda path: Image.new("L", (32, 32)).save(path), "is grey (mode L), expected 8-bit RGB of 32x32"),
+    "gray": (lambda path: Image.new("L", (32, 32)).save(path), "is gray (mode L), expected 8-bit RGB of 32x32"),
     "alpha": (lambda path: Image.new("RGBA", (32, 32)).save(path), "has alpha (mode RGBA)"),
     "another size": (lambda path: Image.new("RGB", (64, 48)).save(path), "is 48x64, expected 8-bit RGB of 32x32"),
     "missing": (lambda path: None, "there is no image"),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pixelproof.benchmarks.formats import DefenceResults, LatencyResults
+from pixelproof.benchmarks.formats import DefenseResults, LatencyResults
 from pixelproof.benchmarks.results_file import read_results
 from pixelproof.commands import demo
 from pixelproof.runtime import read_bundle
@@ -22,11 +22,11 @@ def test_it_leaves_bundles_results_and_report_and_prints_both_tables(run_cli, tm
     code, out, err = run_cli("demo", "-o", "out/report.html", "--folder", "work")
     assert code == 0
     read_bundle(Path("work/bundles/lenet-median"))
-    defence, latency = read_results(Path("work/defense.json")), read_results(Path("work/latency.json"))
-    assert isinstance(defence, DefenceResults)
+    defense, latency = read_results(Path("work/defense.json")), read_results(Path("work/latency.json"))
+    assert isinstance(defense, DefenseResults)
     assert isinstance(latency, LatencyResults)
-    assert [(row.classifier, row.purifier, row.n) for row in defence.rows] == [("lenet", "median", 1)]
-    assert defence.rows[0].adaptive_success is not None
+    assert [(row.classifier, row.purifier, row.n) for row in defense.rows] == [("lenet", "median", 1)]
+    assert defense.rows[0].adaptive_success is not None
     assert {row.batch for row in latency.rows} == {1, 64}
     for text in ("D_suc", "the paper's", "Latency: lenet behind median", "ONNX, fused graph"):
         assert text in out

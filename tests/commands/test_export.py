@@ -14,8 +14,8 @@ from tensorrt_stand_in import add_engine
 
 from pixelproof.errors import ExportError
 from pixelproof.export import export_bundle, filling, verification
-from pixelproof.export.own_images import labelled_images
-from pixelproof.export.quantisation import quantised
+from pixelproof.export.own_images import labeled_images
+from pixelproof.export.quantization import quantized
 from pixelproof.models import CIFAR10_CLASSES, weights_path
 from pixelproof.models.data import sample
 from pixelproof.runtime import Pipeline, read_bundle
@@ -204,7 +204,7 @@ def test_engines_that_go_with_a_replaced_bundle_are_named(own: Path, run_cli, ca
     assert run_cli(*asked).code == 0
     add_engine(own / "bundle", name="classifier.tensorrt.9.0.engine", content=b"engine")
     assert run_cli(*asked, "--force").code == 0
-    assert "went with it: classifier.tensorrt.9.0.engine. Next: pixelproof build-engine bundle --flavour" in caplog.text
+    assert "went with it: classifier.tensorrt.9.0.engine. Next: pixelproof build-engine bundle --flavor" in caplog.text
     caplog.clear()
     assert run_cli(*asked, "--force").code == 0
     assert caplog.text == ""
@@ -288,7 +288,7 @@ def test_ones_own_images_calibrate_and_judge_in_the_size_that_an_onnx_file_fixes
     assert manifest["calibration"]["images"] == 4
     assert manifest["decisions"]["classifier"]["images"] == 12
     with Pipeline("bundle", part="classifier") as bare:
-        data = labelled_images(pictures, ("red", "green", "blue"), (8, 8)).images
+        data = labeled_images(pictures, ("red", "green", "blue"), (8, 8)).images
         right = float((bare.predict(data.images).argmax(1) == data.labels).mean())
     assert manifest["decisions"]["classifier"]["accuracy"] == right
     assert f"of 12 decisions as in fp32; accuracy {right:.2%}" in out
@@ -365,7 +365,7 @@ def test_data_of_which_nothing_is_right_judges_no_precision(pictures: Path, refu
 
 
 def test_an_onnx_file_that_is_in_int8_already_is_told_so(pictures: Path, refused):
-    model = quantised(onnx.load("own.onnx"), np.zeros((2, 3, 8, 8), np.float32), target="cpu", what="it")
+    model = quantized(onnx.load("own.onnx"), np.zeros((2, 3, 8, 8), np.float32), target="cpu", what="it")
     onnx.save(model, "q.onnx")
     asked = ("export", "q.onnx", "--classes", "classes.txt", "--precision", "int8", "-o", "bundle")
     assert "has 8-bit layers already. Next: leave out --precision" in refused(2, *asked)

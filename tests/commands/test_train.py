@@ -17,7 +17,7 @@ def tiny_data(monkeypatch: pytest.MonkeyPatch) -> None:
     splits = {"train": sample(), "test": sample().take(slice(40))}
     monkeypatch.setattr(data, "load_cifar10", lambda split, root: splits[split])
     monkeypatch.setattr(data, "data_sha256", lambda root: {"test_batch.bin": "0" * 64})
-    recipe = Recipe(epochs=3, batch_size=16, optimiser="adamw", peak_rate=3e-3, averaging=0.9)
+    recipe = Recipe(epochs=3, batch_size=16, optimizer="adamw", peak_rate=3e-3, averaging=0.9)
     monkeypatch.setitem(RECIPES, "lenet", recipe)
 
 
@@ -62,7 +62,7 @@ def test_ctrl_c_says_what_is_kept_and_the_same_command_goes_on(tiny_data: None, 
 def test_all_trains_each_in_its_own_folder_and_goes_on(tiny_data: None, run_cli, monkeypatch, tmp_path: Path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(models, "TRAINABLE", ("lenet", "gated"))
-    monkeypatch.setitem(RECIPES, "gated", Recipe(epochs=1, batch_size=16, peak_rate=1e-3, optimiser="adamw"))
+    monkeypatch.setitem(RECIPES, "gated", Recipe(epochs=1, batch_size=16, peak_rate=1e-3, optimizer="adamw"))
     run_cli("train", "lenet")
     code, out, err = run_cli("train", "--all")
     assert code == 0

@@ -277,7 +277,7 @@ class OfItsBatch(nn.Module):
         return (values - values.mean(0)) * 9
 
 
-class Grey(nn.Module):
+class Gray(nn.Module):
     """A purifier that drops two of the channels."""
 
     def forward(self, levels: torch.Tensor) -> torch.Tensor:
@@ -341,17 +341,17 @@ UNFIT = {
     ),
     "batch of one squeezed": ({"classifier": Squeezed()}, UsageError, ["(1, classes) for 1 images, got (3,)"]),
     "of its batch": ({"classifier": OfItsBatch()}, ExportError, ["not depend on the others in its batch"]),
-    "purifier of another shape": ({"purifier": Grey()}, UsageError, ["float32 (200, 3, 8, 8), got float32 (200, 1, 8"]),
+    "purifier of another shape": ({"purifier": Gray()}, UsageError, ["float32 (200, 3, 8, 8), got float32 (200, 1, 8"]),
     "purifier of no number": ({"purifier": Lost()}, UsageError, ["'Lost' gives levels that are not finite"]),
     "batch baked in": ({"classifier": FirstTwo()}, ExportError, ["'FirstTwo'", "batches of any size", "Next:"]),
     "answers by chance": ({"classifier": Drawn()}, ExportError, ["classifier.onnx", "differ", "same answer each time"]),
     "too small to purify": ({"purifier": "median", "size": (1, 1)}, UsageError, ["'median'", "1x1"]),
     "missing weights": ({"weights": "none.safetensors"}, WeightsError, ["no weights file", "none.safetensors"]),
     "pickled weights": ({"weights": "net.pt"}, UsageError, ["pickle", "safetensors", "python -c"]),
-    "normalising twice": (
+    "normalizing twice": (
         {"classifier": "lenet", "weights": "lenet.safetensors", "mean": MEAN, "std": STD, "size": None},
         UsageError,
-        ["'lenet' normalises inside"],
+        ["'lenet' normalizes inside"],
     ),
     "another size of a shipped one": (
         {"classifier": "lenet", "weights": "lenet.safetensors", "size": (64, 64)},

@@ -10,7 +10,7 @@ from pixelproof.export.decisions import (
     Decided,
     compare_decisions,
     decide,
-    defence_counts,
+    defense_counts,
     performance_loss,
 )
 from pixelproof.export.precision import Precision
@@ -34,8 +34,8 @@ def test_shares_are_of_the_images_that_the_own_classifier_has_wrong_or_right():
     labels = np.array([0, 1, 2, 3, 4, 5])
     decided = Decided(classifier=np.array([0, 1, 2, 0, 0, 0]), pipeline=np.array([0, 9, 9, 3, 0, 5]))
     assert performance_loss(decided, labels) == 2 / 3
-    assert defence_counts(decided, labels) == (2, 3)
-    assert defence_counts(Decided(labels, labels), labels) == (0, 0)
+    assert defense_counts(decided, labels) == (2, 3)
+    assert defense_counts(Decided(labels, labels), labels) == (0, 0)
 
 
 def test_what_costs_too_much_accuracy_is_refused_with_the_figures():

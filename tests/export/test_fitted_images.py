@@ -8,7 +8,7 @@ from PIL import Image, ImageOps
 
 from pixelproof.errors import UsageError
 from pixelproof.export.fitted_images import fit_images
-from pixelproof.export.own_images import labelled_images
+from pixelproof.export.own_images import labeled_images
 from pixelproof.models.data import sample
 from pixelproof.runtime.image_files import read_images
 
@@ -50,7 +50,7 @@ def test_what_is_fit_is_taken_as_ones_own_data_set(mine: Path, tmp_path: Path):
     (mine / "ship" / "deeper" / "clear.png").rename(mine / "ship" / "clear.png")
     (mine / "ship" / "deeper").rmdir()
     fit_images([mine], (32, 32), tmp_path / "fit")
-    assert len(labelled_images(tmp_path / "fit", ("cat", "ship"), (32, 32)).images) == 4
+    assert len(labeled_images(tmp_path / "fit", ("cat", "ship"), (32, 32)).images) == 4
 
 
 def test_one_that_fits_already_stays_as_it_is(tmp_path: Path):

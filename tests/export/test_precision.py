@@ -38,7 +38,7 @@ def kinds(path: Path, part: str) -> Counter[int]:
 @pytest.mark.parametrize(
     ("name", "expected", "weights"),
     [
-        ("fp32", TensorProto.FLOAT, 7),  # and what normalises
+        ("fp32", TensorProto.FLOAT, 7),  # and what normalizes
         ("fp16", TensorProto.FLOAT16, 5),
         ("int8", TensorProto.INT8, 4),  # all but the last
         ("engine", TensorProto.INT8, 1),  # convolutions but the first
@@ -112,8 +112,8 @@ def test_each_target_gets_the_int8_that_suits_it(bundles):
     for name in ("int8", "engine"):
         graph = onnx.load(bundles[name] / "classifier.onnx").graph
         initializers = {tensor.name: tensor for tensor in graph.initializer}
-        quantised = [node for node in graph.node if node.op_type == "QuantizeLinear"]
-        zeros[name] = [numpy_helper.to_array(initializers[node.input[2]]) for node in quantised]
+        quantized = [node for node in graph.node if node.op_type == "QuantizeLinear"]
+        zeros[name] = [numpy_helper.to_array(initializers[node.input[2]]) for node in quantized]
         biases = [tensor for tensor in graph.initializer if tensor.data_type == TensorProto.INT32 and tensor.dims]
         assert bool(biases) == (name == "int8")
         assert {"Conv", "DequantizeLinear"} <= {node.op_type for node in graph.node}

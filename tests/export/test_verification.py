@@ -79,7 +79,7 @@ class Sure:
 
 
 def test_probabilities_that_are_sure_excuse_no_more_than_others():
-    interface = Interface(size=(16, 16), class_names=("a", "b"), normalisation=None, outputs="probabilities")
+    interface = Interface(size=(16, 16), class_names=("a", "b"), normalization=None, outputs="probabilities")
     levels = to_levels(real_images((16, 16)))
     reference = Reference(interface, Sure(), None)
     assert reference.classify(levels).max() > 1 - 1e-8

@@ -98,7 +98,7 @@ def test_shipped_weights_are_those_of_their_provenance(name: str):
 
 @torch.no_grad()
 @pytest.mark.parametrize("name", CLASSIFIERS)
-def test_shipped_classifiers_recognise_the_sample(name: str):
+def test_shipped_classifiers_recognize_the_sample(name: str):
     images, labels = sample().images, sample().labels
     logits = build_classifier(name)(torch.from_numpy(images).permute(0, 3, 1, 2) / 255)
     accuracy = float(np.mean(logits.argmax(1).numpy() == labels))

@@ -1,4 +1,4 @@
-"""The larger classifiers: published sizes, any image size, their own normalisation, and every weight learns."""
+"""The larger classifiers: published sizes, any image size, their own normalization, and every weight learns."""
 
 from collections.abc import Callable
 
@@ -44,14 +44,14 @@ def test_any_size_gives_one_logit_a_class(name: str, size: tuple[int, int], clas
 
 @torch.no_grad()
 @pytest.mark.parametrize("name", SMALL)
-def test_normalisation_is_inside(name: str):
+def test_normalization_is_inside(name: str):
     torch.manual_seed(0)
     network = SMALL[name]().eval()
     images = torch.rand(3, 3, 32, 32)
     expected = network(images)
-    normalised = network.normalise(images)
+    normalized = network.normalise(images)
     network.normalise = nn.Identity()  # type: ignore[assignment]
-    torch.testing.assert_close(network(normalised), expected)
+    torch.testing.assert_close(network(normalized), expected)
 
 
 @pytest.mark.parametrize("name", SMALL)

@@ -1,4 +1,4 @@
-"""LeNet: the published size, logits, and its own normalisation."""
+"""LeNet: the published size, logits, and its own normalization."""
 
 import numpy as np
 import pytest
@@ -22,11 +22,11 @@ def test_logits_are_one_a_class(classes: int):
 
 
 @torch.no_grad()
-def test_normalisation_is_inside():
+def test_normalization_is_inside():
     torch.manual_seed(0)
     network = LeNet().eval()
     images = sample().images[:20].astype(np.float32) / 255
     expected = network(torch.from_numpy(images).permute(0, 3, 1, 2))
     network.normalise = nn.Identity()  # type: ignore[assignment]
-    normalised = (images - np.float32(CIFAR10_MEAN)) / np.float32(CIFAR10_STD)
-    torch.testing.assert_close(network(torch.from_numpy(normalised).permute(0, 3, 1, 2)), expected)
+    normalized = (images - np.float32(CIFAR10_MEAN)) / np.float32(CIFAR10_STD)
+    torch.testing.assert_close(network(torch.from_numpy(normalized).permute(0, 3, 1, 2)), expected)

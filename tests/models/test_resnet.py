@@ -1,4 +1,4 @@
-"""ResNet-32: the published size, any image size, and its own normalisation."""
+"""ResNet-32: the published size, any image size, and its own normalization."""
 
 import pytest
 import torch
@@ -33,12 +33,12 @@ def test_the_second_and_third_stage_halve_the_image():
 
 
 @torch.no_grad()
-def test_normalisation_is_inside():
+def test_normalization_is_inside():
     torch.manual_seed(0)
     network = ResNet(blocks=1).eval()
     images = torch.rand(3, 3, 32, 32)
     expected = network(images)
-    normalised = network.normalise(images)
-    assert normalised.mean().abs() < images.mean()
+    normalized = network.normalise(images)
+    assert normalized.mean().abs() < images.mean()
     network.normalise = nn.Identity()  # type: ignore[assignment]
-    torch.testing.assert_close(network(normalised), expected)
+    torch.testing.assert_close(network(normalized), expected)

@@ -54,7 +54,7 @@ def test_half_precision_is_what_was_measured_and_half_the_size(tmp_path: Path):
     halve(network)
     changed = [name for name, tensor in state(network).items() if not torch.equal(tensor, before[name])]
     assert changed
-    assert all(before[name].ndim > 1 for name in changed)  # biases and normalisation are few, and stay exact
+    assert all(before[name].ndim > 1 for name in changed)  # biases and normalization are few, and stay exact
     save_weights(network, tmp_path / "half.safetensors", {}, half=True)
     assert (tmp_path / "half.safetensors").stat().st_size < 0.6 * (tmp_path / "full.safetensors").stat().st_size
     other = seeded(lambda: ResNet(blocks=1), 1).eval()

@@ -26,10 +26,10 @@ def save(pixels: np.ndarray, mode: str = "RGB", **options: object) -> Save:
     return lambda path: Image.fromarray(pixels).convert(mode).save(path, **options)
 
 
-def png(path: Path, colour_type: int, channels: int, width: int = WIDTH) -> None:
+def png(path: Path, color_type: int, channels: int, width: int = WIDTH) -> None:
     """A PNG of 16 bits a channel, which Pillow itself cannot write; its header says `width`."""
     rows = b"".join(b"\0" + b"\x80\x40" * (WIDTH * channels) for _ in range(HEIGHT))
-    header = struct.pack(">IIBBBBB", width, HEIGHT, 16, colour_type, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, HEIGHT, 16, color_type, 0, 0, 0)
     chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
     body = b"".join(
         struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
@@ -74,21 +74,21 @@ def turned(orientation: int, *, sideways: bool = True) -> Save:
 
 
 MENDABLE: dict[str, tuple[str, Save, str]] = {
-    "grey": ("a.png", save(PIXELS, "L"), r"is grey \(mode L\), expected 8-bit RGB of 24x32"),
-    "black and white": ("a.png", save(PIXELS, "1"), r"is grey \(mode 1\)"),
-    "grey with alpha": ("a.png", save(PIXELS, "LA"), r"has alpha \(mode LA\)"),
+    "gray": ("a.png", save(PIXELS, "L"), r"is gray \(mode L\), expected 8-bit RGB of 24x32"),
+    "black and white": ("a.png", save(PIXELS, "1"), r"is gray \(mode 1\)"),
+    "gray with alpha": ("a.png", save(PIXELS, "LA"), r"has alpha \(mode LA\)"),
     "alpha": ("a.png", save(PIXELS, "RGBA"), r"has alpha \(mode RGBA\)"),
-    "palette with a transparent colour": ("a.png", save(PIXELS, "P", transparency=3), r"has alpha \(mode P\)"),
-    "RGB with a transparent colour": ("a.png", save(PIXELS, transparency=(1, 2, 3)), r"has alpha \(mode RGB\)"),
+    "palette with a transparent color": ("a.png", save(PIXELS, "P", transparency=3), r"has alpha \(mode P\)"),
+    "RGB with a transparent color": ("a.png", save(PIXELS, transparency=(1, 2, 3)), r"has alpha \(mode RGB\)"),
     "CMYK": ("a.jpg", save(PIXELS, "CMYK"), "is CMYK"),
     "RGB of 16 bits": ("a.png", lambda path: png(path, 2, 3), "has 16 bits a channel"),
-    "grey of 16 bits": ("a.png", lambda path: png(path, 0, 1), "has 16 bits a pixel"),
+    "gray of 16 bits": ("a.png", lambda path: png(path, 0, 1), "has 16 bits a pixel"),
     "turned": ("a.png", save(PIXELS.swapaxes(0, 1)), r"is 32x24, expected 8-bit RGB of 24x32 \(height x width\)"),
     "animated": ("a.png", animated, "has 2 frames"),
     "sideways": ("a.jpg", turned(6), r"is to be turned \(EXIF orientation 6\)"),
     "sideways, and of the size": ("a.jpg", turned(8, sideways=False), r"is to be turned \(EXIF orientation 8\)"),
     "upside down, PNG": ("a.png", turned(3, sideways=False), r"is to be turned \(EXIF orientation 3\)"),
-    "grey and of another size": ("a.png", save(PIXELS.swapaxes(0, 1), "L"), r"is grey \(mode L\)"),
+    "gray and of another size": ("a.png", save(PIXELS.swapaxes(0, 1), "L"), r"is gray \(mode L\)"),
     "with alpha and of another size": ("a.png", save(PIXELS[:20], "RGBA"), r"has alpha \(mode RGBA\)"),
 }
 
@@ -171,7 +171,7 @@ def test_what_is_no_image_is_named(tmp_path: Path, write: Save, message: str):
     assert "Next: " in str(caught.value)
 
 
-def test_grey_levels_of_16_bits_are_scaled_by_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_gray_levels_of_16_bits_are_scaled_by_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     png(tmp_path / "a.png", 0, 1)
     assert np.unique(mended(tmp_path / "a.png", monkeypatch)).tolist() == [0x80]
 

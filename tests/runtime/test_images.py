@@ -31,7 +31,7 @@ def test_says_what_was_expected_what_came_and_what_to_pass(images, message):
     assert "Next: " in str(caught.value)
 
 
-GREY = np.arange(7 * 4 * 6, dtype=np.uint8).reshape(7, 4, 6)
+GRAY = np.arange(7 * 4 * 6, dtype=np.uint8).reshape(7, 4, 6)
 RGB = np.arange(7 * 4 * 6 * 3, dtype=np.uint8).reshape(7, 4, 6, 3)
 ALPHA = np.concatenate([RGB, np.full_like(RGB[..., :1], 9)], axis=3)
 MENDABLE = {
@@ -41,12 +41,12 @@ MENDABLE = {
     "channels first": (RGB.transpose(0, 3, 1, 2), RGB),
     "alpha": (ALPHA, RGB),
     "one image with alpha": (ALPHA[0], RGB[:1]),
-    "grey": (GREY, np.stack([GREY] * 3, axis=3)),
-    "grey of one channel": (GREY[..., None], np.stack([GREY] * 3, axis=3)),
-    "grey of one channel, first": (GREY[:, None], np.stack([GREY] * 3, axis=3)),
-    "one grey": (GREY[0], np.stack([GREY[:1]] * 3, axis=3)),
-    "one grey of one channel": (GREY[0, :, :, None], np.stack([GREY[:1]] * 3, axis=3)),
-    "one grey of one channel, first": (GREY[:1], np.stack([GREY[:1]] * 3, axis=3)),
+    "gray": (GRAY, np.stack([GRAY] * 3, axis=3)),
+    "gray of one channel": (GRAY[..., None], np.stack([GRAY] * 3, axis=3)),
+    "gray of one channel, first": (GRAY[:, None], np.stack([GRAY] * 3, axis=3)),
+    "one gray": (GRAY[0], np.stack([GRAY[:1]] * 3, axis=3)),
+    "one gray of one channel": (GRAY[0, :, :, None], np.stack([GRAY[:1]] * 3, axis=3)),
+    "one gray of one channel, first": (GRAY[:1], np.stack([GRAY[:1]] * 3, axis=3)),
 }
 
 
@@ -68,15 +68,15 @@ def test_what_it_says_to_pass_holds_the_same_images(images: np.ndarray, expected
 
 
 def test_a_shape_that_can_be_two_things_is_told_as_both():
-    """Three grey images, passed on as if they were one, would come back as one image of three colours."""
-    for images, single in ((GREY[:3], RGB[0]), (GREY[:4], ALPHA[0])):
+    """Three gray images, passed on as if they were one, would come back as one image of three colors."""
+    for images, single in ((GRAY[:3], RGB[0]), (GRAY[:4], ALPHA[0])):
         channels_first = single.transpose(2, 0, 1)
         assert channels_first.shape == images.shape
-        with pytest.raises(UsageError, match=r"(a single image .*, or three|four) grey images"):
+        with pytest.raises(UsageError, match=r"(a single image .*, or three|four) gray images"):
             check_images(images, (4, 6))
-        of_one, of_grey = sorted(remedies(images))
+        of_one, of_gray = sorted(remedies(images))
         np.testing.assert_array_equal(check_images(mended(of_one, channels_first), (4, 6)), single[None, ..., :3])
-        np.testing.assert_array_equal(check_images(mended(of_grey, images), (4, 6)), np.stack([images] * 3, axis=3))
+        np.testing.assert_array_equal(check_images(mended(of_gray, images), (4, 6)), np.stack([images] * 3, axis=3))
 
 
 def test_fit_images_come_back_untouched():

@@ -26,7 +26,7 @@ from pixelproof.errors import UsageError, resumable, unknown_name
 from pixelproof.files import check_writable, is_free
 
 if TYPE_CHECKING:
-    from pixelproof.benchmarks.defence.attack_run import AttackRun
+    from pixelproof.attack.evaluation.attack_run import AttackRun
 
 
 def attack(
@@ -57,7 +57,7 @@ def attack(
     as_json: AsJson = False,
 ) -> None:
     """Attack a bundle: its bare classifier, or the whole pipeline as an attacker who knows the purifier."""
-    from pixelproof.benchmarks.defence.settings import METHODS, PROTOCOLS
+    from pixelproof.attack.evaluation.settings import METHODS, PROTOCOLS
 
     if method not in METHODS:
         raise unknown_name("method", method, METHODS, "pixelproof attack BUNDLE --method NAME")
@@ -67,9 +67,9 @@ def attack(
         if not is_free(output):
             raise UsageError(f"'{output}' exists already. Next: choose another --output, or remove it")
         check_writable(output)
-    from pixelproof.benchmarks.defence import DataChoice, Settings
-    from pixelproof.benchmarks.defence.attack_run import attack_bundle
-    from pixelproof.benchmarks.defence.devices import open_attack_device
+    from pixelproof.attack.evaluation import DataChoice, Settings
+    from pixelproof.attack.evaluation.attack_run import attack_bundle
+    from pixelproof.attack.evaluation.devices import open_attack_device
     from pixelproof.commands.progress import attack_progress
 
     check_data(data, sample)
@@ -132,7 +132,7 @@ def _text(value: Any) -> str:  # noqa: ANN401  (whatever JSON holds)
 def _save(run: "AttackRun", output: Path, threads: int | None) -> None:
     import numpy as np
 
-    from pixelproof.benchmarks.defence.search import write_png
+    from pixelproof.attack.evaluation.search import write_png
     from pixelproof.benchmarks.results_file import attack_json
     from pixelproof.files import atomic_folder, write_bytes, write_json, write_text
 

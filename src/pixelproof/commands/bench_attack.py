@@ -35,9 +35,9 @@ def attack_speed(
     from pixelproof.benchmarks.latency_ways import let_idle_threads_sleep
 
     let_idle_threads_sleep()
+    from pixelproof.attack.evaluation import DataChoice
     from pixelproof.benchmarks.attack_speed import AttackSpeedSettings, bench_attack
     from pixelproof.benchmarks.attack_speed.peers import Budget
-    from pixelproof.benchmarks.defence import DataChoice
     from pixelproof.benchmarks.results_file import result_paths
     from pixelproof.commands.progress import stages
     from pixelproof.commands.results import deliver

@@ -1,4 +1,4 @@
-"""`pixelproof bench defense`: the defence table."""
+"""`pixelproof bench defense`: the defense table."""
 
 from pathlib import Path
 from typing import Annotated
@@ -46,14 +46,15 @@ def defense(
     as_json: AsJson = False,
 ) -> None:
     """Attack each bundle's bare classifier and its whole pipeline, and put the paper's figures beside ours."""
-    from pixelproof.benchmarks.defence.settings import METHODS
+    from pixelproof.attack.evaluation.settings import METHODS
 
     if method not in METHODS:
         raise unknown_name("method", method, METHODS, "pixelproof bench defense --method NAME")
     if protocol not in PROTOCOLS:
         raise unknown_name("protocol", protocol, PROTOCOLS, "pixelproof bench defense --protocol NAME")
-    from pixelproof.benchmarks.defence import DataChoice, Settings, bench_defence
-    from pixelproof.benchmarks.defence.devices import open_attack_device, ran_on
+    from pixelproof.attack.evaluation import DataChoice, Settings
+    from pixelproof.attack.evaluation.devices import open_attack_device, ran_on
+    from pixelproof.benchmarks.defense import bench_defense
     from pixelproof.benchmarks.results_file import result_paths
     from pixelproof.commands.progress import attack_progress
     from pixelproof.commands.results import deliver
@@ -80,7 +81,7 @@ def defense(
         attack_progress() as progress,
     ):
         place = ran_on(method, device)
-        results = bench_defence(
+        results = bench_defense(
             bundles,
             chosen,
             settings,

@@ -10,7 +10,7 @@ from pixelproof.commands.options import AsJson, Results, Threads, typed
 
 def layers(
     bundles: Annotated[
-        list[Path], typer.Argument(metavar="BUNDLE...", help="Bundles' folders; their classifiers are analysed.")
+        list[Path], typer.Argument(metavar="BUNDLE...", help="Bundles' folders; their classifiers are analyzed.")
     ],
     rounds: Annotated[int, typer.Option(min=1, help="How often a batch of candidates is timed.")] = 10,
     threads: Threads = None,
@@ -26,7 +26,7 @@ def layers(
     if output is not None:
         result_paths(output)
     try:
-        from pixelproof.benchmarks.staging.measure import bench_layers
+        from pixelproof.benchmarks.layers import bench_layers
     except ModuleNotFoundError as error:
         raise missing_extra(error.name or "onnx", "export", "taking a classifier apart") from None
     with stages() as progress:

@@ -31,7 +31,7 @@ def techniques(
     as_json: AsJson = False,
 ) -> None:
     """Compare purifiers with median filter, blur, bit depth, JPEG and total variation, on the same attacked images."""
-    from pixelproof.benchmarks.defence import DataChoice
+    from pixelproof.attack.evaluation import DataChoice
     from pixelproof.benchmarks.results_file import result_paths
     from pixelproof.benchmarks.techniques import TechniqueSettings, bench_techniques
     from pixelproof.commands.progress import attack_progress

@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 
 def build_engine(
     bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle's folder.")],
-    flavour: Annotated[
-        str, typer.Option(metavar="NAME", help="tensorrt (for the GPU here) or tensorrt-rtx (needs no GPU).")
+    flavor: Annotated[
+        str,
+        typer.Option(
+            "--flavor", "--flavour", metavar="NAME", help="tensorrt (for the GPU here) or tensorrt-rtx (needs no GPU)."
+        ),
     ] = "tensorrt",
     part: Annotated[str, typer.Option(metavar="NAME", help="pipeline or classifier.")] = "pipeline",
     profile: Annotated[
@@ -38,10 +41,10 @@ def build_engine(
     from pixelproof.export.engines import build_engine, rebuild_engines
     from pixelproof.runtime import read_bundle
 
-    own = [flavour, part, profile, capability] == ["tensorrt", "pipeline", "1,64,1024", None]
+    own = [flavor, part, profile, capability] == ["tensorrt", "pipeline", "1,64,1024", None]
     if rebuild and not own:
         raise UsageError(
-            "--rebuild takes each engine's own flavour, part, profile and compute capability. Next: leave these out"
+            "--rebuild takes each engine's own flavor, part, profile and compute capability. Next: leave these out"
         )
     before = _profiles(read_bundle(bundle))
     with Console(file=sys.stderr).status("TensorRT") as status:
@@ -55,7 +58,7 @@ def build_engine(
             paths = [
                 build_engine(
                     bundle,
-                    flavour=flavour,
+                    flavor=flavor,
                     part=part,
                     profile=_profile(profile),
                     capability=capability,

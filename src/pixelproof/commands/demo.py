@@ -11,7 +11,7 @@ from pixelproof.errors import UsageError, quote, resumable
 from pixelproof.files import check_writable
 
 if TYPE_CHECKING:
-    from pixelproof.benchmarks.formats import DefenceResults
+    from pixelproof.benchmarks.formats import DefenseResults
 
 # (classifier, purifiers, images to attack): what two cores do in a few minutes
 STAGES = (("lenet", ("median", "autoencoder", "gated"), 32), ("resnet", ("gated",), 6))
@@ -34,7 +34,7 @@ def _run(output: Path, folder: Path, command: str) -> None:
     from pixelproof.benchmarks.layout import print_table
     from pixelproof.benchmarks.report import write_report
     from pixelproof.benchmarks.results_file import write_results
-    from pixelproof.benchmarks.tables import defence_layout, latency_layout
+    from pixelproof.benchmarks.tables import defense_layout, latency_layout
     from pixelproof.commands.progress import stages
 
     if output.is_dir():
@@ -44,7 +44,7 @@ def _run(output: Path, folder: Path, command: str) -> None:
     typer.echo("1/4 export: purifier and classifier as one graph, compared with PyTorch in a fresh process", err=True)
     bundles = _export(folder / "bundles")
     typer.echo("2/4 attack and defend: one pixel, transferred and adaptive", err=True)
-    defence = _defend(bundles, folder, command)
+    defense = _defend(bundles, folder, command)
     typer.echo("3/4 latency: interleaved rounds", err=True)
     with stages() as progress:
         latency = bench_latency(
@@ -52,10 +52,10 @@ def _run(output: Path, folder: Path, command: str) -> None:
         )
     typer.echo("4/4 report", err=True)
     files = [folder / "defense.json", folder / "latency.json"]
-    write_results(files[0], defence)
+    write_results(files[0], defense)
     write_results(files[1], latency)
     write_report(files, output)
-    print_table(defence_layout(defence.rows))
+    print_table(defense_layout(defense.rows))
     print_table(latency_layout(latency))
     typer.echo(f"report: {output.resolve()}")
 
@@ -73,15 +73,16 @@ def _export(folder: Path) -> Sequence[tuple[Path, int]]:
     return bundles
 
 
-def _defend(bundles: Sequence[tuple[Path, int]], folder: Path, command: str) -> "DefenceResults":
-    from pixelproof.benchmarks.defence import DataChoice, Settings, bench_defence, merge_results
+def _defend(bundles: Sequence[tuple[Path, int]], folder: Path, command: str) -> "DefenseResults":
+    from pixelproof.attack.evaluation import DataChoice, Settings
+    from pixelproof.benchmarks.defense import bench_defense, merge_results
     from pixelproof.commands.progress import attack_progress
 
     choice = DataChoice.sample()
     with attack_progress() as progress:
         return merge_results(
             [
-                bench_defence(
+                bench_defense(
                     [bundle],
                     choice,
                     Settings(images=images),

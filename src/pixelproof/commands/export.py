@@ -103,7 +103,7 @@ def export(
         )
     if engines:
         _log.warning(
-            "the engines of the bundle that was there went with it: %s. Next: pixelproof build-engine %s --flavour %s",
+            "the engines of the bundle that was there went with it: %s. Next: pixelproof build-engine %s --flavor %s",
             ", ".join(engines),
             quote(target),
             engines[0].split(".")[1],
@@ -119,7 +119,7 @@ def export(
 
 def _warn_of_chance(bundle: "Bundle") -> None:
     """Of a classifier that a coin beats, by what its images leave open: most often it is given the wrong input."""
-    from pixelproof.benchmarks.statistics import wilson_interval
+    from pixelproof.statistics import wilson_interval
 
     told, classes = bundle.manifest["clean"], len(bundle.class_names)
     if "accuracy" not in told:

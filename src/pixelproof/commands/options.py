@@ -48,7 +48,7 @@ OwnCode = Annotated[
     typer.Option(
         "--own-code",
         help="Import purifiers of your own (MODULE:FUNCTION in a bundle's manifest): those with `passes` tell the "
-        "adaptive attacker which colours they let pass.",
+        "adaptive attacker which colors they let pass.",
     ),
 ]
 

@@ -106,7 +106,7 @@ def test_the_results_are_written_and_reported(
 
     monkeypatch.setattr("pixelproof.benchmarks.kernels.parts._COPIED", 1 << 12)
     monkeypatch.setattr(
-        "pixelproof.benchmarks.defence.victims.device_network",
+        "pixelproof.attack.evaluation.victims.device_network",
         lambda deployed, purifier, classifier, images: make_device_network(
             device, predict, classes=len(deployed.class_names)
         ),

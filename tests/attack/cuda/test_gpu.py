@@ -12,7 +12,7 @@ from pixelproof.attack.cuda.device import Sizes, device_array
 
 pytestmark = pytest.mark.gpu
 
-FIELDS = ("attacked", "success", "pixels", "colours", "images", "queries")
+FIELDS = ("attacked", "success", "pixels", "colors", "images", "queries")
 
 
 @pytest.fixture(scope="module")

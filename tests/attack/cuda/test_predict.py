@@ -33,12 +33,12 @@ def test_changes_are_drawn_on_the_device(device, make_device_network, make_class
     for images in (make_crops(6, 8, 7), make_crops(9, 8, 7)[3:], make_crops(2, 8, 7)):
         for count in (4, 11, 3):
             rows = draw.integers(0, len(images), count)
-            positions, colours = (
+            positions, colors = (
                 draw.integers(0, 56, (count, pixels)),
                 draw.integers(0, 256, (count, pixels, 3), np.uint8),
             )
-            expected = classifier(Canvas(images, count).draw(rows, positions, colours))
-            np.testing.assert_array_equal(predict.of_changes(images, rows, positions, colours), expected)
+            expected = classifier(Canvas(images, count).draw(rows, positions, colors))
+            np.testing.assert_array_equal(predict.of_changes(images, rows, positions, colors), expected)
         np.testing.assert_array_equal(predict(images), classifier(images))  # what the rows held is forgotten
 
 
@@ -62,19 +62,19 @@ def test_candidates_of_other_pixels_than_before(device, make_device_network, mak
     classifier, images = make_classifier(8, 7, seed=5), make_crops(4, 8, 7)
     predict = DevicePredict(device, make_device_network(device, classifier), (8, 7), rows=4)
     for pixels in (1, 2, 0, 1):
-        positions, colours = np.full((4, pixels), 9), np.full((4, pixels, 3), 200, np.uint8)
-        expected = classifier(Canvas(images, 4).draw(np.arange(4), positions, colours))
-        np.testing.assert_array_equal(predict.of_changes(images, np.arange(4), positions, colours), expected)
+        positions, colors = np.full((4, pixels), 9), np.full((4, pixels, 3), 200, np.uint8)
+        expected = classifier(Canvas(images, 4).draw(np.arange(4), positions, colors))
+        np.testing.assert_array_equal(predict.of_changes(images, np.arange(4), positions, colors), expected)
 
 
 def test_little_crosses_to_the_device(device, make_device_network, make_classifier, make_crops):
     images, classifier = make_crops(6, 32, 32), make_classifier(32, 32, seed=5)
     predict = DevicePredict(device, make_device_network(device, classifier), (32, 32), rows=64)
-    rows, positions, colours = np.zeros(64, int), np.arange(64)[:, None], np.zeros((64, 1, 3), np.uint8)
-    predict.of_changes(images, rows, positions, colours)
+    rows, positions, colors = np.zeros(64, int), np.arange(64)[:, None], np.zeros((64, 1, 3), np.uint8)
+    predict.of_changes(images, rows, positions, colors)
     device.calls.clear()
     for _ in range(5):
-        predict.of_changes(images, rows, positions, colours)
+        predict.of_changes(images, rows, positions, colors)
     assert sum(nbytes for name, nbytes in device.calls if name == "write") <= 5 * 64 * 30
 
 

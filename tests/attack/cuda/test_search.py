@@ -14,7 +14,7 @@ FIELDS = (
     "attacked",
     "success",
     "pixels",
-    "colours",
+    "colors",
     "images",
     "queries",
     "probabilities_before",

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pixelproof.attack.kernels.sources import CHUNK
-from pixelproof.attack.randomness import normal_colours
+from pixelproof.attack.randomness import normal_colors
 
 GUARD = 1024
 """Bytes around every array, which no kernel may touch. They spell a lane that runs and has no winner, so that a thread
@@ -77,7 +77,7 @@ class Table:
         self.kernels, self.sizes = kernels, Sizes(lanes, size, pixels, height, width)
         self.factor, self.last, self.targeted, self.rows = factor, last, int(targeted), rows
         self._guarded: list[NDArray[np.uint8]] = []
-        self.images, self.colours = self._array(images, np.uint8), self._array(normal_colours(), np.uint8)
+        self.images, self.colors = self._array(images, np.uint8), self._array(normal_colors(), np.uint8)
         self.image_of, self.class_of = self._array(image_of, np.int32), self._array(class_of, np.int32)
         self.keys = self._array(keys, np.uint32)
         self.members = self._array(np.full((lanes, size, pixels, 5), np.nan), np.float32)
@@ -119,7 +119,7 @@ class Table:
         return list(padded.reshape(-1, self.rows))
 
     def propose(self) -> None:
-        arguments = self.children, self.members, self.generations, self.keys, self.colours, self.factor, self.sizes
+        arguments = self.children, self.members, self.generations, self.keys, self.colors, self.factor, self.sizes
         self.kernels.launch("propose_candidates", self.places * self.sizes.pixels, *arguments)
 
     def draw(self, shown: NDArray[np.int32]) -> None:

@@ -57,7 +57,7 @@ struct Search {
     Sizes sizes;
     int rows, slots, last, places, batches;
     std::vector<float> members, children, fitness, children_fitness, known, probabilities;
-    std::vector<byte> images, colours, batch, won, is_new;
+    std::vector<byte> images, colors, batch, won, is_new;
     std::vector<offset> seen;
     std::vector<int> first, slot_of, new_of, new_in, shown, generations, winners, image_of, class_of, held, drawn;
     std::vector<word> keys;
@@ -66,7 +66,7 @@ struct Search {
         : sizes(sizes), rows(rows), slots(slots), last(last), places(sizes.lanes * sizes.size),
           batches((places + rows - 1) / rows), members(places * sizes.pixels * NUMBERS), children(members),
           fitness(places), children_fitness(places), known(sizes.lanes * slots), probabilities(rows * 2),
-          images(3 * sizes.height * sizes.width * 3), colours(65536), batch(rows * sizes.height * sizes.width * 3),
+          images(3 * sizes.height * sizes.width * 3), colors(65536), batch(rows * sizes.height * sizes.width * 3),
           won(places), is_new(places), seen(sizes.lanes * slots), first(sizes.lanes * slots), slot_of(places),
           new_of(sizes.lanes), new_in(places / SHARE + 1), shown(batches * rows),
           generations(sizes.lanes), winners(sizes.lanes, sizes.size),
@@ -74,7 +74,7 @@ struct Search {
           keys(2 * sizes.lanes) {
         std::mt19937 random(1);
         for (byte &level : images) level = (byte)random();
-        for (byte &level : colours) level = (byte)(random() % 3 * 100);  // few, so that candidates come again
+        for (byte &level : colors) level = (byte)(random() % 3 * 100);  // few, so that candidates come again
         for (word &key : keys) key = random();
         for (int lane = 0; lane < sizes.lanes; ++lane) image_of[lane] = lane % 3;
     }
@@ -113,7 +113,7 @@ struct Search {
             if (slots) forget_candidates(seen.data(), first.data(), generations.data(), slots, sizes);
         });
         launch(places * sizes.pixels, [=, this] {
-            propose_candidates(children.data(), members.data(), generations.data(), keys.data(), colours.data(), 0.5f,
+            propose_candidates(children.data(), members.data(), generations.data(), keys.data(), colors.data(), 0.5f,
                                sizes);
         });
         launch(places, [=, this] {

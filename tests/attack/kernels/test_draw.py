@@ -10,7 +10,7 @@ BLOCKS = [1, 32, 33, 128, 256, 1024]
 
 
 def seen(table, shown):
-    """Positions `(m, k)` and colours `(m, k, 3)` of the candidates shown, as de.py has it."""
+    """Positions `(m, k)` and colors `(m, k, 3)` of the candidates shown, as de.py has it."""
     height, width = table.sizes.height, table.sizes.width
     members = table.children.reshape(-1, table.sizes.pixels, 5)[shown]
     whole = np.clip(np.floor(members), 0, np.array([height - 1, width - 1, 255, 255, 255], np.float32)).astype(np.int64)
@@ -18,7 +18,7 @@ def seen(table, shown):
 
 
 def random_numbers(table, rng):
-    """Children inside the image, on its border and far outside; colours likewise."""
+    """Children inside the image, on its border and far outside; colors likewise."""
     reach = np.array([table.sizes.height, table.sizes.width, 255, 255, 255], np.float32)
     table.children[:] = (rng.random(table.children.shape) * 1.6 - 0.3) * reach
     whole = rng.random(table.children.shape) < 0.2
@@ -72,9 +72,9 @@ def test_of_equal_positions_the_last_is_seen_and_all_are_restored(make_kernels, 
     table.children[..., :2] = table.children[:, :, :1, :2]
     (shown,) = table.spans()
     table.draw(shown)
-    positions, colours = seen(table, shown)
+    positions, colors = seen(table, shown)
     rows, columns = np.divmod(positions[:, 0], table.sizes.width)
-    assert np.array_equal(table.batch[np.arange(6), rows, columns], colours[:, -1])
+    assert np.array_equal(table.batch[np.arange(6), rows, columns], colors[:, -1])
     table.children[..., :2] += 1
     draw_and_compare(table, Canvas(table.images, 6))
 

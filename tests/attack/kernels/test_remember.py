@@ -103,7 +103,7 @@ def test_shows_and_shares_as_the_memory_does(make_kernels, random_table, same_bi
     assert judged > 100
 
 
-def test_a_second_judgement_is_what_is_remembered(make_kernels, random_table):
+def test_a_second_judgment_is_what_is_remembered(make_kernels, random_table):
     """A second look judges one child anew; those drawn alike, now and later, are given that."""
     table = random_table(make_kernels(), np.random.default_rng(0), pixels=1, lanes=1, size=4)
     memory = remembering(table, slots=64, rows=4)

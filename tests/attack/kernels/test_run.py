@@ -107,7 +107,7 @@ def test_the_published_size_finds_what_the_attack_finds(make_kernels, make_table
     assert (table.winners < 400).tolist() == found.success.tolist()
     assert [queries_of(table, lane) for lane in range(6)] == found.queries.tolist()
     for lane in np.flatnonzero(found.success):
-        row, column, *colour = table.children[lane, table.winners[lane], 0]
+        row, column, *color = table.children[lane, table.winners[lane], 0]
         row, column = (int(np.clip(np.floor(at), 0, end)) for at, end in ((row, 11), (column, 10)))
         assert [row, column] == found.pixels[lane, 0].tolist()
-        assert np.clip(np.floor(colour), 0, 255).tolist() == found.colours[lane, 0].tolist()
+        assert np.clip(np.floor(color), 0, 255).tolist() == found.colors[lane, 0].tolist()

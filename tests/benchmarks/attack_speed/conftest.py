@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pixelproof.attack.evaluation import DataChoice
 from pixelproof.benchmarks.attack_speed.peers import Budget
 from pixelproof.benchmarks.attack_speed.target import Target
-from pixelproof.benchmarks.defence import DataChoice
 from pixelproof.models.data import sample
 
 

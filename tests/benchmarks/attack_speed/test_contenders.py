@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from pixelproof.attack import attack
+from pixelproof.attack.evaluation.victims import bare_classifier
 from pixelproof.attack.scheduler import Scheduler
 from pixelproof.benchmarks.attack_speed.contenders import (
     CONTENDERS,
@@ -19,7 +20,6 @@ from pixelproof.benchmarks.attack_speed.contenders import (
     de_in_pytorch,
 )
 from pixelproof.benchmarks.attack_speed.target import Target
-from pixelproof.benchmarks.defence.victims import bare_classifier
 from pixelproof.benchmarks.latency_ways import Absent
 from pixelproof.errors import BundleError, UsageError
 
@@ -32,9 +32,9 @@ def shown(monkeypatch) -> list[int]:
     sizes: list[int] = []
     inner = Scheduler._show
 
-    def show(scheduler, image_of_row, positions, colours):
+    def show(scheduler, image_of_row, positions, colors):
         sizes.append(len(image_of_row))
-        return inner(scheduler, image_of_row, positions, colours)
+        return inner(scheduler, image_of_row, positions, colors)
 
     monkeypatch.setattr(Scheduler, "_show", show)
     return sizes

@@ -29,7 +29,7 @@ def test_a_run_has_every_part_that_a_gpu_is_needed_for(tmp_path: Path):
     assert without["kernels-resnet"] == without["latency-resnet"] == without["de-resnet-sample"] == ""
 
 
-def test_defences_are_measured_on_the_data_set_or_else_on_the_sample(tmp_path: Path):
+def test_defenses_are_measured_on_the_data_set_or_else_on_the_sample(tmp_path: Path):
     parts = {part.name: part for data in (None, tmp_path) for part in all_parts(tmp_path, None, data)}
     for of, asked in (("-sample", "--sample"), ("", f"--data {tmp_path}")):
         (command,) = parts[f"de-lenet{of}"].commands

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pixelproof.benchmarks.screening import bfloat16
+from pixelproof.attack.evaluation.screening import bfloat16
 from pixelproof.benchmarks.screening.__main__ import main
 from pixelproof.benchmarks.screening.validation import validate_screen
 from pixelproof.errors import UsageError

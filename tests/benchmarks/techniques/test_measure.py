@@ -1,4 +1,4 @@
-"""Techniques on one classifier: the purifiers' figures are the defence table's, and counts are recounted by hand."""
+"""Techniques on one classifier: the purifiers' figures are the defense table's, and counts are recounted by hand."""
 
 import json
 from dataclasses import replace
@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from pixelproof.benchmarks.defence import DataChoice, Settings, measure_bundle
-from pixelproof.benchmarks.formats import Share, TechniqueResults
+from pixelproof.attack.evaluation import DataChoice, Settings
+from pixelproof.benchmarks.defense import measure_bundle
+from pixelproof.benchmarks.formats import TechniqueResults
 from pixelproof.benchmarks.report.page import render_report
 from pixelproof.benchmarks.results_file import read_results, write_results
 from pixelproof.benchmarks.techniques import TRANSFORMS, TechniqueSettings, bench_techniques
@@ -19,6 +20,7 @@ from pixelproof.export import export_bundle
 from pixelproof.models.data import sample
 from pixelproof.runtime import Pipeline
 from pixelproof.runtime.onnx_bytes import graph_sha256
+from pixelproof.statistics import Share
 
 SETTINGS = TechniqueSettings(images=4, adaptive_images=2, rounds=2, slowest_query_ms=1e9)
 
@@ -46,12 +48,12 @@ def test_every_technique_has_a_row_and_the_purifiers_come_first(compared):
     assert all(row.adaptive_success.n == 2 for row in results.rows)
 
 
-def test_a_purifiers_row_is_that_of_the_defence_table(compared, lenet_median_bundle: Path, some: DataChoice):
+def test_a_purifiers_row_is_that_of_the_defense_table(compared, lenet_median_bundle: Path, some: DataChoice):
     results, folder = compared
-    defence = measure_bundle(lenet_median_bundle, some, Settings(images=4), folder=folder).row
+    defense = measure_bundle(lenet_median_bundle, some, Settings(images=4), folder=folder).row
     row = results.rows[0]
-    assert (row.n, row.attack_success) == (defence.n, defence.attack_success)
-    assert (row.defence_rate, row.performance_loss) == (defence.defence_rate, defence.performance_loss)
+    assert (row.n, row.attack_success) == (defense.n, defense.attack_success)
+    assert (row.defense_rate, row.performance_loss) == (defense.defense_rate, defense.performance_loss)
 
 
 @pytest.mark.parametrize("name", TRANSFORMS)
@@ -67,10 +69,10 @@ def test_counts_are_those_of_a_recount(name: str, compared, lenet_median_bundle:
         undone = 0
         for record in records:
             image = some.images.images[record["image"]].copy()
-            ((at_row, column),), (colour,) = record["pixels"], record["colours"]
-            image[at_row, column] = colour
+            ((at_row, column),), (color,) = record["pixels"], record["colours"]
+            image[at_row, column] = color
             undone += bare.predict(TRANSFORMS[name](image[None])).argmax() == some.images.labels[record["image"]]
-    assert row.defence_rate == Share(int(undone), len(records))
+    assert row.defense_rate == Share(int(undone), len(records))
 
 
 def bare_sha(bundle: Path) -> str:

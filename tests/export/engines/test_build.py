@@ -39,7 +39,7 @@ def bundle(exported: dict[str, Path], tmp_path: Path) -> Path:
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
 def test_an_engine_is_what_its_bundle_is_named(exported: dict[str, Path], tmp_path: Path, precision: str):
     shutil.copytree(exported[precision], tmp_path / "bundle")
-    path = build_engine(tmp_path / "bundle", flavour=RTX, profile=(1, 8, 32))
+    path = build_engine(tmp_path / "bundle", flavor=RTX, profile=(1, 8, 32))
     assert path.name == "pipeline.tensorrt-rtx.portable.engine"
     sidecar = json.loads(path.with_suffix(".json").read_text())
     shares = {"fp16": float(precision == "fp16"), "int8": float(precision == "int8")}
@@ -51,8 +51,8 @@ def test_an_engine_is_what_its_bundle_is_named(exported: dict[str, Path], tmp_pa
 
 
 def test_the_bundle_lists_its_engines_and_still_runs(bundle: Path):
-    build_engine(bundle, flavour=RTX)
-    build_engine(bundle, flavour=RTX, part="classifier", capability="8.9")
+    build_engine(bundle, flavor=RTX)
+    build_engine(bundle, flavor=RTX, part="classifier", capability="8.9")
     engines = read_bundle(bundle).manifest["engines"]
     assert list(engines) == ["classifier.tensorrt-rtx.8.9.engine", "pipeline.tensorrt-rtx.portable.engine"]
     for name, digest in engines.items():
@@ -63,7 +63,7 @@ def test_the_bundle_lists_its_engines_and_still_runs(bundle: Path):
 
 def test_every_generation_it_knows_is_built_for(bundle: Path):
     for capability in ("8.0", "8.6", "8.9", "12.0"):
-        assert build_engine(bundle, flavour=RTX, capability=capability).stat().st_size > 10_000
+        assert build_engine(bundle, flavor=RTX, capability=capability).stat().st_size > 10_000
 
 
 def test_float32_is_float32(bundle: Path, monkeypatch: pytest.MonkeyPatch):
@@ -78,13 +78,13 @@ def test_float32_is_float32(bundle: Path, monkeypatch: pytest.MonkeyPatch):
         return config
 
     monkeypatch.setattr(build, "_configured", watched)
-    build_engine(bundle, flavour=RTX, part="classifier")
+    build_engine(bundle, flavor=RTX, part="classifier")
     assert allowed == [False]
 
 
 def test_progress_is_told(bundle: Path):
     told = []
-    build_engine(bundle, flavour=RTX, progress=lambda *step: told.append(step))
+    build_engine(bundle, flavor=RTX, progress=lambda *step: told.append(step))
     assert len({phase for phase, _, _ in told}) > 3
     assert all(0 <= done <= total for _, done, total in told)
 
@@ -98,7 +98,7 @@ def test_ctrl_c_leaves_the_bundle_as_it_was(bundle: Path):
             signal.raise_signal(signal.SIGINT)
 
     with pytest.raises(Interrupted, match="the bundle is as it was"):
-        build_engine(bundle, flavour=RTX, progress=press)
+        build_engine(bundle, flavor=RTX, progress=press)
     assert {path: path.read_bytes() for path in bundle.rglob("*") if path.is_file()} == before
 
 
@@ -112,7 +112,7 @@ def test_a_graph_that_tensorrt_refuses_is_told_by_its_first_cause(bundle: Path):
     onnx.save(model, bundle / "classifier.onnx")
     relist(bundle)
     with pytest.raises(ExportError, match=r"tensorrt-rtx [\d.]+ refuses the graph: .*(Einsum|ab,zz)"):
-        build_engine(bundle, flavour=RTX, part="classifier")
+        build_engine(bundle, flavor=RTX, part="classifier")
     assert not (bundle / "engines").exists()
 
 
@@ -120,13 +120,13 @@ def test_a_bundle_that_is_not_what_it_is_named_is_refused(bundle: Path):
     manifest = json.loads((bundle / "bundle.json").read_text())
     (bundle / "bundle.json").write_text(json.dumps({**manifest, "precision": "fp16"}))
     with pytest.raises(ExportError, match=r"named fp16, .* are 0% fp16, and of all but the first 0% int8"):
-        build_engine(bundle, flavour=RTX)
+        build_engine(bundle, flavor=RTX)
 
 
 def test_int8_for_the_other_runtime_is_refused(tmp_path: Path):
     export_bundle("lenet", tmp_path / "bundle", precision="int8", max_accuracy_drop=1.5)
     with pytest.raises(UsageError, match="int8 for ONNX Runtime, which TensorRT refuses"):
-        build_engine(tmp_path / "bundle", flavour=RTX)
+        build_engine(tmp_path / "bundle", flavor=RTX)
 
 
 @pytest.mark.parametrize(
@@ -136,12 +136,12 @@ def test_int8_for_the_other_runtime_is_refused(tmp_path: Path):
         ({"profile": (0, 1, 2)}, "from 1 on, got 0,1,2"),
         ({"part": "purifier"}, "has no part 'purifier'; it has classifier, pipeline"),
         ({"capability": "9.0"}, "does not build for compute capability '9.0'"),
-        ({"flavour": "rtx"}, "unknown flavour 'rtx'"),
+        ({"flavor": "rtx"}, "unknown flavor 'rtx'"),
     ],
 )
 def test_unfit_requests(bundle: Path, asked: dict, message: str):
     with pytest.raises(UsageError, match=message):
-        build_engine(bundle, **{"flavour": RTX, **asked})
+        build_engine(bundle, **{"flavor": RTX, **asked})
 
 
 def relist(bundle: Path) -> None:

@@ -12,7 +12,7 @@ from tensorrt_stand_in import add_engine
 from pixelproof.errors import BackendError, UsageError
 from pixelproof.export.engines import build_engine, rebuild, rebuild_engines
 from pixelproof.runtime import read_bundle
-from pixelproof.runtime.engines import Flavour, Machine, read_engine
+from pixelproof.runtime.engines import Flavor, Machine, read_engine
 
 RTX = "tensorrt-rtx"
 
@@ -23,8 +23,8 @@ pytest.importorskip("tensorrt_rtx", reason="the extra tensorrt-rtx builds engine
 def bundle(lenet_median_bundle: Path, tmp_path: Path) -> Path:
     """With a portable engine of the pipeline, and one of the classifier for one generation."""
     shutil.copytree(lenet_median_bundle, tmp_path / "bundle")
-    build_engine(tmp_path / "bundle", flavour=RTX, profile=(1, 4, 8))
-    build_engine(tmp_path / "bundle", flavour=RTX, part="classifier", capability="8.9", profile=(1, 2, 3))
+    build_engine(tmp_path / "bundle", flavor=RTX, profile=(1, 4, 8))
+    build_engine(tmp_path / "bundle", flavor=RTX, part="classifier", capability="8.9", profile=(1, 2, 3))
     return tmp_path / "bundle"
 
 
@@ -76,11 +76,11 @@ def test_without_a_gpu_what_needs_none_is_built_all_the_same(bundle: Path, monke
         raise BackendError("there is no GPU here")
 
     monkeypatch.setattr("pixelproof.export.engines.build.open_gpu", open_gpu)
-    opened = rebuild.open_flavour
+    opened = rebuild.open_flavor
     monkeypatch.setattr(  # TensorRT itself need not be installed
         rebuild,
-        "open_flavour",
-        lambda name, purpose: Flavour(name, SimpleNamespace()) if name == "tensorrt" else opened(name, purpose=purpose),
+        "open_flavor",
+        lambda name, purpose: Flavor(name, SimpleNamespace()) if name == "tensorrt" else opened(name, purpose=purpose),
     )
     add_engine(bundle, name="classifier.tensorrt.9.0.engine")
     path = bundle / "engines" / "pipeline.tensorrt-rtx.portable.engine"
@@ -95,16 +95,16 @@ def gpu_9_0(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """TensorRT 10.16.1 and a GPU of compute capability 9.0, as which engines are built; what was asked for."""
     asked: list[dict[str, Any]] = []
 
-    def build(bundle: Path, *, flavour: str, part: str, profile, capability, progress) -> Path:
-        name = f"{part}.{flavour}.9.0.engine"
+    def build(bundle: Path, *, flavor: str, part: str, profile, capability, progress) -> Path:
+        name = f"{part}.{flavor}.9.0.engine"
         add_engine(bundle, name=name, profile=list(profile))
         asked.append({"part": part, "profile": profile, "capability": capability})
         return bundle / "engines" / name
 
     machine = Machine("tensorrt", "10.16.1", "9.0", "Stand-in GPU", "13.0")
-    monkeypatch.setattr(rebuild, "machine_here", lambda flavour: machine)
+    monkeypatch.setattr(rebuild, "machine_here", lambda flavor: machine)
     monkeypatch.setattr(
-        rebuild, "open_flavour", lambda name, purpose: Flavour(name, SimpleNamespace(__version__="10.16.1"))
+        rebuild, "open_flavor", lambda name, purpose: Flavor(name, SimpleNamespace(__version__="10.16.1"))
     )
     monkeypatch.setattr(rebuild, "build_engine", build)
     return asked

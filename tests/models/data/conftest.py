@@ -19,7 +19,7 @@ class Answer:
     status: int | None = None
     cut: int | None = None
     reset: bool = False  # cut it by a reset instead of an orderly end
-    honours_range: bool = True
+    honors_range: bool = True
     tells_length: bool = True
     shift: int = 0  # start so many bytes beside what was asked
 
@@ -42,7 +42,7 @@ class Handler(BaseHTTPRequestHandler):
         start = int(asked.removeprefix("bytes=").removesuffix("-")) + answer.shift if asked else 0
         if answer.status:
             self.send_error(answer.status)
-        elif not answer.honours_range:
+        elif not answer.honors_range:
             self.send_content(200, 0, answer)
         elif asked and start >= len(self.site.content):
             self.send_response(416)

@@ -73,7 +73,7 @@ def test_a_later_call_fetches_the_rest_alone(serve, get, part: Path):
 
 def test_a_server_that_ignores_range_starts_over(serve, get, part: Path, answer):
     part.write_bytes(b"from elsewhere")
-    site = serve(CONTENT, answer(honours_range=False))
+    site = serve(CONTENT, answer(honors_range=False))
     get(site.url)
     assert part.read_bytes() == CONTENT
     assert site.ranges == ["bytes=14-"]

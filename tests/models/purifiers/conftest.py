@@ -20,13 +20,13 @@ def real_images() -> Tensor:
 
 @pytest.fixture(scope="session")
 def attacked_images(real_images: Tensor) -> Tensor:
-    """The same with three pixels each at corners of the colour cube."""
+    """The same with three pixels each at corners of the color cube."""
     generator = torch.Generator().manual_seed(0)
     images = real_images.clone().flatten(2)
     for _ in range(3):
         position = torch.randint(0, images.shape[2], (len(images), 1, 1), generator=generator)
-        colour = torch.randint(0, 2, (len(images), 3, 1), generator=generator) * 255.0
-        images.scatter_(2, position.expand(-1, 3, -1), colour)
+        color = torch.randint(0, 2, (len(images), 3, 1), generator=generator) * 255.0
+        images.scatter_(2, position.expand(-1, 3, -1), color)
     return images.view_as(real_images)
 
 
@@ -39,8 +39,8 @@ def random_gate() -> Gated:
     return gated.requires_grad_(False).eval()
 
 
-def neighbour_mean_gate() -> Gated:
-    """Predicts the mean of the eight neighbours, at a scale of 4 levels: what it does is easily foretold."""
+def neighbor_mean_gate() -> Gated:
+    """Predicts the mean of the eight neighbors, at a scale of 4 levels: what it does is easily foretold."""
     gated = Gated().requires_grad_(False).eval()
     predictor = gated.predictor
     for layer in (predictor.window, predictor.hidden, predictor.output):
@@ -62,7 +62,7 @@ def shipped_gate() -> Gated:
     return gated
 
 
-GATES = {"random": random_gate, "neighbour mean": neighbour_mean_gate, "shipped": shipped_gate}
+GATES = {"random": random_gate, "neighbor mean": neighbor_mean_gate, "shipped": shipped_gate}
 
 
 @pytest.fixture(params=GATES)
@@ -72,27 +72,27 @@ def gated(request: pytest.FixtureRequest) -> Gated:
 
 
 @pytest.fixture
-def neighbour_mean() -> Gated:
-    """The gate whose behaviour is easily foretold."""
-    return neighbour_mean_gate()
+def neighbor_mean() -> Gated:
+    """The gate whose behavior is easily foretold."""
+    return neighbor_mean_gate()
 
 
 @pytest.fixture(scope="session")
 def lattice_passes():
-    """`lattice_passes(purifier, images, step)`: is each colour of `passes()` let pass? bool `(n, 8, H, W)`.
+    """`lattice_passes(purifier, images, step)`: is each color of `passes()` let pass? bool `(n, 8, H, W)`.
 
     Positions `step` apart, which do not see one another, are changed at once.
     """
 
     @torch.no_grad()
-    def check(purifier: torch.nn.Module, images: Tensor, step: int, colours: Tensor) -> Tensor:
+    def check(purifier: torch.nn.Module, images: Tensor, step: int, colors: Tensor) -> Tensor:
         passed = torch.zeros(len(images), 8, *images.shape[-2:], dtype=torch.bool)
         for which in range(8):
             for row in range(step):
                 for column in range(step):
                     at = (..., slice(row, None, step), slice(column, None, step))
                     changed = images.clone()
-                    changed[at] = colours[:, :, :, which].permute(0, 3, 1, 2)[at]
+                    changed[at] = colors[:, :, :, which].permute(0, 3, 1, 2)[at]
                     passed[:, which][at] = (purifier(changed) == changed).all(1)[at]
         return passed
 

@@ -16,7 +16,7 @@ APART = REACH + 1
 
 @pytest.fixture(scope="module")
 def predictor(real_images: Tensor) -> BlindPredictor:
-    """Whitened, so that every weight mixes all values of the window but the centre's."""
+    """Whitened, so that every weight mixes all values of the window but the center's."""
     torch.manual_seed(0)
     predictor = BlindPredictor().requires_grad_(False).eval()
     predictor.whiten(real_images.to(torch.uint8))
@@ -53,7 +53,7 @@ def in_onnxruntime(predictor: BlindPredictor) -> Predict:
 
 
 def change(images: np.ndarray, at: tuple, which: int) -> np.ndarray:
-    """`images` with other colours `at` some pixels: the opposite ends of the scale (0), or random ones."""
+    """`images` with other colors `at` some pixels: the opposite ends of the scale (0), or random ones."""
     random = np.random.default_rng(which).integers(0, 256, images[at].shape)
     changed = images.copy()
     changed[at] = random if which else np.where(images[at] > 127, 0, 255)
@@ -78,7 +78,7 @@ def test_no_change_reaches_its_own_place(
             after = predict(change(images, (..., *place), which))
             for old, new in zip(before, after, strict=True):
                 np.testing.assert_array_equal(new[(..., *place)], old[(..., *place)])
-                assert (new != old).any((1, 2, 3)).all()  # their neighbours do see them
+                assert (new != old).any((1, 2, 3)).all()  # their neighbors do see them
     assert (tested == 1).all()
 
 

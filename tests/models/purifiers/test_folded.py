@@ -28,7 +28,7 @@ def test_settings_are_folded_in(gated: Gated, attacked_images: Tensor):
 @torch.no_grad()
 @pytest.mark.parametrize("size", [(32, 32), (5, 9)])
 def test_the_folded_prediction_is_blind_too(gated: Gated, real_images: Tensor, size: tuple[int, int]):
-    """A pixel of any colour leaves what is predicted for it bit-equal, next to the border, too."""
+    """A pixel of any color leaves what is predicted for it bit-equal, next to the border, too."""
     images = real_images[:2, :, : size[0], : size[1]]
     window, hidden, output = gated.predictor.folded(gated.threshold)
 
@@ -45,6 +45,6 @@ def test_the_folded_prediction_is_blind_too(gated: Gated, real_images: Tensor, s
 
 
 @torch.no_grad()
-def test_an_exact_prediction_leaves_the_pixel(neighbour_mean: Gated):
-    flat = torch.full((1, 3, 8, 8), 128.0)  # mid-grey: what it sees beyond the border, too
-    assert torch.equal(neighbour_mean.folded()(flat), flat)
+def test_an_exact_prediction_leaves_the_pixel(neighbor_mean: Gated):
+    flat = torch.full((1, 3, 8, 8), 128.0)  # mid-gray: what it sees beyond the border, too
+    assert torch.equal(neighbor_mean.folded()(flat), flat)

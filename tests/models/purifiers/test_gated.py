@@ -1,4 +1,4 @@
-"""The learned gate: against a slow reference, the colours it lets pass, several attacked pixels, its backward pass."""
+"""The learned gate: against a slow reference, the colors it lets pass, several attacked pixels, its backward pass."""
 
 import numpy as np
 import pytest
@@ -23,12 +23,12 @@ def reference(gated: Gated, images: Tensor) -> tuple[np.ndarray, np.ndarray]:
         around = error[image, max(row - REACH, 0) : row + REACH + 1, max(column - REACH, 0) : column + REACH + 1].copy()
         around[min(row, REACH), min(column, REACH)] = 0
         bar = max(gated.threshold, gated.share * around.max())
-        own, centre = error[image, row, column], prediction[image, row, column]
+        own, center = error[image, row, column], prediction[image, row, column]
         doubtful[image, row, column] = abs(own - bar) < 1e-4 * bar
         if own >= bar:
             end = gated.threshold * gated.hopeless
             kept = gated.threshold / own * max(0, (end - own) / (end - gated.threshold))
-            result[image, row, column] = (centre + (values[image, row, column] - centre) * kept).clip(0, 255)
+            result[image, row, column] = (center + (values[image, row, column] - center) * kept).clip(0, 255)
     return result, doubtful
 
 
@@ -62,29 +62,29 @@ def test_a_changed_pixel_ends_between_itself_and_its_prediction(gated: Gated, at
 
 @torch.no_grad()
 @pytest.mark.parametrize("size", [(32, 32), (9, 13)])
-def test_every_colour_it_names_passes(gated: Gated, real_images: Tensor, lattice_passes, size: tuple[int, int]):
+def test_every_color_it_names_passes(gated: Gated, real_images: Tensor, lattice_passes, size: tuple[int, int]):
     images = real_images[:, :, : size[0], : size[1]][:: 1 if size == (9, 13) else 8]
     gated.share = 0.0  # no pixel is shielded by a worse one
-    colours = gated.passes(images)
-    assert colours.dtype == torch.uint8
-    assert colours.shape == (len(images), *size, 8, 3)
-    assert lattice_passes(gated, images, REACH + 1, colours).all()
+    colors = gated.passes(images)
+    assert colors.dtype == torch.uint8
+    assert colors.shape == (len(images), *size, 8, 3)
+    assert lattice_passes(gated, images, REACH + 1, colors).all()
 
 
 @torch.no_grad()
-def test_the_colours_are_the_extreme_ones(gated: Gated, real_images: Tensor):
+def test_the_colors_are_the_extreme_ones(gated: Gated, real_images: Tensor):
     """Each lies within rounding (1.02 levels) of the gate's threshold, or at an end of the scale."""
     images = real_images[::4]
     prediction, scale = (values.movedim(1, -1).unsqueeze(-2) for values in gated.predictor(images))
-    colours = gated.passes(images).float()
-    slack = gated.threshold * scale - ((colours - prediction) @ gated.axes[:, :, 0, 0].T).abs()
+    colors = gated.passes(images).float()
+    slack = gated.threshold * scale - ((colors - prediction) @ gated.axes[:, :, 0, 0].T).abs()
     at_gate = slack.amin(-1) < 1.05
-    at_end = ((colours == 0) | (colours == 255)).any(-1)
+    at_end = ((colors == 0) | (colors == 255)).any(-1)
     assert (at_gate | at_end).all()
     assert at_gate.any()
     reach = gated.threshold * scale.amax(-1, keepdim=True) * 8 / 3  # of any corner, in any channel
     free = ((prediction >= reach) & (prediction <= 255 - reach)).all(-1).squeeze(-1)
-    octants = ((colours - prediction) @ gated.axes[:, :, 0, 0].T > 0).long() @ torch.tensor([1, 2, 4])
+    octants = ((colors - prediction) @ gated.axes[:, :, 0, 0].T > 0).long() @ torch.tensor([1, 2, 4])
     assert (octants[free].sort(-1).values == torch.arange(8)).all()
 
 
@@ -98,7 +98,7 @@ def test_the_worst_around_is_that_of_the_predictors_window():
 
 
 def two_pixels(distance: tuple[int, int]) -> tuple[Tensor, tuple[int, int], tuple[int, int]]:
-    """A grey image with a white pixel and, `distance` rows and columns away, a light one."""
+    """A gray image with a white pixel and, `distance` rows and columns away, a light one."""
     images = torch.full((1, 3, 24, 24), 128.0)
     first, second = (10, 10), (10 + distance[0], 10 + distance[1])
     images[0, :, *first] = 255.0
@@ -108,9 +108,9 @@ def two_pixels(distance: tuple[int, int]) -> tuple[Tensor, tuple[int, int], tupl
 
 @torch.no_grad()
 @pytest.mark.parametrize("distance", [(0, 3), (3, 0), (3, 3), (1, 3), (-3, 2), (0, 9)])
-def test_both_of_two_pixels_beyond_one_window_are_replaced(neighbour_mean: Gated, distance: tuple[int, int]):
+def test_both_of_two_pixels_beyond_one_window_are_replaced(neighbor_mean: Gated, distance: tuple[int, int]):
     images, first, second = two_pixels(distance)
-    purified = neighbour_mean(images)
+    purified = neighbor_mean(images)
     assert (purified[0, :, *first] == 128).all()
     assert (purified[0, :, *second] == 128).all()
     assert (purified != images).any(1).sum() == 2
@@ -118,21 +118,21 @@ def test_both_of_two_pixels_beyond_one_window_are_replaced(neighbour_mean: Gated
 
 @torch.no_grad()
 @pytest.mark.parametrize("distance", [(0, 2), (2, 2), (-2, 1), (0, -2)])
-def test_within_one_window_the_worst_shields_the_other(neighbour_mean: Gated, distance: tuple[int, int]):
+def test_within_one_window_the_worst_shields_the_other(neighbor_mean: Gated, distance: tuple[int, int]):
     """What a share of 1 does to decoys: a pixel that alone would be replaced passes beside a worse one."""
     images, first, second = two_pixels(distance)
     alone = images.clone()
     alone[0, :, *first] = 128
-    assert (neighbour_mean(alone)[0, :, *second] == 128).all()
-    purified = neighbour_mean(images)
+    assert (neighbor_mean(alone)[0, :, *second] == 128).all()
+    purified = neighbor_mean(images)
     assert (purified[0, :, *first] == 128).all()
     assert (purified[0, :, *second] == 230).all()
-    neighbour_mean.share = 0.5
-    assert torch.equal(neighbour_mean(images), torch.full_like(images, 128))
+    neighbor_mean.share = 0.5
+    assert torch.equal(neighbor_mean(images), torch.full_like(images, 128))
 
 
 def replaced(gated: Gated, images: Tensor, places: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
-    """Which of the pixels, set to the opposite corner of the colour cube, are replaced: `(places, n)`."""
+    """Which of the pixels, set to the opposite corner of the color cube, are replaced: `(places, n)`."""
     which, attacked = np.arange(len(images)), images.clone()
     for rows, columns in places:
         attacked[which, :, rows, columns] = torch.where(attacked[which, :, rows, columns] > 127, 0.0, 255.0)
@@ -155,13 +155,13 @@ def test_the_shipped_gate_finds_pixels_of_real_images(real_images: Tensor):
 
 
 @torch.no_grad()
-def test_neighbours_of_an_attacked_pixel_are_not_replaced_for_it(neighbour_mean: Gated):
+def test_neighbors_of_an_attacked_pixel_are_not_replaced_for_it(neighbor_mean: Gated):
     images = torch.full((1, 3, 9, 9), 128.0)
     images[0, :, 4, 4] = 0.0
-    neighbour_mean.threshold = 3.0
-    error = (images - neighbour_mean.predictor(images)[0]).abs() / 4
-    assert (error[0, 0] >= neighbour_mean.threshold).sum() == 9  # all see the black pixel, or are it
-    assert torch.equal(neighbour_mean(images), torch.full_like(images, 128))
+    neighbor_mean.threshold = 3.0
+    error = (images - neighbor_mean.predictor(images)[0]).abs() / 4
+    assert (error[0, 0] >= neighbor_mean.threshold).sum() == 9  # all see the black pixel, or are it
+    assert torch.equal(neighbor_mean(images), torch.full_like(images, 128))
 
 
 def test_asking_for_a_gradient_changes_no_bit(gated: Gated, attacked_images: Tensor):
@@ -172,23 +172,23 @@ def test_asking_for_a_gradient_changes_no_bit(gated: Gated, attacked_images: Ten
 @pytest.mark.parametrize(
     ("level", "expected"), [(139.5, 139.5), (140.5, 140), (170.0, 130), (190.0, 123), (220.0, 120)]
 )
-def test_the_further_off_a_pixel_is_the_more_it_is_pulled(neighbour_mean: Gated, level: float, expected: float):
+def test_the_further_off_a_pixel_is_the_more_it_is_pulled(neighbor_mean: Gated, level: float, expected: float):
     """20 levels, 5 scales of 4, pass; beyond, fewer and fewer of them are kept, up to 4 times as many."""
-    neighbour_mean.threshold, neighbour_mean.hopeless = 5.0, 4.0
+    neighbor_mean.threshold, neighbor_mean.hopeless = 5.0, 4.0
     images = torch.full((1, 3, 9, 9), 120.0)
     images[0, :, 4, 4] = level
     with torch.no_grad():
-        assert neighbour_mean(images)[0, :, 4, 4].tolist() == [expected] * 3
+        assert neighbor_mean(images)[0, :, 4, 4].tolist() == [expected] * 3
 
 
 @pytest.mark.parametrize("level", [139.5, 140.5, 170.0, 220.0])
-def test_the_gradient_goes_through_the_gate(neighbour_mean: Gated, level: float):
+def test_the_gradient_goes_through_the_gate(neighbor_mean: Gated, level: float):
     """The gate opens 20 levels off; a step of the pixel moves it by a sigmoid's slope, and what it yields besides."""
-    neighbour_mean.threshold, neighbour_mean.hopeless = 5.0, 4.0
+    neighbor_mean.threshold, neighbor_mean.hopeless = 5.0, 4.0
     images = torch.full((1, 3, 9, 9), 120.0)
     images[0, :, 4, 4] = level
     images.requires_grad_()
-    output = neighbour_mean(images)[0, 0, 4, 4]
+    output = neighbor_mean(images)[0, 0, 4, 4]
     (gradient,) = torch.autograd.grad(output, images)
     off = level - 120
     error, open_ = off / 20, off >= 20

@@ -19,11 +19,11 @@ def tiny_set() -> ImageSet:
 def short_recipes(monkeypatch: pytest.MonkeyPatch) -> dict[str, Recipe]:
     """Three epochs of 16 steps for each network, in place of the recipes."""
     short = {
-        "lenet": Recipe(epochs=3, batch_size=16, optimiser="adamw", peak_rate=3e-3, averaging=0.9, sides=((0.5, 32),)),
+        "lenet": Recipe(epochs=3, batch_size=16, optimizer="adamw", peak_rate=3e-3, averaging=0.9, sides=((0.5, 32),)),
         "autoencoder": Recipe(
-            epochs=3, batch_size=16, optimiser="adamw", peak_rate=3e-3, averaging=0.9, corrupted_pixels=2
+            epochs=3, batch_size=16, optimizer="adamw", peak_rate=3e-3, averaging=0.9, corrupted_pixels=2
         ),
-        "gated": Recipe(epochs=3, batch_size=16, optimiser="adamw", peak_rate=3e-3, averaging=0.9, corrupted_pixels=8),
+        "gated": Recipe(epochs=3, batch_size=16, optimizer="adamw", peak_rate=3e-3, averaging=0.9, corrupted_pixels=8),
     }
     for name, recipe in short.items():
         monkeypatch.setitem(RECIPES, name, recipe)

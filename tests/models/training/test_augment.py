@@ -88,7 +88,7 @@ def test_a_square_is_blackened_that_may_reach_over_the_border(side: int):
 
 
 @pytest.mark.parametrize("count", [1, 4])
-def test_some_pixels_get_another_colour(count: int):
+def test_some_pixels_get_another_color(count: int):
     images = torch.full((500, 3, 6, 5), -1.0)  # no level, so that every changed pixel shows
     corrupted, mask = augment.corrupt(images, count, seeded())
     assert torch.equal((corrupted != images).all(1, keepdim=True), mask.bool())
@@ -99,9 +99,9 @@ def test_some_pixels_get_another_colour(count: int):
     if count == 1:
         assert (changed == 1).all()
     assert (mask.sum(0) > 0).all()  # every position gets its turn
-    colours = corrupted.movedim(1, -1)[mask[:, 0].bool()]
-    assert torch.equal(colours, colours.round().clamp(0, 255))
-    corners = ((colours == 0) | (colours == 255)).all(1)
+    colors = corrupted.movedim(1, -1)[mask[:, 0].bool()]
+    assert torch.equal(colors, colors.round().clamp(0, 255))
+    corners = ((colors == 0) | (colors == 255)).all(1)
     assert 0.4 < corners.float().mean() < 0.6
-    assert len(colours[corners].unique(dim=0)) == 8
-    assert len(colours[~corners].unique()) > 150
+    assert len(colors[corners].unique(dim=0)) == 8
+    assert len(colors[~corners].unique()) > 150

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from pixelproof.models.data import ImageSet
 from pixelproof.models.training import Recipe
-from pixelproof.models.training.loop import Loop, evaluate, make_optimiser, one_cycle
+from pixelproof.models.training.loop import Loop, evaluate, make_optimizer, one_cycle
 from pixelproof.models.training.run import make_task, to_tensors
 
 
@@ -21,8 +21,8 @@ def test_every_step_takes_the_schedules_rate(tiny_set: ImageSet, short_recipes: 
     recipe = replace(short_recipes["lenet"], epochs=2, warmup=0.25, peak_rate=1e-3)
     loop = Loop(make_task("lenet", recipe, "cpu"), recipe, *to_tensors(tiny_set, "cpu"), seed=0)
     rates = []
-    loop.optimiser.register_step_pre_hook(
-        lambda optimiser, *_: rates.append([group["lr"] for group in optimiser.param_groups])
+    loop.optimizer.register_step_pre_hook(
+        lambda optimizer, *_: rates.append([group["lr"] for group in optimizer.param_groups])
     )
     for _ in loop.epochs(lambda *_: None):
         pass
@@ -36,8 +36,8 @@ def test_every_step_takes_the_schedules_rate(tiny_set: ImageSet, short_recipes: 
 @pytest.mark.parametrize("kind", ["sgd", "adamw"])
 def test_weights_decay_and_biases_do_not(kind: str):
     module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4, 2))
-    optimiser = make_optimiser(module, Recipe(epochs=1, optimiser=kind, weight_decay=0.01))
-    decay = {id(p): group["weight_decay"] for group in optimiser.param_groups for p in group["params"]}
+    optimizer = make_optimizer(module, Recipe(epochs=1, optimizer=kind, weight_decay=0.01))
+    decay = {id(p): group["weight_decay"] for group in optimizer.param_groups for p in group["params"]}
     expected = {
         "0.weight": 0.01, "0.bias": 0, "1.weight": 0, "1.bias": 0, "3.weight": 0.01, "3.bias": 0,
     }  # fmt: skip
@@ -54,7 +54,7 @@ def test_the_average_follows_every_step(tiny_set: ImageSet, short_recipes: dict[
         nonlocal expected
         expected = 0.75 * expected + 0.25 * parameter.detach()
 
-    loop.optimiser.register_step_post_hook(follow)
+    loop.optimizer.register_step_post_hook(follow)
     list(loop.epochs(lambda *_: None))
     torch.testing.assert_close(next(loop.average.parameters()), expected)
     assert not torch.equal(parameter, expected)

@@ -99,11 +99,11 @@ def test_the_seed_decides(train_lenet: Train, tmp_path: Path):
 
 
 @pytest.mark.parametrize("epoch", [1, 2])
-@pytest.mark.parametrize("optimiser", ["adamw", "sgd"])
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
 def test_ctrl_c_keeps_full_epochs(
-    optimiser: str, epoch: int, train_lenet: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    optimizer: str, epoch: int, train_lenet: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    recipe = replace(RECIPES["lenet"], optimiser=optimiser, peak_rate=0.02 if optimiser == "sgd" else 3e-3)
+    recipe = replace(RECIPES["lenet"], optimizer=optimizer, peak_rate=0.02 if optimizer == "sgd" else 3e-3)
     monkeypatch.setitem(RECIPES, "lenet", recipe)
     train_lenet("unbroken")
     with pytest.raises(Interrupted) as stopped:

@@ -33,7 +33,7 @@ def deployed(request, tmp_path_factory) -> tuple[str, Path]:
     folder = tmp_path_factory.mktemp("deployed") / backend
     export_bundle("lenet", folder)
     if backend in ENGINES:
-        build_engine(folder, flavour=backend, profile=(1, 64, 256))
+        build_engine(folder, flavor=backend, profile=(1, 64, 256))
     return backend, folder
 
 
@@ -126,9 +126,9 @@ def test_damaged_engines_are_refused_without_their_hashes_too(deployed):
 import random
 from pathlib import Path
 from pixelproof.gpu import open_gpu
-from pixelproof.runtime.engines import listener, open_flavour
+from pixelproof.runtime.engines import listener, open_flavor
 whole, draw, refused = Path({str(engine)!r}).read_bytes(), random.Random(0), 0
-trt = open_flavour({backend!r}, purpose="running").trt
+trt = open_flavor({backend!r}, purpose="running").trt
 with open_gpu(purpose="fuzzing", instead="nothing").current():
     runtime = trt.Runtime(listener(trt).logger)
     for turn in range({FUZZED}):

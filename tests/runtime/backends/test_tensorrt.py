@@ -182,7 +182,7 @@ def test_auto_passes_over_an_engine_that_does_not_fit_and_says_why(trt: TensorRt
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("flavour", "tensorrt-rtx", "TensorRT flavour: built with 'tensorrt-rtx', and here is 'tensorrt'"),
+        ("flavour", "tensorrt-rtx", "TensorRT flavor: built with 'tensorrt-rtx', and here is 'tensorrt'"),
         ("version", "11.0.0", "TensorRT version: built with '11.0.0', and here is '10.16.1'"),
         ("compute_capability", "8.9", "compute capability: built with '8.9', and here is '9.0'"),
         ("gpu", "NVIDIA L4", "GPU: built with 'NVIDIA L4', and here is 'Stand-in GPU'"),
@@ -205,7 +205,7 @@ def test_the_command_that_builds_can_be_pasted_whatever_the_path(trt: TensorRt, 
     add_engine(folder, version="10.15.0")
     assert build_command(lambda: Pipeline(folder, backend="tensorrt")) == [str(folder), "--rebuild"]
     of_classifier = build_command(lambda: Pipeline(folder, backend="tensorrt", part="classifier"))
-    assert of_classifier == [str(folder), "--flavour", "tensorrt", "--part", "classifier"]
+    assert of_classifier == [str(folder), "--flavor", "tensorrt", "--part", "classifier"]
     (folder / "engines" / NAME).write_bytes(b"damaged")
     assert build_command(lambda: read_engine(read_bundle(folder), NAME)) == [str(folder), "--rebuild"]
 

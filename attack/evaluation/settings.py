@@ -1,0 +1,91 @@
+"""What is measured: on which images, by which attack."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pixelproof.attack.de import DifferentialEvolution
+from pixelproof.attack.driver import METHODS as SEARCHES
+from pixelproof.errors import UsageError
+from pixelproof.export.own_images import Labeled, labeled_images
+from pixelproof.models.data import sample
+from pixelproof.models.data.sample import sample_files
+from pixelproof.runtime import read_bundle
+
+PROTOCOLS = ("transfer", "adaptive")
+STRONGEST = "strongest"
+METHODS = tuple(SEARCHES)
+"""Of the attack; "strongest" is the union of all: corners, of what the purifier lets pass too, levels, de thrice."""
+
+
+class DataChoice(Labeled):
+    """Images to attack, and how the user chooses them."""
+
+    @classmethod
+    def sample(cls) -> "DataChoice":
+        """The 200 shipped test images; `files` are what `pixelproof data export` calls them, by test index."""
+        return cls(sample(), "CIFAR-10, 200 test images (the shipped sample, 20 a class)", sample_files())
+
+    @classmethod
+    def at(cls, root: Path | None, bundle: Path) -> "DataChoice":
+        """All 10,000 test images, or one's own for this bundle; errors as for `labeled_images` and `read_bundle`."""
+        opened = read_bundle(bundle)
+        found = labeled_images(root, opened.class_names, opened.image_size)
+        return cls(found.images, found.name, found.files)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a bundle is measured.
+
+    Attributes:
+        method: one of `METHODS`.
+        images: attack the first so many images that the bare classifier gets right (all, where there are fewer).
+        pixels: changed at most.
+        seed: of the attacks' randomness.
+        adaptive: attack the whole pipeline too.
+        target: index of the class to reach; None where any wrong one will do.
+        screen: leave out what this cheaper network is sure of (one of `SCREENS`), so that nothing is exhausted; `de`
+            goes by its probabilities then, and may take another way.
+        own_code: build purifiers of one's own by the functions that the bundles name, so that the attacker is told what
+            they let pass; see `own_passes`.
+        population, generations: of `de`, as for `DifferentialEvolution`.
+
+    Raises:
+        UsageError: no images, or `population` or `generations` is not the default, and the method does not evolve.
+    """
+
+    method: str = "corners"
+    images: int = 200
+    pixels: int = 1
+    seed: int = 0
+    adaptive: bool = True
+    target: int | None = None
+    screen: str | None = None
+    own_code: bool = False
+    population: int = DifferentialEvolution.population
+    generations: int = DifferentialEvolution.generations
+
+    def __post_init__(self) -> None:
+        if self.images < 1:
+            raise UsageError(f"{self.images} images are none to attack. Next: images=100, or --images 100")
+        for name in self.evolution:
+            if not self.evolves:
+                raise UsageError(
+                    f"{self.method} evolves nothing, so it has no {name}. Next: leave out --{name}, or --method de"
+                )
+
+    @property
+    def asks_passes(self) -> bool:
+        """Whether the adaptive attack tries the colors that a purifier tells it lets pass."""
+        return self.method in ("corners", STRONGEST)
+
+    @property
+    def evolves(self) -> bool:
+        """Whether `de` is the method, or part of it."""
+        return self.method in ("de", STRONGEST)
+
+    @property
+    def evolution(self) -> dict[str, int]:
+        """What `de` is given that is not its default."""
+        given = {"population": self.population, "generations": self.generations}
+        return {name: value for name, value in given.items() if value != getattr(DifferentialEvolution, name)}

@@ -1,0 +1,147 @@
+"""The outcome of each attacked image, a line a image, so that a measurement resumes where it stopped."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol, TextIO
+
+from pixelproof.errors import DataError
+from pixelproof.files import errors_name
+
+try:
+    import fcntl
+except ModuleNotFoundError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+
+@dataclass(frozen=True)
+class Record:
+    """What one search of one image gave.
+
+    Attributes:
+        image: index in the data set.
+        success: a verified success.
+        pixels: row and column of each changed pixel; empty without success.
+        colors: r, g, b of each changed pixel; likewise.
+        queries: as counted by the attack.
+        exhausted: every candidate of the set was evaluated.
+        seconds: since the image before it ended; many are under way at a time, so that only their mean tells.
+    """
+
+    image: int
+    success: bool
+    pixels: list[list[int]]
+    colors: list[list[int]]
+    queries: int
+    exhausted: bool
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """The record as files hold it, in which `colors` is spelled "colours"."""
+        return {"colours" if name == "colors" else name: value for name, value in asdict(self).items()}
+
+    @classmethod
+    def from_json(cls, held: dict[str, Any]) -> "Record":
+        """What `to_json` gave; `KeyError` or `TypeError` where `held` is something else."""
+        return cls(**{"colors": held["colours"], **{name: each for name, each in held.items() if name != "colours"}})
+
+
+class Records(Protocol):
+    """The records of one search, wherever they are kept."""
+
+    records: dict[int, Record]
+    """By image."""
+
+    def add(self, record: Record) -> None:
+        """Keep `record` before this returns."""
+
+    def close(self) -> None:
+        """Let go of the file."""
+
+
+class Store:
+    """The records of one search: one victim, data set, method and seed. Other settings make another file.
+
+    Args:
+        folder: of all stores.
+        settings: what the records depend on; the number of images is not part of it, since it may grow.
+
+    Raises:
+        DataError: the file is damaged before its last line.
+    """
+
+    def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
+        self._header = json.dumps(settings, sort_keys=True)
+        self.path = folder / f"{hashlib.sha256(self._header.encode()).hexdigest()[:16]}.jsonl"
+        self.records = {record.image: record for record in _read(self.path, self._header)}
+        self._file: TextIO | None = None  # made with the first record: what never began leaves none
+        folder.mkdir(parents=True, exist_ok=True)  # at once: that it can't be is told before the long work
+
+    def add(self, record: Record) -> None:
+        """Keep `record`, handed to the system before this returns."""
+        with errors_name(self.path):
+            if self._file is None:
+                self._file = _open(self.path, self._header)
+                # another process may have ended meanwhile
+                self.records |= {each.image: each for each in _read(self.path, self._header)}
+            if record.image in self.records:
+                return
+            self._file.write(json.dumps(record.to_json()) + "\n")
+            self._file.flush()
+        self.records[record.image] = record
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            with errors_name(self.path):  # what a full disk refused is tried once more
+                self._file.close()
+
+
+def _read(path: Path, header: str) -> list[Record]:
+    """The records in the file `path`, if there is one; `DataError` unless it is whole but for its last line."""
+    content = path.read_bytes() if path.exists() else b""
+    records = []
+    for number, line in enumerate(content[: _whole_nbytes(content)].splitlines(), 1):
+        try:
+            if number > 1:
+                records.append(Record.from_json(json.loads(line)))
+            elif line != header.encode():
+                raise ValueError
+        except (ValueError, TypeError, KeyError):
+            raise DataError(
+                f"the records in '{path}' are damaged in line {number}. Next: delete the file; the same command then "
+                "attacks its images again"
+            ) from None
+    return records
+
+
+def _open(path: Path, header: str) -> TextIO:
+    """The file, ready for another record, without the half line that a process may have left that was killed.
+
+    It is this process's alone until it is closed; `DataError` where it is another's.
+    """
+    file = path.open("a", encoding="utf-8")
+    try:
+        if fcntl is not None:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise written_elsewhere(path) from None
+    whole = _whole_nbytes(path.read_bytes())
+    file.truncate(whole)
+    if not whole:
+        file.write(header + "\n")
+    return file
+
+
+def written_elsewhere(path: Path) -> DataError:
+    """An error for records that another process is adding to."""
+    return DataError(
+        f"another process writes the records of the same attack to '{path}'. Next: wait until it has ended; the same "
+        "command then goes on from what it kept"
+    )
+
+
+def _whole_nbytes(content: bytes) -> int:
+    return content.rfind(b"\n") + 1

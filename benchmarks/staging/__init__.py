@@ -1,5 +1,0 @@
-"""A bundle's classifier, cut so that candidates of a search cost only what their changed pixel can move."""
-
-from pixelproof.benchmarks.staging.staged import incremental
-
-__all__ = ["incremental"]

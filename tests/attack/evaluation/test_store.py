@@ -1,0 +1,139 @@
+"""The records on disk: kept one by one, whole lines alone read back, settings never mixed."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pixelproof.attack.evaluation.store import Record, Store
+from pixelproof.errors import DataError
+
+SETTINGS = {"victim": "0" * 64, "data": "some", "method": "corners", "pixels": 1, "seed": 0}
+
+
+def record(image: int, **fields) -> Record:
+    values = {"success": True, "pixels": [[2, 3]], "colors": [[255, 0, 9]], "queries": 7, "exhausted": False}
+    return Record(image=image, seconds=0.25, **values | fields)
+
+
+def filled(folder: Path, *images: int, settings: dict = SETTINGS) -> Path:
+    store = Store(folder, settings)
+    for image in images:
+        store.add(record(image))
+    store.close()
+    return store.path
+
+
+def test_what_was_added_is_read_back(tmp_path: Path):
+    store = Store(tmp_path / "new" / "records", SETTINGS)
+    records = [record(4), record(2, success=False, pixels=[], colors=[], exhausted=True)]
+    for each in records:
+        store.add(each)
+        again = Store(tmp_path / "new" / "records", SETTINGS)  # before the first is closed: it may never be
+        assert again.records[each.image] == each
+    store.close()
+    assert list(again.records.values()) == records
+
+
+def test_the_first_line_says_what_the_records_are_of(tmp_path: Path):
+    first, *others = filled(tmp_path, 1, 2).read_text().splitlines()
+    assert json.loads(first) == SETTINGS
+    assert [json.loads(line) for line in others] == [record(1).to_json(), record(2).to_json()]
+
+
+@pytest.mark.parametrize("change", [{"seed": 1}, {"victim": "1" * 64}, {"data": "others"}, {"target": 3}], ids=str)
+def test_other_settings_have_records_of_their_own(tmp_path: Path, change: dict):
+    path = filled(tmp_path, 1, 2)
+    other = Store(tmp_path, SETTINGS | change)
+    assert other.records == {}
+    other.add(record(5))
+    other.close()
+    assert other.path != path
+    assert Store(tmp_path, SETTINGS).records.keys() == {1, 2}
+    assert Store(tmp_path, SETTINGS | change).records.keys() == {5}
+
+
+def test_one_process_writes_at_a_time_and_the_next_goes_on_from_what_it_kept(tmp_path: Path):
+    first, second = Store(tmp_path, SETTINGS), Store(tmp_path, SETTINGS)
+    first.add(record(1))
+    with pytest.raises(DataError, match=r"another process writes the records of the same attack to .* Next: wait"):
+        second.add(record(1))
+    first.add(record(2))
+    first.close()
+    for image in (2, 3):  # of which the first one has kept the one
+        second.add(record(image))
+    second.close()
+    assert [json.loads(line)["image"] for line in second.path.read_text().splitlines()[1:]] == [1, 2, 3]
+
+
+def test_a_store_that_nothing_was_added_to_leaves_no_file(tmp_path: Path):
+    filled(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kept", [0, 1, 2])
+def test_a_line_torn_anywhere_is_dropped_and_the_next_record_follows_the_last_whole_line(tmp_path: Path, kept: int):
+    path = filled(tmp_path, 1, 2)
+    content = path.read_bytes()
+    lines = content.splitlines(keepends=True)
+    start = sum(map(len, lines[:kept]))
+    for length in range(len(lines[kept])):
+        path.write_bytes(content[: start + length])
+        store = Store(tmp_path, SETTINGS)
+        assert list(store.records) == [1, 2][: max(kept - 1, 0)]
+        store.add(record(9))
+        store.close()
+        assert path.read_bytes() == b"".join([*lines[: max(kept, 1)], json.dumps(record(9).to_json()).encode(), b"\n"])
+
+
+DAMAGED = {
+    "no JSON": (2, "{"),
+    "another kind of line": (2, '{"image": 1}'),
+    "zeros": (3, "\0\0\0"),
+    "no object": (2, "7"),
+    "other settings": (1, json.dumps(SETTINGS | {"seed": 1})),
+}
+
+
+@pytest.mark.parametrize(("number", "text"), DAMAGED.values(), ids=DAMAGED.keys())
+def test_damage_before_the_last_line_is_named_and_nothing_is_overwritten(tmp_path: Path, number: int, text: str):
+    path = filled(tmp_path, 1, 2, 3)
+    lines = path.read_text().splitlines()
+    lines[number - 1] = text
+    path.write_text("\n".join(lines) + "\n")
+    before = path.read_bytes()
+    with pytest.raises(DataError, match=f"'{path}' are damaged in line {number}. Next: delete the file"):
+        Store(tmp_path, SETTINGS)
+    assert path.read_bytes() == before
+
+
+def test_a_full_disk_is_named_and_what_found_no_room_does_not_count(tmp_path: Path, full_disk):
+    path = filled(tmp_path, 1)
+    with full_disk(path.stat().st_size + 20):
+        store = Store(tmp_path, SETTINGS)
+        with pytest.raises(OSError, match="too large") as full:
+            store.add(record(2))
+        assert full.value.filename == str(path)
+        assert store.records.keys() == {1}
+        with pytest.raises(OSError, match="too large"):
+            store.close()
+    filled(tmp_path, 3)
+    assert Store(tmp_path, SETTINGS).records == {1: record(1), 3: record(3)}
+
+
+def test_records_that_cannot_be_kept_are_told_before_the_work(tmp_path: Path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(OSError, match=r"file"):
+        Store(tmp_path / "file", SETTINGS)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_records_that_are_shipped_are_read(pytestconfig: pytest.Config):
+    folder = pytestconfig.rootpath / "benchmarks" / "results" / "records"
+    paths = list(folder.glob("*.jsonl"))
+    assert paths
+    for path in paths:
+        settings = json.loads(path.read_text().partition("\n")[0])
+        store = Store(folder, settings)
+        assert store.path == path
+        assert len(store.records) == path.read_text().count("\n") - 1
