@@ -4,17 +4,17 @@ Import rule: knows a classifier only as a callable, uint8 images in, probabiliti
 pixelproof's other folders.
 """
 
-from pixelproof.attack.corners import Corners
-from pixelproof.attack.de import DifferentialEvolution
-from pixelproof.attack.distinct import Distinct
-from pixelproof.attack.driver import attack
-from pixelproof.attack.gradient import gradient_order
 from pixelproof.attack.incremental import Incremental
-from pixelproof.attack.levels import Levels
-from pixelproof.attack.results import AttackResult, Outcome
-from pixelproof.attack.screened import Screened
-from pixelproof.attack.strongest import Strongest
-from pixelproof.attack.sweep import sweep_order
+from pixelproof.attack.methods.corners import Corners
+from pixelproof.attack.methods.differential_evolution import DifferentialEvolution
+from pixelproof.attack.methods.gradient import gradient_order
+from pixelproof.attack.methods.levels import Levels
+from pixelproof.attack.methods.strongest import Strongest
+from pixelproof.attack.methods.sweep import sweep_order
+from pixelproof.attack.predictors.cascade import Screened
+from pixelproof.attack.predictors.memoized import Distinct
+from pixelproof.attack.search.driver import attack
+from pixelproof.attack.search.results import AttackResult, Outcome
 from pixelproof.attack.windowed import Windowed
 
 __all__ = [

@@ -16,12 +16,12 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from pixelproof.attack.batches import in_batches
-from pixelproof.attack.canvas import Canvas
-from pixelproof.attack.checks import checked_number, checked_probabilities
 from pixelproof.attack.kept_maps import KeptMaps, Maps
 from pixelproof.attack.reach import Places, Window, Wiring, follow, start_boxes
-from pixelproof.attack.search import Predict
+from pixelproof.attack.search.batches import in_batches
+from pixelproof.attack.search.canvas import Canvas
+from pixelproof.attack.search.checks import checked_number, checked_probabilities
+from pixelproof.attack.search.protocol import Predict
 
 _UNCHANGED = 0
 _FEW = 8  # rows of the batches of what is seldom many: images as they are, and ties

@@ -5,10 +5,10 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelproof.attack.batches import in_batches
-from pixelproof.attack.canvas import Canvas, flat_pixels
-from pixelproof.attack.checks import check_callable, checked_number
-from pixelproof.attack.remembered import Remembered
+from pixelproof.attack.predictors.cache import Remembered
+from pixelproof.attack.search.batches import in_batches
+from pixelproof.attack.search.canvas import Canvas, flat_pixels
+from pixelproof.attack.search.checks import check_callable, checked_number
 
 Purify = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 """uint8 `(n, H, W, 3)` to uint8 of the same shape."""

@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from pixelproof.attack.evaluation.attack_run import attack_bundle
 from pixelproof.attack.evaluation.devices import open_attack_device
 from pixelproof.attack.evaluation.settings import DataChoice, Settings
-from pixelproof.attack.results import Progress
+from pixelproof.attack.search.results import Progress
 from pixelproof.errors import PixelproofError, UsageError, unknown_name
 from pixelproof.export import export_bundle
 from pixelproof.models import CLASSIFIERS, provenance

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from pixelproof.attack.de import DifferentialEvolution
+from pixelproof.attack.methods.differential_evolution import DifferentialEvolution
 from pixelproof.benchmarks.attack_speed_table import attack_speed_layout
 from pixelproof.benchmarks.formats import (
     AttackSpeedResults,

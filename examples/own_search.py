@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelproof.attack import attack
-from pixelproof.attack.search import Candidates, Plan, Problem, Search
+from pixelproof.attack.search.protocol import Candidates, Plan, Problem, Search
 from pixelproof.models.data import sample
 from pixelproof.runtime import Pipeline
 

@@ -102,7 +102,7 @@ def test_the_files_that_the_package_reads_are_among_them(contents: dict[str, byt
     }
     wanted |= {f"pixelproof/models/sample/sample.{end}" for end in ("bin", "json")}
     wanted |= {f"pixelproof/benchmarks/templates/report.{end}" for end in ("html", "css")}
-    wanted |= {"pixelproof/attack/normal_colors.npy", "pixelproof/py.typed"}
+    wanted |= {"pixelproof/attack/search/normal_colors.npy", "pixelproof/py.typed"}
     wanted |= {f"pixelproof/attack/kernels/{name}" for name in ("propose.cu", "philox.cuh", "host.h")}
     assert weights
     assert wanted <= set(contents)

@@ -7,22 +7,22 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelproof.attack.checks import (
+from pixelproof.attack.cuda.device import Device
+from pixelproof.attack.cuda.network import DeviceNetwork
+from pixelproof.attack.cuda.table import Table
+from pixelproof.attack.methods.differential_evolution import DifferentialEvolution, drawn
+from pixelproof.attack.search.checks import (
     check_callable,
     checked_classes,
     checked_images,
     checked_number,
     checked_probabilities,
 )
-from pixelproof.attack.cuda.device import Device
-from pixelproof.attack.cuda.network import DeviceNetwork
-from pixelproof.attack.cuda.table import Table
-from pixelproof.attack.de import DifferentialEvolution, drawn
-from pixelproof.attack.driver import check_callbacks, got_right, problem_of
-from pixelproof.attack.outcomes import failure, not_attacked, success
-from pixelproof.attack.randomness import search_key
-from pixelproof.attack.results import AttackResult, Outcome, Progress
-from pixelproof.attack.search import Predict, Problem
+from pixelproof.attack.search.driver import check_callbacks, got_right, problem_of
+from pixelproof.attack.search.outcomes import failure, not_attacked, success
+from pixelproof.attack.search.protocol import Predict, Problem
+from pixelproof.attack.search.randomness import search_key
+from pixelproof.attack.search.results import AttackResult, Outcome, Progress
 from pixelproof.errors import PixelproofError, UsageError
 
 _MOST_PLACES = 2**31 - 1  # the kernels' indices are C ints

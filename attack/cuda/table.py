@@ -11,7 +11,7 @@ from pixelproof.attack.cuda.device import Device, DeviceArray, Sizes, device_arr
 from pixelproof.attack.cuda.network import DeviceNetwork
 from pixelproof.attack.cuda.predict import ask
 from pixelproof.attack.cuda.seen import Seen
-from pixelproof.attack.randomness import normal_colors
+from pixelproof.attack.search.randomness import normal_colors
 
 Work = Callable[[], None]
 """Launches something; does not wait for it."""

@@ -15,7 +15,7 @@ from pixelproof.attack.cuda import attack_on_device
 from pixelproof.attack.cuda.device import Device
 from pixelproof.attack.evaluation.store import Record, Records
 from pixelproof.attack.evaluation.victims import BATCH_SIZE, Predict, Victim
-from pixelproof.attack.results import Outcome, Progress
+from pixelproof.attack.search.results import Outcome, Progress
 from pixelproof.models.data import ImageSet
 
 Report = Callable[[str, Progress], None]

@@ -14,7 +14,7 @@ from pixelproof.attack.evaluation.search import Plan, Report, search, settings_o
 from pixelproof.attack.evaluation.settings import STRONGEST, DataChoice, Settings
 from pixelproof.attack.evaluation.store import Record, Records
 from pixelproof.attack.evaluation.victims import Predict, Victim
-from pixelproof.attack.strongest import Step, steps
+from pixelproof.attack.methods.strongest import Step, steps
 
 _PASSED = "colors let pass"
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from pixelproof.attack.de import DifferentialEvolution
-from pixelproof.attack.driver import METHODS as SEARCHES
+from pixelproof.attack.methods.differential_evolution import DifferentialEvolution
+from pixelproof.attack.search.driver import METHODS as SEARCHES
 from pixelproof.errors import UsageError
 from pixelproof.export.own_images import Labeled, labeled_images
 from pixelproof.models.data import sample

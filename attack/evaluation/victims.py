@@ -13,8 +13,8 @@ from pixelproof.attack.cuda.network import DeviceNetwork
 from pixelproof.attack.evaluation.known import Passes, own_passes, passes_of, shipped_purifier, told_sha256
 from pixelproof.attack.evaluation.networks import device_network
 from pixelproof.attack.evaluation.window import windowed
-from pixelproof.attack.orders import Order
-from pixelproof.attack.sweep import SweepOrder
+from pixelproof.attack.methods.orders import Order
+from pixelproof.attack.methods.sweep import SweepOrder
 from pixelproof.errors import UsageError
 from pixelproof.models import build_classifier, is_shipped
 from pixelproof.runtime import Pipeline

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pixelproof.attack import gradient_order
 from pixelproof.attack.evaluation.screen import screen_or_none
 from pixelproof.attack.evaluation.victims import Victim, bare_classifier, on_levels
-from pixelproof.attack.orders import Order
+from pixelproof.attack.methods.orders import Order
 from pixelproof.errors import UsageError
 from pixelproof.models import CLASSIFIERS, build_classifier, is_shipped
 from pixelproof.runtime import Pipeline, read_bundle

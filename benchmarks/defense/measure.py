@@ -20,7 +20,7 @@ from pixelproof.attack.evaluation.searches import Searches
 from pixelproof.attack.evaluation.settings import DataChoice, Settings
 from pixelproof.attack.evaluation.store import Store
 from pixelproof.attack.evaluation.victims import bare_classifier, purified_pipeline
-from pixelproof.attack.results import Progress
+from pixelproof.attack.search.results import Progress
 from pixelproof.benchmarks.conditions import describe_conditions, now
 from pixelproof.benchmarks.defense.summary import Measured, examples, row, success_positions
 from pixelproof.benchmarks.formats import DefenseResults, DefenseRow, Example, Positions

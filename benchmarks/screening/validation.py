@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelproof.attack.canvas import Canvas
-from pixelproof.attack.colors import box_table, decode
 from pixelproof.attack.evaluation.screening.screens import SCREENS, check_screen
 from pixelproof.attack.evaluation.victims import BATCH_SIZE, Predict, purified_pipeline
-from pixelproof.attack.screened import margins
+from pixelproof.attack.predictors.cascade import margins
+from pixelproof.attack.search.canvas import Canvas
+from pixelproof.attack.search.colors import box_table, decode
 from pixelproof.benchmarks.standalone import heading
 from pixelproof.codec import encode
 from pixelproof.errors import UsageError, unknown_name

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pixelproof.attack import Distinct, Windowed, attack
-from pixelproof.attack.canvas import Canvas
+from pixelproof.attack.search.canvas import Canvas
 from pixelproof.attack.windowed import side_for
 
 

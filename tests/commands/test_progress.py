@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
-from pixelproof.attack.results import Progress
+from pixelproof.attack.search.results import Progress
 from pixelproof.commands import progress
 from pixelproof.commands.progress import attack_progress, stages
 

@@ -9,11 +9,11 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from pixelproof.attack.batches import in_batches
 from pixelproof.attack.evaluation.half_precision import half_precision
 from pixelproof.attack.evaluation.pytorch_threads import pytorch_threads
 from pixelproof.attack.evaluation.screening.cheap import Cheap
 from pixelproof.attack.evaluation.victims import Predict
+from pixelproof.attack.search.batches import in_batches
 from pixelproof.models import build_classifier
 from pixelproof.runtime import Pipeline
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelproof.attack.canvas import Canvas
 from pixelproof.attack.evaluation.screening.cheap import Cheap
+from pixelproof.attack.search.canvas import Canvas
 from pixelproof.export import export_bundle
 from pixelproof.export.filling import Calibration
 from pixelproof.models.data import training_sample

@@ -12,7 +12,7 @@ from pixelproof.attack.evaluation.windows.costs import best_depth, costs, rest, 
 from pixelproof.attack.evaluation.windows.cut import Cut, Part, cut
 from pixelproof.attack.incremental import Incremental, Stage, Staged
 from pixelproof.attack.kept_maps import Maps
-from pixelproof.attack.search import Predict
+from pixelproof.attack.search.protocol import Predict
 from pixelproof.export.graph import serialized
 from pixelproof.models.data import sample
 from pixelproof.runtime.backends.onnxruntime_cpu import OnnxRuntimeCpu

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 if TYPE_CHECKING:
-    from pixelproof.attack.results import Progress as AttackProgress
+    from pixelproof.attack.search.results import Progress as AttackProgress
 
 Step = Callable[[int, int, int, float], None]
 Report = Callable[[dict[str, Any]], None]

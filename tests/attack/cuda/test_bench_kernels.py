@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pixelproof.attack.canvas import Canvas
-from pixelproof.attack.de import DifferentialEvolution
-from pixelproof.attack.memory import Memory
+from pixelproof.attack.methods.differential_evolution import DifferentialEvolution
+from pixelproof.attack.search.canvas import Canvas
+from pixelproof.attack.search.memory import Memory
 from pixelproof.benchmarks.formats import KernelResults
 from pixelproof.benchmarks.kernels import bench_kernels, measure
 from pixelproof.benchmarks.kernels.parts import Parts, Population

@@ -12,7 +12,7 @@ from pixelproof.attack import attack
 from pixelproof.attack.evaluation import known, victims
 from pixelproof.attack.evaluation.search import Plan, settings_of
 from pixelproof.attack.evaluation.victims import bare_classifier, purified_pipeline
-from pixelproof.attack.sweep import SweepOrder
+from pixelproof.attack.methods.sweep import SweepOrder
 from pixelproof.errors import UsageError
 from pixelproof.export import export_bundle
 from pixelproof.export.purifiers import Purifier

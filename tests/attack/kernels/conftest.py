@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pixelproof.attack.kernels.sources import CHUNK
-from pixelproof.attack.randomness import normal_colors
+from pixelproof.attack.search.randomness import normal_colors
 
 GUARD = 1024
 """Bytes around every array, which no kernel may touch. They spell a lane that runs and has no winner, so that a thread

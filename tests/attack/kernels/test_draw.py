@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from pixelproof.attack.canvas import Canvas
 from pixelproof.attack.kernels.sources import CHUNK
+from pixelproof.attack.search.canvas import Canvas
 
 BLOCKS = [1, 32, 33, 128, 256, 1024]
 

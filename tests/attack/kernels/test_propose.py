@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pixelproof.attack.randomness import first_population, parents
+from pixelproof.attack.search.randomness import first_population, parents
 
 BLOCKS = [1, 32, 33, 128, 256, 1024]
 TABLES, LANES = 40, 48  # with six block sizes: 11,520 first populations, and as many later ones

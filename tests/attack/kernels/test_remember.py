@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from pixelproof.attack.de import drawn
 from pixelproof.attack.kernels.sources import SHARE
-from pixelproof.attack.memory import Memory
+from pixelproof.attack.methods.differential_evolution import drawn
+from pixelproof.attack.search.memory import Memory
 
 FREE, NEVER = 2**64 - 1, 2**31 - 1
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pixelproof.attack import attack
-from pixelproof.attack.randomness import search_key
+from pixelproof.attack.search.randomness import search_key
 
 ONE_BY_ONE = 1  # rows a batch of the reference: it is then shown the candidates in their order, and nothing else
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pixelproof.attack import attack
-from pixelproof.attack.randomness import search_key
+from pixelproof.attack.search.randomness import search_key
 
 SIZE, LAST = 12, 6
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pixelproof.attack.criteria import Targeted, Untargeted
+from pixelproof.attack.search.criteria import Targeted, Untargeted
 
 BLOCKS = [1, 32, 33, 128, 256, 1024]
 CLASSES = 5

@@ -9,7 +9,7 @@ import pytest
 
 from pixelproof.attack import attack
 from pixelproof.attack.evaluation.victims import bare_classifier
-from pixelproof.attack.scheduler import Scheduler
+from pixelproof.attack.search.scheduler import Scheduler
 from pixelproof.benchmarks.attack_speed.contenders import (
     CONTENDERS,
     corners,

@@ -1,0 +1,83 @@
+"""`strongest`: the union of all searches, which is what a careful evaluator reports."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixelproof.attack.methods.corners import Corners
+from pixelproof.attack.methods.differential_evolution import DifferentialEvolution
+from pixelproof.attack.methods.levels import Levels
+from pixelproof.attack.methods.orders import Order
+from pixelproof.attack.search.checks import checked_number
+from pixelproof.attack.search.protocol import Method, Plan, Problem
+
+DE_SEEDS = 3  # what one seed misses, another may find
+
+
+class Step(NamedTuple):
+    """One of the searches."""
+
+    method: str
+    seed: int
+    passed: bool = False
+    """Of the colors that a purifier lets pass."""
+
+
+def steps(seed: int, *, passed: bool, seeds: int = DE_SEEDS) -> list[Step]:
+    """The searches in their order; `passed`: a purifier tells what it lets pass."""
+    first = [Step("corners", seed, passed=True)] if passed else []
+    evolutions = [Step("de", each) for each in range(seed, seed + seeds)]
+    return [*first, Step("corners", seed), Step("levels", seed), *evolutions]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Strongest:
+    """Corners of what a purifier lets pass, corners, levels, then evolution from several seeds.
+
+    Each search attacks the images that withstood those before it. An image's queries are those of all its searches, and
+    none counts as exhausted: evolution has no end.
+
+    Args:
+        order: as for `Corners`; of the corners and the levels.
+        colors: as for `Corners`: those that a purifier lets pass, tried first. None where it tells of none.
+        levels: as for `Levels`.
+        seeds: how often to evolve, 1 to 1,000: from `seed`, `seed` + 1 and so on.
+        population: as for `DifferentialEvolution`.
+        generations: likewise.
+        factor: likewise.
+    """
+
+    order: Order | None = None
+    colors: NDArray[np.uint8] | Callable[[NDArray[np.uint8]], NDArray[np.uint8]] | None = None
+    levels: int = 4
+    seeds: int = DE_SEEDS
+    population: int = 400
+    generations: int = 100
+    factor: float = 0.5
+
+    def __post_init__(self) -> None:
+        checked_number("seeds", self.seeds, 1, 1000)
+        Levels(levels=self.levels)
+        self._evolution()
+
+    def plan(self, problem: Problem) -> Plan:
+        """The first search's plan, the others following it; raises `UsageError` where one does not fit the problem."""
+        checked_number("seed", problem.seed, 0, 2**63 - self.seeds)
+        chained: Plan | None = None
+        for step in reversed(steps(problem.seed, passed=self.colors is not None, seeds=self.seeds)):
+            chained = replace(self._method(step).plan(replace(problem, seed=step.seed)), then=chained)
+        assert chained is not None
+        return chained
+
+    def _method(self, step: Step) -> Method:
+        if step.method == "corners":
+            return Corners(order=self.order, colors=self.colors if step.passed else None)
+        if step.method == "levels":
+            return Levels(order=self.order, levels=self.levels)
+        return self._evolution()
+
+    def _evolution(self) -> DifferentialEvolution:
+        return DifferentialEvolution(population=self.population, generations=self.generations, factor=self.factor)
