@@ -24,7 +24,7 @@ gpu:
 	PYTHONPATH=src $(PYTHON) -m pixelproof.benchmarks.gpu $(ARGS)
 
 adversarial: setup
-	$(BIN)/python -m pixelproof.benchmarks.adversarial_sample
+	$(BIN)/pixelproof data adversarial
 
 lint: setup
 	$(BIN)/ruff check .

@@ -1,13 +1,9 @@
-"""Finds the shipped adversarial images: `corners` on every shipped classifier and test image (make adversarial).
+"""`pixelproof data adversarial`: finds the shipped adversarial images, by `corners` on every shipped classifier.
 
 A search that was stopped goes on from its records, on the device that it was on; a classifier whose weights were
-attacked already, on as many images, is left. With --images, for what takes a CPU a minute an image, the first so many
-are attacked.
-
-    python -m pixelproof.benchmarks.adversarial_sample [NAME...] [--attack-backend cuda | --screen bf16] [--images N]
+attacked already, on as many images, is left. Where an image takes a CPU a minute, the first so many are attacked.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,14 +13,14 @@ from pixelproof.attack.evaluation.attack_run import attack_bundle
 from pixelproof.attack.evaluation.devices import open_attack_device
 from pixelproof.attack.evaluation.settings import DataChoice, Settings
 from pixelproof.attack.search.results import Progress
-from pixelproof.errors import PixelproofError, UsageError, unknown_name
+from pixelproof.errors import UsageError, unknown_name
 from pixelproof.export import export_bundle
 from pixelproof.models import CLASSIFIERS, provenance
 from pixelproof.models.data import write_adversarial_sample
 from pixelproof.models.data.adversarial import is_attacked
 from pixelproof.models.data.sample import SAMPLE_FOLDER
 
-_COMMAND = "python -m pixelproof.benchmarks.adversarial_sample"
+_COMMAND = "pixelproof data adversarial"
 
 
 def find(
@@ -101,22 +97,3 @@ def attack_all(
             outcomes = records / f"{name}-{digest[:12]}.sqlite"
             found = find(name, DataChoice.sample(), outcomes, backend, screen=screen, images=images)
             print(f"\r{name}: {found} adversarial images", file=sys.stderr)
-
-
-def main() -> None:
-    """The command line."""
-    line = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    line.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(CLASSIFIERS)}; all where none is named")
-    line.add_argument("--attack-backend", default="auto", help="auto or cpu, or cuda, which screens the candidates")
-    line.add_argument("--screen", help="int8 or bf16: leave out what the classifier in it is sure of")
-    line.add_argument("--images", type=int, help="attack the first so many that it gets right; all where not given")
-    line.add_argument("--records", type=Path, default=Path("runs/adversarial"), help="folder of each image's outcome")
-    asked = line.parse_args()
-    try:
-        attack_all(asked.names or CLASSIFIERS, asked.attack_backend, asked.records, asked.screen, asked.images)
-    except PixelproofError as error:
-        sys.exit(f"error: {error}")
-
-
-if __name__ == "__main__":
-    main()

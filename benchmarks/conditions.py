@@ -3,11 +3,28 @@
 import importlib.metadata
 import os
 import platform
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pixelproof.benchmarks.formats import Conditions
 from pixelproof.errors import ONNX_RUNTIME, installed_wheels
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Where and how something was measured."""
+
+    provider: str
+    """The execution provider that really ran."""
+    cpu: str
+    cores: int
+    threads: int | None
+    """CPU threads a call might use; None: one a core."""
+    versions: dict[str, str]
+    seed: int | None
+    data: str
+    command: str
+
 
 _PACKAGES = ("pixelproof", "numpy", *ONNX_RUNTIME.values(), "torch")
 
@@ -46,3 +63,17 @@ def _versions() -> dict[str, str]:
         if package not in hidden and any(importlib.metadata.distributions(name=package)):
             versions[package] = importlib.metadata.version(package)
     return versions | {"system": f"{platform.system()} {platform.release()}"}
+
+
+def describe(conditions: Conditions) -> dict[str, str]:
+    """The conditions by name, as texts; those that were not noted are left out."""
+    facts = {
+        "command": conditions.command,
+        "data": conditions.data,
+        "execution provider": conditions.provider,
+        "processor": f"{conditions.cpu}, {conditions.cores} cores",
+        "threads": "one a core" if conditions.threads is None else str(conditions.threads),
+        "seed": "" if conditions.seed is None else str(conditions.seed),
+        "versions": ", ".join(f"{name} {version}" for name, version in conditions.versions.items()),
+    }
+    return {name: fact for name, fact in facts.items() if fact}

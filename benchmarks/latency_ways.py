@@ -3,10 +3,11 @@
 A way opens a bundle and yields a `Contender`, or raises `Absent` with the reason why it cannot be timed.
 """
 
+import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,16 +17,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelproof.attack.evaluation.pytorch_threads import pytorch_threads
-from pixelproof.benchmarks.latency import Contender
+from pixelproof.benchmarks.latency import BARE, FUSED, Contender
+from pixelproof.benchmarks.process import child_says, memory_is_told, peak_mib
 from pixelproof.errors import PixelproofError
+from pixelproof.gpu import open_gpu
 from pixelproof.models import is_shipped
-from pixelproof.runtime import Pipeline
+from pixelproof.runtime import Pipeline, read_bundle
+from pixelproof.runtime.backends.onnxruntime_cuda import OnnxRuntimeCuda
+from pixelproof.runtime.backends.tensorrt import TensorRtSession
+from pixelproof.runtime.engines import FLAVORS
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
-
-FUSED = "ONNX, fused graph"
-BARE = "ONNX, bare classifier"
 
 
 @dataclass(frozen=True)
@@ -108,22 +111,6 @@ def bare_classifier(setting: Setting) -> Iterator[Contender]:
         yield Contender(setting.named(BARE), classifier.provider, classifier)
 
 
-Way = Callable[[Setting], AbstractContextManager[Contender]]
-WAYS: tuple[Way, ...] = (
-    eager_pytorch,
-    compiled_pytorch,
-    eager_classifier,
-    compiled_classifier,
-    two_sessions,
-    fused_graph,
-    bare_classifier,
-)
-COMPILED = (compiled_pytorch, compiled_classifier)
-"""Those that take a minute before they are first timed."""
-BESIDE = (fused_graph, bare_classifier)
-"""Those of another bundle beside the one that is measured."""
-
-
 def idle_threads_spin() -> bool:
     """Whether PyTorch's idle threads may keep the cores that the next contender needs."""
     return "torch" in sys.modules and os.environ.get("OMP_WAIT_POLICY", "").lower() != "passive"
@@ -196,3 +183,131 @@ def _shipped_classifier(manifest: dict[str, Any]) -> "nn.Module":
 def _check_shipped(part: dict[str, Any]) -> None:
     if not is_shipped(part):
         raise Absent(f"the bundle's '{part['name']}' is not one that is shipped with this version")
+
+
+@contextmanager
+def cuda_recorded(setting: Setting) -> Iterator[Contender]:
+    """The fused graph on ONNX Runtime's CUDA provider, each batch size recorded as a CUDA graph."""
+    with _on_cuda(setting) as (pipeline, session):
+        yield Contender("ONNX on CUDA, CUDA graph", pipeline.provider, pipeline, session.split, "the host's clock")
+
+
+@contextmanager
+def cuda_plain(setting: Setting) -> Iterator[Contender]:
+    """The same, launched anew for each batch."""
+    with _on_cuda(setting) as (pipeline, session):
+        session.graphs = False
+        yield Contender("ONNX on CUDA, no CUDA graph", pipeline.provider, pipeline)
+
+
+@contextmanager
+def tensorrt_recorded(setting: Setting) -> Iterator[Contender]:
+    """The bundle's TensorRT engine, each batch size recorded as a CUDA graph."""
+    with _engine(setting) as (pipeline, session):
+        yield Contender("TensorRT engine, CUDA graph", pipeline.provider, pipeline, session.split, "the GPU's clock")
+
+
+@contextmanager
+def tensorrt_plain(setting: Setting) -> Iterator[Contender]:
+    """The same, launched anew for each batch."""
+    with _engine(setting) as (pipeline, session):
+        session.graphs = False
+        yield Contender("TensorRT engine, no CUDA graph", pipeline.provider, pipeline, session.split, "the GPU's clock")
+
+
+@contextmanager
+def _fused_on(backend: str, setting: Setting) -> Iterator[Pipeline]:
+    need_purifier(setting.manifest)
+    try:
+        pipeline = Pipeline(setting.bundle, backend=backend, threads=setting.threads)
+    except PixelproofError as error:
+        raise Absent(error.reason) from None
+    with pipeline:
+        yield pipeline
+
+
+@contextmanager
+def _on_cuda(setting: Setting) -> Iterator[tuple[Pipeline, OnnxRuntimeCuda]]:
+    with _fused_on("cuda", setting) as pipeline:
+        session = pipeline.session
+        assert isinstance(session, OnnxRuntimeCuda)
+        yield pipeline, session
+
+
+@contextmanager
+def _engine(setting: Setting) -> Iterator[tuple[Pipeline, TensorRtSession]]:
+    """The bundle's engine by the first TensorRT that runs it."""
+    reasons = []
+    for flavor in FLAVORS:
+        try:
+            with _fused_on(flavor, setting) as pipeline:
+                session = pipeline.session
+                assert isinstance(session, TensorRtSession)
+                yield pipeline, session
+                return
+        except Absent as reason:
+            reasons.append(str(reason))
+    raise Absent("; ".join(reasons))
+
+
+def gpu_here() -> str | None:
+    """The GPU to time on and what its driver knows, for the record; None where there is none."""
+    try:
+        gpu = open_gpu(purpose="timing", instead="nothing")
+    except PixelproofError:
+        return None
+    told = f"{gpu.name}, compute capability {'.'.join(map(str, gpu.capability))}, a driver for CUDA {gpu.cuda}"
+    gpu.close()
+    return told
+
+
+Way = Callable[[Setting], AbstractContextManager[Contender]]
+WAYS: tuple[Way, ...] = (
+    eager_pytorch,
+    compiled_pytorch,
+    eager_classifier,
+    compiled_classifier,
+    two_sessions,
+    fused_graph,
+    bare_classifier,
+)
+COMPILED = (compiled_pytorch, compiled_classifier)
+"""Those that take a minute before they are first timed."""
+BESIDE = (fused_graph, bare_classifier)
+"""Those of another bundle beside the one that is measured."""
+ON_GPU: tuple[Way, ...] = (cuda_recorded, cuda_plain, tensorrt_recorded, tensorrt_plain)
+"""Those that are tried where there is a GPU."""
+_RUNS = 3
+_ALL = (*WAYS, *ON_GPU)
+
+
+def peak_memory(way: Way, setting: Setting, batches: Sequence[int]) -> dict[int, float]:
+    """The largest resident set, in MiB, by batch size; empty where the system does not tell it, or the process fails.
+
+    The batches are run in ascending order in one process, so each figure holds for all batches up to that size. It
+    includes the interpreter and the libraries.
+    """
+    if not memory_is_told():
+        return {}
+    task = [_ALL.index(way), str(setting.bundle), setting.backend, setting.threads, sorted(batches)]
+    told = child_says(
+        f"'{way.__name__}'",
+        ["-c", f"from {__name__} import measure_memory; measure_memory()"],
+        json.dumps(task),
+    )
+    return {} if told is None else {int(batch): mib for batch, mib in json.loads(told).items()}
+
+
+def measure_memory() -> None:
+    """What the process of `peak_memory` does: a task on stdin, the peak in MiB after each batch on stdout."""
+    index, bundle, backend, threads, batches = json.load(sys.stdin)
+    setting = Setting(Path(bundle), read_bundle(Path(bundle)).manifest, backend, threads)
+    height, width = setting.manifest["image_size"]
+    peaks = {}
+    with _ALL[index](setting) as contender:
+        for batch in batches:
+            images = np.random.default_rng(0).integers(0, 256, (batch, height, width, 3), np.uint8)
+            for _ in range(_RUNS):
+                contender.run(images)
+            peaks[batch] = peak_mib()
+    print(json.dumps(peaks))

@@ -1,221 +1,211 @@
-"""The defense table and the latency table, for Markdown, the terminal and the report."""
+"""Tables: one description of columns and rows, written as Markdown, CSV or LaTeX, on a terminal, and in the report."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+import csv
+import io
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
-from pixelproof.attack.methods.differential_evolution import DifferentialEvolution
-from pixelproof.benchmarks.attack_speed_table import attack_speed_layout
-from pixelproof.benchmarks.formats import (
-    AttackSpeedResults,
-    Conditions,
-    DefenseResults,
-    DefenseRow,
-    KernelResults,
-    LatencyResults,
-    LatencyRow,
-    LayerResults,
-    PrecisionResults,
-    Results,
-    SoakResults,
-    TechniqueResults,
-)
-from pixelproof.benchmarks.kernels_table import kernels_layout
-from pixelproof.benchmarks.latency import STEADY
-from pixelproof.benchmarks.layers_table import layers_layout
-from pixelproof.benchmarks.layout import NOTHING, Cell, Row, Table, escaped, markdown, percent, share_cell
-from pixelproof.benchmarks.precision_table import precision_layouts
-from pixelproof.benchmarks.soak_table import soak_layout
-from pixelproof.benchmarks.techniques_table import techniques_layout
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table as RichTable
 
-PAPER = "the paper's"
+    from pixelproof.statistics import Share
 
-_DEFENSE_HEADINGS = (
-    "classifier",
-    "purifier",
-    "method",
-    "clean accuracy",
-    "attack success",
-    "success after",
-    "D_suc",
-    "PL",
-    "adaptive success",
-    "queries (adaptive)",
-    "s/image (adaptive)",
-    "n",
-)
-_DEFENSE_NOTES = (
-    "Beside or below a percentage: its 95 % Wilson interval. n: the images attacked; clean accuracy (without the "
-    "purifier) and PL are of all images of the data, D_suc is of the successes.",
-    "Attack success: on the bare classifier. Success after: the share of the attacked images that fell and are still "
-    "wrong once purified. D_suc: the share of successes that the purifier undoes. PL: the share of clean images, right "
-    "without the purifier, that it gets wrong. Adaptive success: the attacker sees the purifier too, and tries what "
-    "fooled the bare classifier; an image that the purifier gets wrong by itself has fallen, after no query.",
-    "Queries: candidates up to the one that fooled the network, or all; median / 90th percentile of all images "
-    "attacked. What ranks a sweep's candidates is not counted: one gradient an image of shipped networks, else a "
-    "sweep of 128 queries. Seconds: of when each image was attacked, which may have been on another machine: finished "
-    "images are taken from their records.",
-)
-_SILENT_NOTE = (
-    "The adaptive attacker was not told which colors these let pass, did not try those, and is weaker than against a "
-    "purifier that tells: "
-)
-_PAPER_NOTE = (
-    "The paper's rows: its Table 4, differential evolution on 1,000 images. Its PL leaves out the images that an "
-    "attack still fells once purified; the two agree closely where those are few."
-)
-_SHIELDED_NOTE = (
-    "Adaptive success behind gated is too low: an independent attack felled 18 of LeNet's first 100 images, each "
-    "confirmed by the exported bundle, where corners finds 10 and every search together 11. The searches here do not "
-    "try shielded colors: those that pass whole because a neighbor, whose prediction the changed pixel spoils, has the "
-    "larger error and is pulled back instead."
-)
-_LATENCY_HEADINGS = ("how", "batch", "p50 ms", "times bare", "p90 ms", "p99 ms", "variation", "images/s", "peak MiB")
-_LATENCY_NOTES = (
-    "Milliseconds a batch, from uint8 images to answers, timed in interleaved rounds. Times bare: p50 by the bare "
-    "classifier's. Variation: standard deviation by mean. Images/s: at p50.",
-    "Peak memory: of a process that does nothing else, interpreter and libraries included.",
-)
+NOTHING = "–"
 
 
-def results_markdown(results: Results) -> str:
-    """A result file's tables in Markdown, and the conditions they were measured under."""
-    tables = map(markdown, results_layouts(results))
-    facts = describe(results.conditions) | {"created": results.created}
-    return "\n".join([*tables, *(f"- {name}: {escaped(fact)}" for name, fact in facts.items())]) + "\n"
+@dataclass(frozen=True)
+class Cell:
+    """A figure or a name; `detail` is what stands smaller beside or below it."""
+
+    text: str
+    detail: str = ""
+    warns: bool = False
+    """Whether the figure is to be read with caution."""
 
 
-def describe(conditions: Conditions) -> dict[str, str]:
-    """The conditions by name, as texts; those that were not noted are left out."""
-    facts = {
-        "command": conditions.command,
-        "data": conditions.data,
-        "execution provider": conditions.provider,
-        "processor": f"{conditions.cpu}, {conditions.cores} cores",
-        "threads": "one a core" if conditions.threads is None else str(conditions.threads),
-        "seed": "" if conditions.seed is None else str(conditions.seed),
-        "versions": ", ".join(f"{name} {version}" for name, version in conditions.versions.items()),
-    }
-    return {name: fact for name, fact in facts.items() if fact}
+@dataclass(frozen=True)
+class Column:
+    """One column: its heading, and what of a row stands in it, a text or a `Cell`."""
+
+    heading: str
+    of: Callable[[Any], Cell | str]
+    is_text: bool = False
+    """Whether it holds names, which are aligned to the left and come before all figures."""
 
 
-def defense_layout(rows: Sequence[DefenseRow], more: Sequence[str] = ()) -> Table:
-    """The defense table: the rows by classifier, each classifier's closed by the paper's row where there is one.
+@dataclass(frozen=True)
+class Row:
+    """Cells, one a column; `reported` says that another work reports them and that they were not measured here."""
 
-    `more` are notes of its own.
-    """
-    lines: list[Row] = []
-    for classifier in dict.fromkeys(row.classifier for row in rows):
-        ours = [row for row in rows if row.classifier == classifier]
-        lines += [_defense_row(row) for row in ours]
-        lines += [_paper_row(row) for row in ours if row.paper][:1]
-    notes = [*_DEFENSE_NOTES]
-    if silent := dict.fromkeys(row.purifier for row in rows if row.passed_colors is False):
-        notes.append(_SILENT_NOTE + ", ".join(silent) + ".")
-    if any(row.purifier == "gated" and row.adaptive_success for row in rows):
-        notes.append(_SHIELDED_NOTE)
-    if any(row.paper for row in rows):
-        notes.append(_PAPER_NOTE)
-    return Table("One-pixel attacks and the defense", _DEFENSE_HEADINGS, 3, 0, tuple(lines), (*notes, *more))
+    cells: tuple[Cell, ...]
+    reported: bool = False
 
 
-def latency_layout(results: LatencyResults) -> Table:
-    """The latency table, batch size by batch size."""
-    rows = tuple(Row(_latency_cells(row)) for row in results.rows)
-    height, width = results.image_size
-    caption = f"Latency: {results.subject}, images of {height}x{width}, {results.conditions.cpu}"
-    notes = (*_LATENCY_NOTES, _providers(results.rows), *results.notes)
-    return Table(caption, _LATENCY_HEADINGS, 1, 1, rows, notes)
+@dataclass(frozen=True)
+class Table:
+    """Rows under headings, of which the first `names` head columns of text and the others columns of figures."""
+
+    caption: str
+    headings: tuple[str, ...]
+    names: int
+    group: int
+    """The column whose change starts a new group of rows."""
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...] = ()
 
 
-def _defense_row(row: DefenseRow) -> Row:
-    shares = (row.attack_success, row.success_after, row.defense_rate, row.performance_loss, row.adaptive_success)
-    queries = _quantiles(row.queries_median, row.queries_p90)
-    adaptive_queries = _quantiles(row.adaptive_queries_median, row.adaptive_queries_p90)
-    seconds, adaptive_seconds = (_seconds(s) for s in (row.seconds_per_image, row.adaptive_seconds_per_image))
-    return Row(
-        (
-            Cell(row.classifier),
-            Cell(row.purifier if row.bundle is None else f"{row.purifier} ({row.bundle})"),
-            Cell(_method(row)),
-            share_cell(row.clean_accuracy),
-            *(share_cell(share) for share in shares),
-            Cell(queries or NOTHING, adaptive_queries),
-            Cell(seconds or NOTHING, adaptive_seconds),
-            Cell(f"{row.n:,}"),
-        )
+def make_table(
+    caption: str, columns: Sequence[Column], rows: Iterable[Any], notes: Iterable[str] = (), *, group: int = 0
+) -> Table:
+    """The table of `rows`, each of what the columns take, or a `Row` that is made already."""
+    made = tuple(
+        row if isinstance(row, Row) else Row(tuple(_cell(column.of(row)) for column in columns)) for row in rows
     )
+    headings = tuple(column.heading for column in columns)
+    return Table(caption, headings, sum(column.is_text for column in columns), group, made, tuple(notes))
 
 
-def _method(row: DefenseRow) -> str:
-    parts = [row.method]
-    for name in ("population", "generations"):
-        if (value := getattr(row, name)) not in (None, getattr(DifferentialEvolution, name)):
-            parts.append(f"{name} {value:,}")
-    if row.screen is not None:
-        parts.append(f"screened in {row.screen}")
-    if row.pixels != 1:
-        parts.append(f"k={row.pixels}")
-    return ", ".join(parts)
+def reported_row(columns: Sequence[Column], texts: dict[str, str]) -> Row:
+    """A row that another work reports, from its texts by heading; a dash stands in every other column."""
+    return Row(tuple(Cell(texts.get(column.heading, NOTHING)) for column in columns), reported=True)
 
 
-def _paper_row(row: DefenseRow) -> Row:
-    paper = row.paper
-    figures = paper and (paper.attack_success, paper.success_after, paper.defense_rate, paper.performance_loss)
-    cells = [Cell(percent(figure)) for figure in figures or ()]
-    nothing = Cell(NOTHING)
-    names = (Cell(row.classifier), Cell(PAPER), Cell("de"))
-    return Row((*names, nothing, *cells, nothing, nothing, nothing, Cell("1,000")), reported=True)
+def _cell(value: Cell | str) -> Cell:
+    return Cell(value) if isinstance(value, str) else value
 
 
-def _quantiles(median: float | None, p90: float | None) -> str:
-    return "" if median is None or p90 is None else f"{median:,.0f} / {p90:,.0f}"
+def number(value: float | None, digits: int = 0) -> str:
+    """A figure with thousands separated and so many digits behind the point; a dash where it is None."""
+    return NOTHING if value is None else f"{value:,.{digits}f}"
 
 
-def _seconds(seconds: float | None) -> str:
-    return "" if seconds is None else f"{seconds:,.3f}"
+def percent(share: float | None, digits: int = 1) -> str:
+    """A share, 0 to 1, as "63.4 %"."""
+    return NOTHING if share is None else f"{share * 100:.{digits}f} %"
 
 
-def _latency_cells(row: LatencyRow) -> tuple[Cell, ...]:
-    return (
-        Cell(row.name),
-        Cell(f"{row.batch:,}"),
-        Cell(_milliseconds(row.p50_ms)),
-        Cell(NOTHING if row.ratio is None else f"{row.ratio:.2f}"),
-        Cell(_milliseconds(row.p90_ms)),
-        Cell(_milliseconds(row.p99_ms)),
-        Cell(percent(row.variation), warns=row.variation > STEADY),
-        Cell(f"{row.images_per_second:,.0f}"),
-        Cell(NOTHING if row.peak_memory_mib is None else f"{row.peak_memory_mib:,.0f}"),
+def share_cell(share: "Share | None") -> Cell:
+    """A share and its 95 % interval."""
+    if share is None or share.low is None or share.high is None:
+        return Cell(NOTHING)
+    return Cell(percent(share.value), f"{share.low * 100:.1f}–{share.high * 100:.1f}")
+
+
+def markdown(table: Table) -> str:
+    """The table in Markdown, its caption above and its notes below; ends in a line break."""
+    notes = [f"- {escaped(note)}" for note in table.notes]
+    return "\n".join([table.caption, "", *markdown_rows(table), *([""] if notes else []), *notes]) + "\n"
+
+
+def markdown_rows(table: Table) -> list[str]:
+    """The lines of the table in Markdown, without caption and notes."""
+    ruler = [":--" if column < table.names else "--:" for column in range(len(table.headings))]
+    return [_line(table.headings), _line(ruler), *(_line([_inline(cell) for cell in row.cells]) for row in table.rows)]
+
+
+def csv_text(table: Table) -> str:
+    """The table as CSV: a column a heading, details in brackets; without caption and notes."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(table.headings)
+    writer.writerows([_plain(cell) for cell in row.cells] for row in table.rows)
+    return text.getvalue()
+
+
+def latex(table: Table) -> str:
+    """The table as a LaTeX `table` with `booktabs` rules; without the notes, which are for the text around it."""
+    alignment = "l" * table.names + "r" * (len(table.headings) - table.names)
+    lines = [r"\begin{table}", rf"\caption{{{_tex(table.caption)}}}", rf"\begin{{tabular}}{{{alignment}}}", r"\toprule"]
+    lines += [_tex_line(table.headings), r"\midrule"]
+    for index, row in enumerate(table.rows):
+        if index and _starts_group(table, index):
+            lines.append(r"\midrule")
+        lines.append(_tex_line([_plain(cell) for cell in row.cells]))
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}"]) + "\n"
+
+
+def rich_table(table: Table) -> "RichTable":
+    """The table for a terminal: names under one another, details under their figures."""
+    from rich import box
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    def names(row: Row) -> Text:
+        first, *others = (cell.text for cell in row.cells[: table.names])
+        return Text("\n").join([Text(first, style="bold"), *map(Text, others)])
+
+    def figure(cell: Cell) -> Text:
+        text = Text(cell.text, style="yellow" if cell.warns else "")
+        return text.append(f"\n{cell.detail}", style="dim") if cell.detail else text
+
+    drawn = RichTable(
+        title=table.caption, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True
     )
+    drawn.add_column(Text("\n".join(table.headings[: table.names])))
+    for heading in table.headings[table.names :]:
+        drawn.add_column(Text(heading.replace(" ", "\n")), justify="right")
+    for index, row in enumerate(table.rows):
+        if index and _starts_group(table, index):
+            drawn.add_section()
+        drawn.add_row(names(row), *map(figure, row.cells[table.names :]), style="italic" if row.reported else "")
+    return drawn
 
 
-def _milliseconds(time: float) -> str:
-    return f"{time:,.3f}"
+def print_table(table: Table) -> None:
+    """Print the table and its notes on stdout: a pipe gets all of it, a narrow terminal the columns that fit."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    whole = len(table.headings)
+    while (width := _width(table, console)) > console.width and console.is_terminal and len(table.headings) > 2:
+        table = _without_last_column(table)
+    console.width = max(console.width, width)
+    console.print(rich_table(table))
+    for note in table.notes:
+        console.print(f"- {note}", markup=False)
+    if missing := whole - len(table.headings):
+        console.print(f"- {missing} more columns need a wider terminal; they are in the result files")
 
 
-def _providers(rows: Sequence[LatencyRow]) -> str:
-    """Which rows ran on what."""
-    names: dict[str, dict[str, None]] = {}
-    for row in rows:
-        names.setdefault(row.provider, {})[f"'{row.name}'"] = None
-    return "Ran on " + "; on ".join(f"{provider}: {', '.join(held)}" for provider, held in names.items()) + "."
+def escaped(text: str) -> str:
+    """`text` so that Markdown reads no column, tag or line break in it: names come from bundles and files."""
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
 
 
-_LAYOUTS: dict[type[Results], Callable[[Any], Table]] = {
-    AttackSpeedResults: attack_speed_layout,
-    KernelResults: kernels_layout,
-    LatencyResults: latency_layout,
-    LayerResults: layers_layout,
-    SoakResults: soak_layout,
-}
+def _starts_group(table: Table, index: int) -> bool:
+    return table.rows[index].cells[table.group].text != table.rows[index - 1].cells[table.group].text
 
 
-def results_layouts(results: Results) -> tuple[Table, ...]:
-    """A result file's tables."""
-    if isinstance(results, DefenseResults):
-        return (defense_layout(results.rows, results.notes),)
-    if isinstance(results, TechniqueResults):
-        return (techniques_layout(results.rows),)
-    if isinstance(results, PrecisionResults):
-        return precision_layouts(results)
-    return (_LAYOUTS[type(results)](results),)
+def _width(table: Table, console: "Console") -> int:
+    return console.measure(rich_table(table), options=console.options.update(max_width=10_000)).maximum
+
+
+def _without_last_column(table: Table) -> Table:
+    rows = tuple(replace(row, cells=row.cells[:-1]) for row in table.rows)
+    return replace(table, headings=table.headings[:-1], rows=rows)
+
+
+def _line(texts: Sequence[str]) -> str:
+    return f"| {' | '.join(texts)} |"
+
+
+def _plain(cell: Cell) -> str:
+    text = f"{cell.text} ({cell.detail})" if cell.detail else cell.text
+    return f"{text} !" if cell.warns else text
+
+
+def _inline(cell: Cell) -> str:
+    return escaped(_plain(cell))
+
+
+def _tex_line(texts: Sequence[str]) -> str:
+    return " & ".join(map(_tex, texts)) + r" \\"
+
+
+def _tex(text: str) -> str:
+    """`text` with what LaTeX would read as a command spelled out."""
+    special = {"\\": r"\textbackslash{}", "–": "--", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    special |= {mark: f"\\{mark}" for mark in "&%$#_{}"}
+    return "".join(special.get(mark, " " if mark == "\n" else mark) for mark in text)

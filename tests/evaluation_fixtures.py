@@ -12,7 +12,7 @@ import pytest
 
 from pixelproof.attack.evaluation import DataChoice, Settings
 from pixelproof.attack.evaluation.attack_run import AttackRun, attack_bundle
-from pixelproof.benchmarks.defense.measure import BundleResults, measure_bundle
+from pixelproof.benchmarks.defense import BundleResults, measure_bundle
 from pixelproof.models.data import ImageSet, sample
 from pixelproof.runtime import Pipeline
 

@@ -4,8 +4,9 @@ import base64
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from pixelproof.benchmarks.formats import DefenseResults, Example, Prediction
-from pixelproof.benchmarks.layout import percent
+from pixelproof.benchmarks.defense import DefenseResults
+from pixelproof.benchmarks.gallery import Example, Prediction
+from pixelproof.benchmarks.tables import percent
 
 _SMALLEST_RING = 2.6  # image pixels: seen around a pixel of a 32x32 image, and hiding none of it
 _RING_SHARE = 0.06

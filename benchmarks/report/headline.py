@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pixelproof.benchmarks.formats import DefenseResults, DefenseRow, LatencyResults, LatencyRow, PaperFigures
-from pixelproof.benchmarks.latency_ways import FUSED
-from pixelproof.benchmarks.layout import NOTHING, percent
+from pixelproof.benchmarks.defense import DefenseResults, DefenseRow, PaperFigures
+from pixelproof.benchmarks.latency import FUSED, LatencyResults, LatencyRow
+from pixelproof.benchmarks.tables import NOTHING, percent
 from pixelproof.statistics import Share
 
 DEFAULT_PURIFIER = "gated"

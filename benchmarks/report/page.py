@@ -1,37 +1,21 @@
-"""The page: result files to sections, sections to HTML."""
+"""The report: result files in, one self-contained HTML page out, or their tables as CSV, LaTeX or Markdown."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import UnionType
 from typing import TYPE_CHECKING
 
-from pixelproof.benchmarks.conditions import now
-from pixelproof.benchmarks.formats import (
-    AttackSpeedResults,
-    AttackSpeedRow,
-    DefenseResults,
-    DefenseRow,
-    KernelResults,
-    LatencyResults,
-    LayerResults,
-    LayerRow,
-    PrecisionResults,
-    PrecisionRow,
-    Results,
-    SoakResults,
-    TechniqueResults,
-    TechniqueRow,
-    TrainingResults,
-)
-from pixelproof.benchmarks.latency_ways import FUSED
-from pixelproof.benchmarks.layout import Table
-from pixelproof.benchmarks.report.bars import latency_plots
-from pixelproof.benchmarks.report.curves import HEIGHT, WIDTH, learning_curves
+from pixelproof.benchmarks.conditions import describe, now
+from pixelproof.benchmarks.defense import DefenseResults, defense_table
+from pixelproof.benchmarks.endurance import SoakResults
+from pixelproof.benchmarks.latency import FUSED, LatencyResults
+from pixelproof.benchmarks.precision import PrecisionResults
 from pixelproof.benchmarks.report.gallery import gallery
 from pixelproof.benchmarks.report.headline import headlines
-from pixelproof.benchmarks.report.heatmap import heat_maps
-from pixelproof.benchmarks.results_file import read_results
-from pixelproof.benchmarks.tables import defense_layout, describe, latency_layout, results_layouts
+from pixelproof.benchmarks.report.plots import HEIGHT, WIDTH, heat_maps, latency_plots, learning_curves
+from pixelproof.benchmarks.report.training import TrainingResults
+from pixelproof.benchmarks.results import Results, read_results
+from pixelproof.benchmarks.tables import Table, csv_text, latex, markdown
+from pixelproof.benchmarks.techniques import TechniqueResults
 from pixelproof.errors import UsageError, missing_extra
 from pixelproof.files import write_text
 
@@ -39,10 +23,14 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
 _TEMPLATES = Path(__file__).parent.parent / "templates"
+_WRITERS: dict[str, Callable[[Table], str]] = {".csv": csv_text, ".tex": latex, ".md": markdown}
+"""Tables alone, by the suffix of the file that is asked for; any other suffix is the page."""
 
 
 def write_report(paths: Sequence[Path], target: Path) -> None:
     """Write the report on the result files `paths` to `target`, whole or not at all.
+
+    A target that ends in .csv, .tex or .md gets the tables alone, an empty line between two of them.
 
     Raises `UsageError` for anything that is no result file, or a target that is one of them or a folder;
     `PixelproofError` where jinja2 is not installed.
@@ -51,7 +39,11 @@ def write_report(paths: Sequence[Path], target: Path) -> None:
         raise UsageError(f"'{target}' is a folder. Next: pixelproof report RESULTS -o {target / 'report.html'}")
     if target.resolve() in {path.resolve() for path in paths}:
         raise UsageError(f"'{target}' is one of the results. Next: pixelproof report RESULTS -o report.html")
-    write_text(target, render_report([read_results(path) for path in paths]))
+    results = [read_results(path) for path in paths]
+    if (write := _WRITERS.get(target.suffix)) is None:
+        write_text(target, render_report(results))
+    else:
+        write_text(target, "\n".join(write(table) for one in results for table in _own_tables(one)))
 
 
 def render_report(results: Sequence[Results | TrainingResults]) -> str:
@@ -62,7 +54,7 @@ def render_report(results: Sequence[Results | TrainingResults]) -> str:
     return _template().render(
         created=now(),
         headlines=heads,
-        tables=_tables(defenses, latencies, results),
+        tables=_tables(results),
         latency_plots=latency_plots(latencies, FUSED),
         gallery=gallery(defenses, {(head.row.classifier, head.row.purifier) for head in heads}),
         maps=heat_maps(defenses),
@@ -87,28 +79,28 @@ def _template() -> "Template":
     return environment.get_template("report.html")
 
 
-def _tables(
-    defenses: Sequence[DefenseResults],
-    latencies: Sequence[LatencyResults],
-    results: Sequence[Results | TrainingResults],
-) -> dict[str, list[Table]]:
-    rows = [row for defense in defenses for row in defense.rows]
-    return {
-        "defense": [defense_layout(rows)] if rows else [],
-        "techniques": _layouts(results, TechniqueResults),
-        "attack_speed": _layouts(results, _ATTACKING),
-        "latency": [*map(latency_layout, latencies), *_layouts(results, SoakResults | PrecisionResults)],
-    }
+def _tables(results: Sequence[Results | TrainingResults]) -> dict[str, list[Table]]:
+    """The tables by the section of the page that they stand in; all defense rows in one table."""
+    sections: dict[str, list[Table]] = {"defense": [], "techniques": [], "attack_speed": [], "latency": []}
+    rows = [row for one in results if isinstance(one, DefenseResults) for row in one.rows]
+    if rows:
+        sections["defense"].append(defense_table(rows))
+    for one in results:
+        if isinstance(one, TechniqueResults):
+            sections["techniques"] += one.tables()
+        elif isinstance(one, LatencyResults | SoakResults | PrecisionResults):
+            sections["latency"] += one.tables()
+        elif not isinstance(one, DefenseResults):
+            sections["attack_speed"] += _own_tables(one)
+    return sections
 
 
-def _layouts(results: Sequence[Results | TrainingResults], kinds: type | UnionType) -> list[Table]:
-    """The tables of those results that are of these kinds."""
-    return [
-        table
-        for one in results
-        if isinstance(one, kinds) and not isinstance(one, TrainingResults)
-        for table in results_layouts(one)
-    ]
+def _own_tables(results: Results | TrainingResults) -> tuple[Table, ...]:
+    return () if isinstance(results, TrainingResults) else results.tables()
+
+
+def _title(results: Results | TrainingResults) -> str:
+    return f"Training of {results.name}" if isinstance(results, TrainingResults) else results.title()
 
 
 def _facts(results: Results | TrainingResults) -> dict[str, str]:
@@ -124,31 +116,3 @@ def _facts(results: Results | TrainingResults) -> dict[str, str]:
         "outcome": figures,
         "versions": ", ".join(f"{name} {version}" for name, version in results.versions.items()),
     }
-
-
-_ATTACKING = AttackSpeedResults | LayerResults | KernelResults
-_SUBJECTS = {
-    TechniqueResults: "Techniques in front of",
-    AttackSpeedResults: "Speed of attacks on",
-    PrecisionResults: "Precisions of",
-    LayerResults: "What a changed pixel needs of",
-    DefenseResults: "Attacks on",
-}
-
-
-def _title(results: Results | TrainingResults) -> str:
-    if isinstance(results, TrainingResults):
-        return f"Training of {results.name}"
-    if isinstance(results, LatencyResults):
-        return f"Latency of {results.subject}"
-    if isinstance(results, SoakResults):
-        return f"Soak of {results.classifier}"
-    if isinstance(results, KernelResults):
-        return f"A generation on {results.gpu}: {results.classifier}"
-    return f"{_SUBJECTS[type(results)]} {_classifiers(results.rows)}"
-
-
-def _classifiers(
-    rows: Sequence[DefenseRow | TechniqueRow | AttackSpeedRow | LayerRow | PrecisionRow],
-) -> str:
-    return ", ".join(dict.fromkeys(row.classifier for row in rows))

@@ -7,13 +7,7 @@ import typer
 import pixelproof
 from pixelproof.commands.attack import attack
 from pixelproof.commands.bench import bench
-from pixelproof.commands.bench_attack import attack_speed
 from pixelproof.commands.bench_defense import defense
-from pixelproof.commands.bench_kernels import kernels
-from pixelproof.commands.bench_layers import layers
-from pixelproof.commands.bench_precision import precision
-from pixelproof.commands.bench_soak import soak
-from pixelproof.commands.bench_techniques import techniques
 from pixelproof.commands.build_engine import build_engine
 from pixelproof.commands.classify import classify
 from pixelproof.commands.data import data
@@ -60,12 +54,6 @@ app.command(name="export-triton")(export_triton)
 app.command(name="classify")(classify)
 app.command(name="attack")(attack)
 bench.command(name="defense")(defense)
-bench.command(name="techniques")(techniques)
-bench.command(name="attack")(attack_speed)
-bench.command(name="layers")(layers)
-bench.command(name="kernels")(kernels)
-bench.command(name="soak")(soak)
-bench.command(name="precision")(precision)
 app.command(name="inspect")(inspect)
 app.command(name="report")(report)
 app.command(name="doctor")(doctor)

@@ -7,17 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pixelproof.benchmarks.formats import (
-    Conditions,
-    DefenseResults,
-    DefenseRow,
-    Example,
-    LatencyResults,
-    LatencyRow,
-    PaperFigures,
-    Positions,
-    Prediction,
-)
+from pixelproof.benchmarks.conditions import Conditions
+from pixelproof.benchmarks.defense import DefenseResults, DefenseRow, PaperFigures
+from pixelproof.benchmarks.gallery import Example, Positions, Prediction
+from pixelproof.benchmarks.latency import LatencyResults, LatencyRow
 from pixelproof.statistics import Share
 
 CONDITIONS = Conditions(

@@ -1,8 +1,8 @@
 """The shipped adversarial images: found by attacking the shipped classifiers, and kept with the weights they fool."""
 
 import json
+import re
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
@@ -63,7 +63,9 @@ def test_those_of_the_present_weights_are_left_alone(monkeypatch, tmp_path: Path
     command.attack_all(CLASSIFIERS, "auto", tmp_path)
 
 
-def test_the_others_are_attacked_on_the_device_asked_for_each_with_its_own_records(monkeypatch, capsys, tmp_path: Path):
+def test_the_others_are_attacked_on_the_device_asked_for_each_with_its_own_records(
+    monkeypatch, run_cli, tmp_path: Path
+):
     asked = []
     monkeypatch.setattr(command, "is_attacked", lambda name, digest, images: False)
 
@@ -72,25 +74,24 @@ def test_the_others_are_attacked_on_the_device_asked_for_each_with_its_own_recor
         return 7
 
     monkeypatch.setattr(command, "find", find)
-    monkeypatch.setattr(sys, "argv", f"x resnet nin --attack-backend cuda --records {tmp_path}".split())
-    command.main()
+    line = ["data", "adversarial"]
+    _, _, err = run_cli(*line, "resnet", "nin", "--attack-backend", "cuda", "--records", tmp_path)
     files = {name: tmp_path / f"{name}-{shipped_digest(name)[:12]}.sqlite" for name in CLASSIFIERS}
     assert asked == [(name, files[name], "cuda", None, None) for name in ("resnet", "nin")]
-    assert "nin: 7 adversarial images" in capsys.readouterr().err
-    monkeypatch.setattr(sys, "argv", ["x", "--screen", "bf16", "--images", "5"])
-    command.main()
+    assert "nin: 7 adversarial images" in err
+    run_cli(*line, "--screen", "bf16", "--images", "5")
     assert [(name, *how) for name, _, _, *how in asked[2:]] == [(name, "bf16", 5) for name in CLASSIFIERS]
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("resnett", r"unknown classifier 'resnett'; did you mean 'resnet'\?.*Next: .*adversarial_sample lenet"),
+        ("resnett", r"unknown classifier 'resnett'; did you mean 'resnet'\?.*Next: .*data adversarial lenet"),
         ("lenet --attack-backend gpu", r"unknown attack backend 'gpu'"),
         ("lenet --attack-backend cuda", r"no GPU here\. Next: --attack-backend cpu"),
     ],
 )
-def test_what_cannot_be_done_is_one_line_and_leaves_nothing(monkeypatch, tmp_path: Path, arguments, message):
+def test_what_cannot_be_done_is_one_line_and_leaves_nothing(monkeypatch, run_cli, tmp_path, arguments, message):
     pytest.importorskip("torch", reason="exports a shipped network")
 
     def no_device() -> None:
@@ -98,7 +99,7 @@ def test_what_cannot_be_done_is_one_line_and_leaves_nothing(monkeypatch, tmp_pat
 
     monkeypatch.setattr(command, "is_attacked", lambda name, digest, images: False)
     monkeypatch.setattr("pixelproof.attack.cuda.open_device", no_device)
-    monkeypatch.setattr(sys, "argv", ["x", *arguments.split(), "--records", str(tmp_path)])
-    with pytest.raises(SystemExit, match=f"^error: {message}"):
-        command.main()
+    code, _, err = run_cli("data", "adversarial", *arguments.split(), "--records", tmp_path)
+    assert code
+    assert re.match(f"error: {message}", err)
     assert list(tmp_path.iterdir()) == []

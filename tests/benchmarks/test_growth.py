@@ -6,7 +6,7 @@ import numpy as np
 
 from pixelproof.attack import attack
 from pixelproof.attack.evaluation.victims import bare_classifier
-from pixelproof.benchmarks.growth import grow
+from pixelproof.benchmarks.endurance import grow
 from pixelproof.models.data import sample
 from pixelproof.runtime import Pipeline
 

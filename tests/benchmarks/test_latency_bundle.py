@@ -8,8 +8,7 @@ import pytest
 
 from pixelproof import models
 from pixelproof.benchmarks import latency_ways
-from pixelproof.benchmarks.latency_bundle import bench_latency
-from pixelproof.benchmarks.latency_memory import peak_memory
+from pixelproof.benchmarks.latency import bench_latency
 from pixelproof.benchmarks.latency_ways import (
     Setting,
     bare_classifier,
@@ -17,6 +16,7 @@ from pixelproof.benchmarks.latency_ways import (
     eager_classifier,
     eager_pytorch,
     idle_threads_spin,
+    peak_memory,
 )
 from pixelproof.errors import UsageError
 from pixelproof.models.data import sample

@@ -4,14 +4,13 @@ import numpy as np
 import pytest
 from tensorrt_stand_in import add_engine
 
-from pixelproof.benchmarks.latency_bundle import bench_latency
-from pixelproof.benchmarks.latency_on_gpu import ON_GPU, gpu_here
-from pixelproof.benchmarks.latency_ways import Absent, Setting
+from pixelproof.benchmarks.latency import bench_latency
+from pixelproof.benchmarks.latency_ways import ON_GPU, Absent, Setting, gpu_here
 from pixelproof.runtime import read_bundle
 
 
 def test_engines_are_timed_with_and_without_recordings(trt, make_bundle, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("pixelproof.benchmarks.latency_bundle.peak_memory", lambda *_: {})
+    monkeypatch.setattr("pixelproof.benchmarks.latency_ways.peak_memory", lambda *_: {})
     bundle = make_bundle()
     add_engine(bundle)
     results = bench_latency(bundle, batches=[3], rounds=4)

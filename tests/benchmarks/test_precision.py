@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from pixelproof.benchmarks.precision import bench_precision
-from pixelproof.benchmarks.precision import measure as measuring
 from pixelproof.errors import UsageError
+from pixelproof.export import decisions as measuring
 from pixelproof.export import export_bundle
 from pixelproof.models.data import adversarial_sample, sample
 from pixelproof.runtime import Pipeline
@@ -45,6 +45,6 @@ def test_every_row_is_what_its_own_graphs_decide(tmp_path: Path, monkeypatch):
 
 
 def test_a_measurement_without_a_purifier_is_refused_at_once(monkeypatch):
-    monkeypatch.setattr(measuring, "export_bundle", lambda *_, **__: pytest.fail("exported"))
+    monkeypatch.setattr("pixelproof.export.export_bundle", lambda *_, **__: pytest.fail("exported"))
     with pytest.raises(UsageError, match=r"without a purifier.*Next: pixelproof bench precision --purifier gated"):
         bench_precision(["lenet"], purifier="none")

@@ -8,14 +8,13 @@ from html.parser import HTMLParser
 
 import pytest
 
-from pixelproof.benchmarks.formats import LatencyRow, Positions, Prediction, TrainingResults
-from pixelproof.benchmarks.latency_ways import FUSED
+from pixelproof.benchmarks.gallery import Positions, Prediction
+from pixelproof.benchmarks.latency import FUSED, LatencyRow
 from pixelproof.benchmarks.report import render_report, write_report
-from pixelproof.benchmarks.report.bars import latency_plots
-from pixelproof.benchmarks.report.curves import HEIGHT, WIDTH, learning_curves
 from pixelproof.benchmarks.report.headline import headlines
-from pixelproof.benchmarks.report.heatmap import heat_maps
-from pixelproof.benchmarks.results_file import read_results, write_results
+from pixelproof.benchmarks.report.plots import HEIGHT, WIDTH, heat_maps, latency_plots, learning_curves
+from pixelproof.benchmarks.report.training import TrainingResults
+from pixelproof.benchmarks.results import read_results, write_results
 from pixelproof.errors import PixelproofError, UsageError
 from pixelproof.models import weights_path
 from pixelproof.statistics import Share

@@ -1,12 +1,10 @@
 """An attack that is killed at random moments finds what an unbroken one finds; fifty kills are a benchmark."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from pixelproof.benchmarks import survival
+from pixelproof.benchmarks import endurance as survival
 from pixelproof.errors import PixelproofError
 
 
@@ -23,9 +21,7 @@ def test_an_attack_that_fails_is_told(lenet_median_bundle: Path):
         survival.survive(lenet_median_bundle, kills=1, method="cornerz")
 
 
-def test_a_module_tells_an_error_in_a_line(tmp_path: Path):
-    command = [sys.executable, "-m", "pixelproof.benchmarks.survival", str(tmp_path / "none"), "--kills", "1"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert done.stderr.startswith("error: there is no bundle")
-    assert "Traceback" not in done.stderr
+def test_the_command_reports_an_error_in_a_line(run_cli, tmp_path: Path):
+    code, _, err = run_cli("bench", "survival", tmp_path / "none", "--kills", "1")
+    assert code == 1
+    assert err.startswith("error: there is no bundle")

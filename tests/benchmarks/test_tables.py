@@ -6,9 +6,10 @@ import io
 import pytest
 from rich.console import Console
 
-from pixelproof.benchmarks.formats import EngineRow, PrecisionResults, PrecisionRow
-from pixelproof.benchmarks.layout import markdown, print_table, rich_table
-from pixelproof.benchmarks.tables import defense_layout, latency_layout, results_markdown
+from pixelproof.benchmarks.defense import defense_table
+from pixelproof.benchmarks.precision import EngineRow, PrecisionResults, PrecisionRow
+from pixelproof.benchmarks.results import results_markdown
+from pixelproof.benchmarks.tables import markdown, print_table, rich_table
 from pixelproof.statistics import Share
 
 
@@ -21,7 +22,7 @@ def columns(table):
 
 
 def test_defense_figures_with_their_intervals(defense):
-    row, _, _ = columns(defense_layout(defense.rows))
+    row, _, _ = columns(defense_table(defense.rows))
     assert row == {
         "classifier": "lenet",
         "purifier": "gated",
@@ -39,7 +40,7 @@ def test_defense_figures_with_their_intervals(defense):
 
 
 def test_the_papers_row_closes_its_classifiers_rows(defense):
-    ours, also_ours, paper = columns(defense_layout(defense.rows))
+    ours, also_ours, paper = columns(defense_table(defense.rows))
     assert [ours["purifier"], also_ours["purifier"]] == ["gated", "median"]
     assert [paper[name] for name in ("classifier", "purifier", "attack success", "success after", "D_suc", "PL")] == [
         "lenet",
@@ -54,7 +55,7 @@ def test_the_papers_row_closes_its_classifiers_rows(defense):
 
 def test_what_was_not_measured_has_a_dash(defense):
     row = dataclasses.replace(defense.rows[1], attack_success=Share(0, 0), queries_median=None)
-    (cells,) = columns(defense_layout([row]))
+    (cells,) = columns(defense_table([row]))
     assert (cells["attack success"], cells["adaptive success"]) == ("–", "–")
     assert cells["queries (adaptive)"].startswith("–")
 
@@ -64,28 +65,28 @@ def test_purifiers_that_do_not_tell_what_they_let_pass_are_named(defense):
         dataclasses.replace(defense.rows[0], purifier=name, passed_colors=passed)
         for name, passed in (("mine", False), ("gated", True), ("autoencoder", False), ("old", None))
     ]
-    (note,) = [note for note in defense_layout(rows).notes if note.startswith("The adaptive attacker was not told")]
+    (note,) = [note for note in defense_table(rows).notes if note.startswith("The adaptive attacker was not told")]
     assert note.endswith("weaker than against a purifier that tells: mine, autoencoder.")
-    assert not any(note.startswith("The adaptive attacker was not told") for note in defense_layout(rows[1:2]).notes)
+    assert not any(note.startswith("The adaptive attacker was not told") for note in defense_table(rows[1:2]).notes)
 
 
 def test_several_pixels_are_told_with_the_method(defense):
-    assert columns(defense_layout([dataclasses.replace(defense.rows[1], pixels=3)]))[0]["method"] == "de, k=3"
+    assert columns(defense_table([dataclasses.replace(defense.rows[1], pixels=3)]))[0]["method"] == "de, k=3"
 
 
 def test_a_screen_is_told_with_the_method(defense):
     row = dataclasses.replace(defense.rows[0], screen="bf16")
-    assert columns(defense_layout([row]))[0]["method"] == "corners, screened in bf16"
+    assert columns(defense_table([row]))[0]["method"] == "corners, screened in bf16"
 
 
 def test_an_evolution_that_is_not_the_published_one_is_told_too(defense):
     row = dataclasses.replace(defense.rows[0], method="de", population=400, generations=1000, pixels=3)
-    assert columns(defense_layout([row]))[0]["method"] == "de, generations 1,000, k=3"
-    assert columns(defense_layout([dataclasses.replace(row, generations=100)]))[0]["method"] == "de, k=3"
+    assert columns(defense_table([row]))[0]["method"] == "de, generations 1,000, k=3"
+    assert columns(defense_table([dataclasses.replace(row, generations=100)]))[0]["method"] == "de, k=3"
 
 
 def test_latency_figures_and_the_mark_of_unsteady_times(latency):
-    fused, bare = columns(latency_layout(latency))
+    fused, bare = columns(latency.tables()[0])
     assert fused == {
         "how": "ONNX, fused graph",
         "batch": "1",
@@ -99,9 +100,7 @@ def test_latency_figures_and_the_mark_of_unsteady_times(latency):
     }
     assert bare["variation"] == "8.0 % !"
     assert bare["peak MiB"] == "–"
-    assert "Ran on CPUExecutionProvider: 'ONNX, fused graph', 'ONNX, bare classifier'" in markdown(
-        latency_layout(latency)
-    )
+    assert "Ran on CPUExecutionProvider: 'ONNX, fused graph', 'ONNX, bare classifier'" in markdown(latency.tables()[0])
 
 
 def test_markdown_ends_in_the_conditions(defense, latency):
@@ -113,13 +112,13 @@ def test_markdown_ends_in_the_conditions(defense, latency):
 
 def test_names_cannot_break_the_markdown_table(defense):
     row = dataclasses.replace(defense.rows[1], classifier="a|b<i>\nc")
-    assert columns(defense_layout([row]))[0]["classifier"] == "a\\|b&lt;i> c"
+    assert columns(defense_table([row]))[0]["classifier"] == "a\\|b&lt;i> c"
 
 
 @pytest.mark.parametrize("kind", ["defense", "latency"])
 def test_the_terminals_table_holds_every_figure_of_the_markdown(kind, request):
     results = request.getfixturevalue(kind)
-    layout = defense_layout(results.rows) if kind == "defense" else latency_layout(results)
+    layout = defense_table(results.rows) if kind == "defense" else results.tables()[0]
     console = Console(file=io.StringIO(), width=200)
     console.print(rich_table(layout))
     text = console.file.getvalue()
@@ -128,7 +127,7 @@ def test_the_terminals_table_holds_every_figure_of_the_markdown(kind, request):
 
 
 def test_a_pipe_gets_every_column_unbroken(defense, capsys):
-    print_table(defense_layout(defense.rows))
+    print_table(defense_table(defense.rows))
     text = capsys.readouterr().out
     assert "9,000 / 16,384" in text
     assert "…" not in text
@@ -138,7 +137,7 @@ def test_a_pipe_gets_every_column_unbroken(defense, capsys):
 def test_a_narrow_terminal_gets_the_columns_that_fit(defense, capsys, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "80")
-    print_table(defense_layout(defense.rows))
+    print_table(defense_table(defense.rows))
     text = capsys.readouterr().out
     assert "18.6–23.6" in text
     assert "…" not in text

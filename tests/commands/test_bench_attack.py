@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from pixelproof.benchmarks.attack_speed import memory
+from pixelproof.benchmarks import attack_speed as memory
 
 BRIEF = ("--sample", "--images", "1", "--generations", "1", "--population", "25", "--threads", "1")
 

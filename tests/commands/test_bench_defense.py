@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from pixelproof.benchmarks.formats import DefenseResults
-from pixelproof.benchmarks.results_file import read_results
+from pixelproof.benchmarks.defense import DefenseResults
+from pixelproof.benchmarks.results import read_results
 from pixelproof.statistics import Share
 
 

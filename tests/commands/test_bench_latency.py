@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from pixelproof.app import app
-from pixelproof.benchmarks.results_file import read_results
+from pixelproof.benchmarks.results import read_results
 from pixelproof.errors import BundleError, UsageError
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from pixelproof.benchmarks.soak import measure
-from pixelproof.benchmarks.soak.measure import growth
+from pixelproof.benchmarks import endurance as measure
+from pixelproof.benchmarks.endurance import growth
 
 
 def test_it_prints_and_writes_what_it_watched(make_bundle, run_cli, monkeypatch, tmp_path: Path):

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from pixelproof.benchmarks.formats import DefenseResults, LatencyResults
-from pixelproof.benchmarks.results_file import read_results
+from pixelproof.benchmarks.defense import DefenseResults
+from pixelproof.benchmarks.latency import LatencyResults
+from pixelproof.benchmarks.results import read_results
 from pixelproof.commands import demo
 from pixelproof.runtime import read_bundle
 

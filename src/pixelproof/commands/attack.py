@@ -133,7 +133,7 @@ def _save(run: "AttackRun", output: Path, threads: int | None) -> None:
     import numpy as np
 
     from pixelproof.attack.evaluation.search import write_png
-    from pixelproof.benchmarks.results_file import attack_json
+    from pixelproof.benchmarks.results import attack_json
     from pixelproof.files import atomic_folder, write_bytes, write_json, write_text
 
     with atomic_folder(output, replace=False) as folder:

@@ -55,12 +55,10 @@ def defense(
     from pixelproof.attack.evaluation import DataChoice, Settings
     from pixelproof.attack.evaluation.devices import open_attack_device, ran_on
     from pixelproof.benchmarks.defense import bench_defense
-    from pixelproof.benchmarks.results_file import result_paths
+    from pixelproof.commands.bench import check_output, deliver
     from pixelproof.commands.progress import attack_progress
-    from pixelproof.commands.results import deliver
 
-    if output is not None:
-        result_paths(output)
+    check_output(output)
     settings = Settings(
         method=method,
         images=images,

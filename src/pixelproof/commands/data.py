@@ -32,6 +32,27 @@ def fetch(
 
 
 @data.command()
+def adversarial(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Shipped classifiers.", show_default="all")
+    ] = None,
+    attack_backend: Annotated[str, typer.Option(help="auto or cpu, or cuda, which screens the candidates.")] = "auto",
+    screen: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Leave out what the classifier in int8 or bf16 is sure of.")
+    ] = None,
+    images: Annotated[
+        int | None, typer.Option(help="Attack the first so many that it gets right.", show_default="all")
+    ] = None,
+    records: Annotated[Path, typer.Option(help="Folder of what came of each image.")] = Path("runs/adversarial"),
+) -> None:
+    """Find the shipped adversarial images anew, where a classifier has other weights than those that were attacked."""
+    from pixelproof.benchmarks.adversarial_sample import attack_all
+    from pixelproof.models import CLASSIFIERS
+
+    attack_all(names or CLASSIFIERS, attack_backend, records, screen, images)
+
+
+@data.command()
 def export(
     folder: Annotated[Path, typer.Argument(help="A folder that does not exist yet.", show_default=False)],
 ) -> None:

@@ -11,7 +11,7 @@ from pixelproof.errors import UsageError, quote, resumable
 from pixelproof.files import check_writable
 
 if TYPE_CHECKING:
-    from pixelproof.benchmarks.formats import DefenseResults
+    from pixelproof.benchmarks.defense import DefenseResults
 
 # (classifier, purifiers, images to attack): what two cores do in a few minutes
 STAGES = (("lenet", ("median", "autoencoder", "gated"), 32), ("resnet", ("gated",), 6))
@@ -29,12 +29,12 @@ def demo(
 
 
 def _run(output: Path, folder: Path, command: str) -> None:
-    from pixelproof.benchmarks.latency_bundle import bench_latency
+    from pixelproof.benchmarks.defense import defense_table
+    from pixelproof.benchmarks.latency import bench_latency
     from pixelproof.benchmarks.latency_ways import let_idle_threads_sleep
-    from pixelproof.benchmarks.layout import print_table
     from pixelproof.benchmarks.report import write_report
-    from pixelproof.benchmarks.results_file import write_results
-    from pixelproof.benchmarks.tables import defense_layout, latency_layout
+    from pixelproof.benchmarks.results import write_results
+    from pixelproof.benchmarks.tables import print_table
     from pixelproof.commands.progress import stages
 
     if output.is_dir():
@@ -55,8 +55,8 @@ def _run(output: Path, folder: Path, command: str) -> None:
     write_results(files[0], defense)
     write_results(files[1], latency)
     write_report(files, output)
-    print_table(defense_layout(defense.rows))
-    print_table(latency_layout(latency))
+    print_table(defense_table(defense.rows))
+    print_table(latency.tables()[0])
     typer.echo(f"report: {output.resolve()}")
 
 

@@ -9,6 +9,7 @@ import typer
 
 from pixelproof.errors import UsageError
 
+_EXAMPLES = {"--batch": "1,8,64,256", "--images": "50,10"}
 Data = Annotated[
     Path | None,
     typer.Option(
@@ -51,6 +52,9 @@ OwnCode = Annotated[
         "adaptive attacker which colors they let pass.",
     ),
 ]
+Records = Annotated[
+    Path, typer.Option("--records", help="Folder of what came of each image; the same command resumes from there.")
+]
 
 
 def check_data(data: Path | None, sample: bool) -> None:
@@ -70,3 +74,14 @@ def height_and_width(option: str, text: str) -> list[int]:
         return [int(value) for value in text.split(",")]
     except ValueError:
         raise UsageError(f"{option} takes two whole numbers, H,W, got '{text}'. Next: {option} 32,32") from None
+
+
+def numbers(option: str, text: str) -> list[int]:
+    """The whole numbers of 1 or more in `text`, separated by commas, which was given for `option`."""
+    try:
+        found = [int(each) for each in text.split(",")]
+    except ValueError:
+        found = [0]
+    if min(found) < 1:
+        raise UsageError(f"{option} takes whole numbers of 1 or more, got '{text}'. Next: {option} {_EXAMPLES[option]}")
+    return found

@@ -9,11 +9,10 @@ import pytest
 from pixelproof.attack.methods.differential_evolution import DifferentialEvolution
 from pixelproof.attack.search.canvas import Canvas
 from pixelproof.attack.search.memory import Memory
-from pixelproof.benchmarks.formats import KernelResults
-from pixelproof.benchmarks.kernels import bench_kernels, measure
-from pixelproof.benchmarks.kernels.parts import Parts, Population
+from pixelproof.benchmarks import kernels
+from pixelproof.benchmarks.kernels import KernelResults, Parts, Population, bench_kernels
 from pixelproof.benchmarks.report import render_report
-from pixelproof.benchmarks.results_file import read_results, write_results
+from pixelproof.benchmarks.results import read_results, write_results
 
 SMALL = Population(lanes=3, size=8, rows=10)
 
@@ -25,7 +24,7 @@ def parts(device, make_device_network, make_classifier, make_crops) -> Parts:
 
 
 def test_every_launch_of_a_generation_is_timed(parts: Parts, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("pixelproof.benchmarks.kernels.parts._COPIED", 1 << 12)
+    monkeypatch.setattr("pixelproof.benchmarks.kernels._COPIED", 1 << 12)
     rows = parts.kernels()
     asked = [(row.part, row.launches) for row in rows]
     assert asked == [
@@ -104,7 +103,7 @@ def test_the_results_are_written_and_reported(
         level = images.reshape(len(images), -1).astype(np.int64).sum(1) % 10
         return np.eye(10, dtype=np.float32)[level]
 
-    monkeypatch.setattr("pixelproof.benchmarks.kernels.parts._COPIED", 1 << 12)
+    monkeypatch.setattr("pixelproof.benchmarks.kernels._COPIED", 1 << 12)
     monkeypatch.setattr(
         "pixelproof.attack.evaluation.victims.device_network",
         lambda deployed, purifier, classifier, images: make_device_network(
@@ -125,4 +124,4 @@ def test_the_results_are_written_and_reported(
 
 
 def test_defaults_are_the_published_budget():
-    assert measure.POPULATION.size * (measure.GENERATIONS + 1) * 1000 == 40_400_000
+    assert kernels.POPULATION.size * (kernels.GENERATIONS + 1) * 1000 == 40_400_000

@@ -9,8 +9,7 @@ import pytest
 
 from pixelproof.attack.evaluation import DataChoice, Settings
 from pixelproof.attack.evaluation.victims import purified_pipeline
-from pixelproof.benchmarks.defense import measure_bundle
-from pixelproof.benchmarks.formats import DefenseRow
+from pixelproof.benchmarks.defense import DefenseRow, measure_bundle
 from pixelproof.errors import ExportError, UsageError
 from pixelproof.models.data import sample
 from pixelproof.runtime import Pipeline

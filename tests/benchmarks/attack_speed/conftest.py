@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from pixelproof.attack.evaluation import DataChoice
-from pixelproof.benchmarks.attack_speed.peers import Budget
-from pixelproof.benchmarks.attack_speed.target import Target
+from pixelproof.benchmarks.attack_speed_contenders import Target
+from pixelproof.benchmarks.attack_speed_peers import Budget
 from pixelproof.models.data import sample
 
 

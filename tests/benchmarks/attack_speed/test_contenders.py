@@ -10,8 +10,9 @@ import pytest
 from pixelproof.attack import attack
 from pixelproof.attack.evaluation.victims import bare_classifier
 from pixelproof.attack.search.scheduler import Scheduler
-from pixelproof.benchmarks.attack_speed.contenders import (
+from pixelproof.benchmarks.attack_speed_contenders import (
     CONTENDERS,
+    Target,
     corners,
     corners_in_pytorch,
     corners_screened,
@@ -19,7 +20,6 @@ from pixelproof.benchmarks.attack_speed.contenders import (
     de,
     de_in_pytorch,
 )
-from pixelproof.benchmarks.attack_speed.target import Target
 from pixelproof.benchmarks.latency_ways import Absent
 from pixelproof.errors import BundleError, UsageError
 

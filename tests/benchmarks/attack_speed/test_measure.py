@@ -7,15 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pixelproof.benchmarks.attack_speed import AttackSpeedSettings, bench_attack
-from pixelproof.benchmarks.attack_speed.contenders import corners, de
-from pixelproof.benchmarks.attack_speed.memory import peak_memory
-from pixelproof.benchmarks.attack_speed.peers import Budget, Found
-from pixelproof.benchmarks.formats import AttackSpeedResults
+from pixelproof.benchmarks.attack_speed import AttackSpeedResults, AttackSpeedSettings, bench_attack
+from pixelproof.benchmarks.attack_speed_contenders import corners, de, peak_memory
+from pixelproof.benchmarks.attack_speed_peers import Budget, Found
 from pixelproof.benchmarks.latency_ways import Absent
-from pixelproof.benchmarks.process_memory import memory_is_told
+from pixelproof.benchmarks.process import memory_is_told
 from pixelproof.benchmarks.report.page import render_report
-from pixelproof.benchmarks.results_file import read_results, write_results
+from pixelproof.benchmarks.results import read_results, write_results
 from pixelproof.errors import UsageError
 from pixelproof.statistics import Share
 

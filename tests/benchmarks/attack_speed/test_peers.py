@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from pixelproof.benchmarks.attack_speed.peers import (
+from pixelproof.benchmarks.attack_speed_contenders import Target
+from pixelproof.benchmarks.attack_speed_peers import (
     Budget,
     Peer,
     art_pixel_attack,
@@ -17,7 +18,6 @@ from pixelproof.benchmarks.attack_speed.peers import (
     peer_versions,
     torchattacks_one_pixel,
 )
-from pixelproof.benchmarks.attack_speed.target import Target
 from pixelproof.benchmarks.latency_ways import Absent
 
 INSTALL = r"Next: pip install 'pixelproof\[peers\]'"

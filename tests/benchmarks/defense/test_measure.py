@@ -11,10 +11,8 @@ import pytest
 from pixelproof.attack.evaluation import DataChoice, Settings
 from pixelproof.attack.evaluation.search import read_png, search
 from pixelproof.attack.evaluation.searches import Searches
-from pixelproof.benchmarks.defense import bench_defense, merge_results
-from pixelproof.benchmarks.formats import DefenseResults
-from pixelproof.benchmarks.results_file import read_results, write_results
-from pixelproof.benchmarks.tables import defense_layout
+from pixelproof.benchmarks.defense import DefenseResults, bench_defense, defense_table, merge_results
+from pixelproof.benchmarks.results import read_results, write_results
 from pixelproof.errors import BundleError, UsageError
 from pixelproof.models.data import ImageSet
 from pixelproof.runtime import Pipeline
@@ -136,7 +134,7 @@ def test_two_bundles_of_one_classifier_and_purifier_are_told_apart(
     bundles = [make_bundle("one", purifier="cap"), make_bundle("two", purifier="cap"), make_bundle("3", purifier="lid")]
     results = bench_defense(bundles, choice, Settings(images=1), folder=tmp_path / "r", command="")
     assert [(row.purifier, row.bundle) for row in results.rows] == [("cap", "one"), ("cap", "two"), ("lid", None)]
-    assert [line.cells[1].text for line in defense_layout(results.rows).rows] == ["cap (one)", "cap (two)", "lid"]
+    assert [line.cells[1].text for line in defense_table(results.rows).rows] == ["cap (one)", "cap (two)", "lid"]
     (tmp_path / "other").mkdir()
     bundles[1].rename(tmp_path / "other" / "one")
     bundles[1] = tmp_path / "other" / "one"

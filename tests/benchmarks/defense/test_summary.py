@@ -7,8 +7,8 @@ import pytest
 
 from pixelproof.attack.evaluation.settings import Settings
 from pixelproof.attack.evaluation.store import Record
-from pixelproof.benchmarks.defense.summary import Measured, row, success_positions
-from pixelproof.benchmarks.formats import PaperFigures
+from pixelproof.benchmarks.defense import PaperFigures, row
+from pixelproof.benchmarks.gallery import Measured, success_positions
 from pixelproof.models.data import ImageSet
 from pixelproof.statistics import Share, wilson_interval
 

@@ -10,11 +10,9 @@ import torch
 
 from pixelproof.attack.evaluation import DataChoice, Settings
 from pixelproof.benchmarks.defense import measure_bundle
-from pixelproof.benchmarks.formats import TechniqueResults
 from pixelproof.benchmarks.report.page import render_report
-from pixelproof.benchmarks.results_file import read_results, write_results
-from pixelproof.benchmarks.techniques import TRANSFORMS, TechniqueSettings, bench_techniques
-from pixelproof.benchmarks.techniques_table import techniques_layout
+from pixelproof.benchmarks.results import read_results, write_results
+from pixelproof.benchmarks.techniques import TRANSFORMS, TechniqueResults, TechniqueSettings, bench_techniques
 from pixelproof.errors import UsageError
 from pixelproof.export import export_bundle
 from pixelproof.models.data import sample
@@ -97,8 +95,8 @@ def test_a_screened_comparison_has_the_same_figures_and_says_so(
     for mine, right in zip(results.rows, compared[0].rows[:-1], strict=True):
         assert replace(mine, milliseconds=right.milliseconds, screen=None) == right
         assert mine.screen == "int8"
-    assert "Candidates of the attacks were screened in int8." in techniques_layout(results.rows).notes
-    assert len(techniques_layout(compared[0].rows).notes) == len(techniques_layout(results.rows).notes) - 1
+    assert "Candidates of the attacks were screened in int8." in results.tables()[0].notes
+    assert len(compared[0].tables()[0].notes) == len(results.tables()[0].notes) - 1
 
 
 def test_what_has_no_screen_is_refused_before_anything_is_timed(make_bundle, some: DataChoice, tmp_path: Path):

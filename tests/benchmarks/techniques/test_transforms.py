@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from pixelproof.benchmarks.techniques.transforms import TRANSFORMS
+from pixelproof.benchmarks.techniques import TRANSFORMS
 from pixelproof.models.data import sample
 
 

@@ -1,0 +1,98 @@
+"""Processes that are watched: what memory they take, and attacks run as a user runs them."""
+
+import json
+import logging
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pixelproof.errors import PixelproofError
+
+_STATUS = Path("/proc/self/status")
+_WATCHED = """
+import atexit, runpy
+from pixelproof.benchmarks.process import peak_mib
+atexit.register(lambda: print(peak_mib()))
+runpy.run_module("pixelproof", run_name="__main__")
+"""
+"""Runs the command line, and prints the largest resident set in MiB at its end."""
+_log = logging.getLogger("pixelproof")
+
+
+def memory_is_told() -> bool:
+    """Whether this system tells it."""
+    return _STATUS.exists()
+
+
+def peak_mib() -> float:
+    """The largest resident set of this process so far, in MiB; only where `memory_is_told`."""
+    # getrusage's figure would not do: it starts from that of the process that this one was forked from
+    return _told("VmHWM")
+
+
+def resident_mib() -> float:
+    """The resident set of this process now, in MiB; only where `memory_is_told`."""
+    return _told("VmRSS")
+
+
+def child_says(what: str, arguments: Sequence[str], task: str = "") -> str | None:
+    """The last line that a Python process prints; None where it fails, which is logged with its cause.
+
+    Args:
+        what: is measured, in words.
+        arguments: of the interpreter.
+        task: what it reads.
+    """
+    done = subprocess.run([sys.executable, *arguments], input=task, capture_output=True, text=True, check=False)
+    said = (done.stderr if done.returncode else done.stdout).strip().splitlines()
+    if done.returncode or not said:
+        cause = said[-1] if said else f"its process ended with {done.returncode} and no word"
+        _log.warning("the memory of %s was not measured: %s", what, cause)
+        return None
+    return said[-1]
+
+
+def _told(field: str) -> float:
+    line = next(line for line in _STATUS.read_text().splitlines() if line.startswith(f"{field}:"))
+    return int(line.split()[1]) / 1024
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a process took: wall time, and its largest resident set (interpreter and libraries included; Linux)."""
+
+    seconds: float
+    peak_mib: float | None
+
+
+def attack_command(bundle: Path, data: Path | None, images: int, method: str, threads: int) -> list[str]:
+    """`pixelproof attack` on the bare classifier of `bundle`, on the CPU; on shipped images where `data` is None."""
+    source = ["--sample"] if data is None else ["--data", str(data)]
+    command = [sys.executable, "-m", "pixelproof", "attack", str(bundle), *source, "--images", str(images)]
+    return [*command, "--method", method, "--attack-backend", "cpu", "--threads", str(threads)]
+
+
+def finish(command: list[str]) -> Usage:
+    """Run what `attack_command` gave, and more arguments, to its end; `PixelproofError` where it fails."""
+    started = time.perf_counter()
+    watched = [command[0], "-c", _WATCHED, *command[3:]] if memory_is_told() else command
+    done = subprocess.run(watched, capture_output=True, text=True, check=False)
+    if done.returncode:
+        told = done.stderr.strip().splitlines() or [f"it ended with {done.returncode} and no word"]
+        raise PixelproofError(f"the attack failed: {told[-1]}. Next: {' '.join(command[2:])}")
+    return Usage(time.perf_counter() - started, float(done.stdout.split()[-1]) if memory_is_told() else None)
+
+
+def summary(folder: Path) -> dict[str, Any]:
+    """Settings, conditions and figures of an attack, as `pixelproof attack -o folder` wrote them."""
+    written: dict[str, Any] = json.loads((folder / "results.json").read_bytes())
+    return written
+
+
+def outcomes(folder: Path) -> list[dict[str, Any]]:
+    """Each image's outcome, as `pixelproof attack -o folder` wrote them."""
+    return [json.loads(line) for line in (folder / "results.jsonl").read_text().splitlines()]

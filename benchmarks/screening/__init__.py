@@ -1,1 +1,0 @@
-"""Counts the successes that a screen would lose."""
