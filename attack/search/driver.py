@@ -28,6 +28,7 @@ from pixelproof.attack.search.own_search import OWN_SEARCH, checked_search
 from pixelproof.attack.search.protocol import Method, Plan, Predict, Problem
 from pixelproof.attack.search.results import AttackResult, Outcome, Progress
 from pixelproof.attack.search.scheduler import Scheduler
+from pixelproof.deprecation import renamed
 from pixelproof.errors import UsageError, unknown_name
 
 METHODS: dict[str, Callable[..., Method]] = {
@@ -246,6 +247,7 @@ def _named(name: str, parameters: dict[str, Any]) -> Method:
     if name not in METHODS:
         raise unknown_name("attack method", name, METHODS, _HELP)
     method: Any = METHODS[name]
+    parameters = renamed(parameters, "colours", "colors", "attack")
     known = [field.name for field in dataclasses.fields(method)]
     for given in parameters:
         if given not in known:

@@ -6,6 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pixelproof.deprecation import warn_renamed
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -34,6 +36,12 @@ class Outcome:
     that `de` proposed before."""
     exhausted: bool
     """Every candidate of the method's set was evaluated, with no success; `de` and `strongest` have none."""
+
+    @property
+    def colours(self) -> NDArray[np.uint8]:
+        """The old name of `colors`."""
+        warn_renamed("colours", "colors")
+        return self.colors
 
 
 @dataclass(frozen=True)
@@ -64,6 +72,12 @@ class AttackResult:
     """`(n,)`."""
     exhausted: NDArray[np.bool_]
     """`(n,)`."""
+
+    @property
+    def colours(self) -> NDArray[np.uint8]:
+        """The old name of `colors`."""
+        warn_renamed("colours", "colors")
+        return self.colors
 
     @classmethod
     def of(cls, outcomes: list[Outcome]) -> "AttackResult":

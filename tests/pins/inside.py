@@ -24,15 +24,15 @@ import pytest
 from pixelproof.app import app
 from pixelproof.attack import Levels, attack, sweep_order
 from pixelproof.attack.cuda import attack_on_device
+from pixelproof.attack.evaluation import DataChoice, Settings
+from pixelproof.attack.evaluation.clean import gets_right
+from pixelproof.attack.evaluation.run_file import RunFile
+from pixelproof.attack.evaluation.searches import Searches
+from pixelproof.attack.evaluation.store import Record, Store
+from pixelproof.attack.evaluation.victims import Victim, bare_classifier, purified_pipeline
 from pixelproof.attack.kernels import sources
-from pixelproof.benchmarks.defence import DataChoice, Settings, measure_bundle
-from pixelproof.benchmarks.defence.clean import gets_right
-from pixelproof.benchmarks.defence.run_file import RunFile
-from pixelproof.benchmarks.defence.searches import Searches
-from pixelproof.benchmarks.defence.store import Record, Store
-from pixelproof.benchmarks.defence.victims import Victim, bare_classifier, purified_pipeline
-from pixelproof.benchmarks.results_file import read_results, to_json
-from pixelproof.benchmarks.tables import results_markdown
+from pixelproof.benchmarks.defense import measure_bundle
+from pixelproof.benchmarks.results import KINDS, read_results, results_markdown, to_json
 from pixelproof.cli import main
 from pixelproof.errors import UsageError
 from pixelproof.export import export_bundle, filling, purifiers

@@ -61,7 +61,7 @@ REFUSED = {
     "unknown purifier": ["export", "lenet", "--purifier", "gate", "-o", "new"],
     "output of an export that exists": ["export", "lenet", "-o", "mine"],
     "results of another suffix": ["bench", "defense", "lenet-median", "--sample", "-o", "results.txt"],
-    "adaptive defence of none": ["bench", "defense", "lenet-none", "--sample"],
+    "adaptive defense of none": ["bench", "defense", "lenet-none", "--sample"],
     "report of no results": ["report", "mine"],
     "report of nothing": ["report", "none.json"],
     "inspect of no bundle": ["inspect", "mine"],

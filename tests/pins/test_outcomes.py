@@ -15,7 +15,7 @@ IMAGES = {"bare": [0, 1, 5, 17], "gated": [8, 32, 102], "median": [1, 36, 42]}
 EVOLUTION = {"method": "de", "population": 64, "generations": 12}
 SEARCHES: dict[str, dict[str, Any]] = {
     "corners": {"method": "corners", "order": True},
-    "corners that pass": {"method": "corners", "order": True, "colours": True},
+    "corners that pass": {"method": "corners", "order": True, "colors": True},
     "corners of two pixels": {"method": "corners", "order": True, "pixels": 2},
     "corners to a target": {"method": "corners", "order": True, "targets": 0},
     "levels": {"method": "levels", "order": True},
@@ -25,7 +25,7 @@ SEARCHES: dict[str, dict[str, Any]] = {
     "strongest": {
         "method": "strongest",
         "order": True,
-        "colours": True,
+        "colors": True,
         "seeds": 2,
         "population": 20,
         "generations": 5,
@@ -33,11 +33,11 @@ SEARCHES: dict[str, dict[str, Any]] = {
 }
 LEFT_OUT = {("bare", "corners that pass")}
 LEFT_OUT |= {("gated", each) for each in ("corners", "corners that pass", "levels", "corners to a target")}
-"""A classifier tells of no colours; the others take long, and all but the last are part of `strongest`."""
+"""A classifier tells of no colors; the others take long, and all but the last are part of `strongest`."""
 CASES = [(name, search) for name in VICTIMS for search in SEARCHES if (name, search) not in LEFT_OUT]
 
 
-def numbers(found: Any, fields: str = "attacked success pixels colours queries evaluated exhausted") -> list[list[Any]]:
+def numbers(found: Any, fields: str = "attacked success pixels colors queries evaluated exhausted") -> list[list[Any]]:
     """The outcomes without floats, a list an image."""
     columns = [getattr(found, field) for field in fields.split()]
     return [[int(value) if value.ndim == 0 else value.tolist() for value in row] for row in zip(*columns, strict=True)]
@@ -63,8 +63,8 @@ def test_a_search_finds_this(name, search, victim):
     attacked, options = victim(name), dict(SEARCHES[search])
     if options.pop("order", False):
         options["order"] = attacked.order
-    if options.pop("colours", False) and attacked.passes is not None:
-        options["colours"] = attacked.passes
+    if options.pop("colors", False) and attacked.passes is not None:
+        options["colors"] = attacked.passes
     images, labels = shown(name, options)
     pinned(
         "outcomes", f"{name}, {search}", numbers(attack(attacked.predict, images, labels, batch_size=BATCH, **options))
@@ -94,5 +94,5 @@ def test_the_kernels_find_what_numpy_finds(search, bundle, opened, on_kernels):
     found = on_kernels(predict, images, labels, lanes=len(images), rows=BATCH, **options)
     pinned("outcomes", f"gated, {search}, kernels", numbers(found))
     on_numpy = attack(predict, images, labels, batch_size=BATCH, **SEARCHES[search])
-    same = "attacked success pixels colours queries"
+    same = "attacked success pixels colors queries"
     assert numbers(found, same) == numbers(on_numpy, same)

@@ -1,0 +1,32 @@
+"""Names of before: each works for one more release, with a warning that states the new one."""
+
+import importlib
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
+
+
+def warn_renamed(old: str, new: str) -> None:
+    """Warn that `old` is `new` now; the warning points to the caller's caller."""
+    warnings.warn(f"{old} is {new} now; the next release has the new name alone", DeprecationWarning, stacklevel=3)
+
+
+def renamed(values: Mapping[str, Any], old: str, new: str, where: str) -> dict[str, Any]:
+    """Keyword arguments of `where` with `old` passed on as `new`, warned of."""
+    if old not in values:
+        return dict(values)
+    warn_renamed(f"{where}({old}=)", f"{where}({new}=)")
+    return {new: values[old], **{name: value for name, value in values.items() if name != old}}
+
+
+def moved(module: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
+    """A module's `__getattr__`: each name in `homes` is taken from "module" or "module:name", warned of."""
+
+    def find(name: str) -> Any:  # noqa: ANN401  (whatever the name stands for)
+        if name not in homes:
+            raise AttributeError(f"module '{module}' has no attribute '{name}'")
+        home, _, new = homes[name].partition(":")
+        warn_renamed(f"{module}.{name}", f"{home}.{new or name}")
+        return getattr(importlib.import_module(home), new or name)
+
+    return find
