@@ -4,7 +4,6 @@ Import rule: knows a classifier only as a callable, uint8 images in, probabiliti
 pixelproof's other folders.
 """
 
-from pixelproof.attack.incremental import Incremental
 from pixelproof.attack.methods.corners import Corners
 from pixelproof.attack.methods.differential_evolution import DifferentialEvolution
 from pixelproof.attack.methods.gradient import gradient_order
@@ -13,9 +12,10 @@ from pixelproof.attack.methods.strongest import Strongest
 from pixelproof.attack.methods.sweep import sweep_order
 from pixelproof.attack.predictors.cascade import Screened
 from pixelproof.attack.predictors.memoized import Distinct
+from pixelproof.attack.predictors.windows.incremental import Incremental
+from pixelproof.attack.predictors.windows.windowed import Windowed
 from pixelproof.attack.search.driver import attack
 from pixelproof.attack.search.results import AttackResult, Outcome
-from pixelproof.attack.windowed import Windowed
 
 __all__ = [
     "AttackResult",

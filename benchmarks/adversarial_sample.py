@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from pixelproof.attack.evaluation.attack_run import attack_bundle
-from pixelproof.attack.evaluation.devices import open_attack_device
+from pixelproof.attack.evaluation.device import open_attack_device
 from pixelproof.attack.evaluation.settings import DataChoice, Settings
 from pixelproof.attack.search.results import Progress
 from pixelproof.errors import UsageError, unknown_name
@@ -38,7 +38,7 @@ def find(
     Args:
         classifier: its name.
         choice: the shipped images.
-        records: SQLite file of each image's outcome.
+        records: folder of each image's outcome.
         backend: see `open_attack_device`.
         folder: of the sample, where it is kept.
         screen: see `Settings`.
@@ -94,6 +94,6 @@ def attack_all(
     for name in names:
         digest = provenance(name)["weights_sha256"]
         if not is_attacked(name, digest, images):
-            outcomes = records / f"{name}-{digest[:12]}.sqlite"
+            outcomes = records / f"{name}-{digest[:12]}"
             found = find(name, DataChoice.sample(), outcomes, backend, screen=screen, images=images)
             print(f"\r{name}: {found} adversarial images", file=sys.stderr)

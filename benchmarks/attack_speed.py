@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelproof.attack.evaluation.fit import check_fit, check_some
-from pixelproof.attack.evaluation.pytorch_threads import pytorch_threads
-from pixelproof.attack.evaluation.search import Plan, holds
-from pixelproof.attack.evaluation.settings import DataChoice
-from pixelproof.attack.evaluation.store import Record, Records, Store
+from pixelproof.attack.evaluation.half_precision import pytorch_threads
+from pixelproof.attack.evaluation.records import Record, Store
+from pixelproof.attack.evaluation.searches import Task, holds
+from pixelproof.attack.evaluation.settings import DataChoice, check_fit, check_some
 from pixelproof.benchmarks.attack_speed_contenders import CONTENDERS, Contender, Make, Target, peak_memory
 from pixelproof.benchmarks.attack_speed_peers import ART_POPULATION, Budget, peer_versions
 from pixelproof.benchmarks.conditions import Conditions, describe_conditions, now
@@ -285,7 +284,7 @@ def attack_in_turns(
     contenders: Sequence[Contender],
     data: ImageSet,
     chosen: NDArray[np.int64],
-    stores: Sequence[Records],
+    stores: Sequence[Store],
     progress: Callable[[int, int], None],
 ) -> int:
     """Attack each image by every contender, the first of them another one at each image.
@@ -316,8 +315,8 @@ def _attack(target: Target, contender: Contender, data: ImageSet, index: int) ->
     started = time.perf_counter()
     found = contender.attack(original, label)
     seconds = time.perf_counter() - started
-    plan = Plan(contender.name, contender.name, pixels=1, seed=0)
-    success = holds(plan, found.image, original, label, target.deployed.predict)
+    task = Task(contender.name, contender.name, pixels=1, seed=0)
+    success = holds(task, found.image, original, label, target.deployed.predict)
     pixels = np.argwhere((found.image != original).any(-1)) if success else np.empty((0, 2), np.int64)
     return Record(
         image=index,

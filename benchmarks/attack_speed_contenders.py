@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelproof.attack import attack, gradient_order
-from pixelproof.attack.evaluation.pytorch_threads import pytorch_threads
-from pixelproof.attack.evaluation.screen import screen_or_none
+from pixelproof.attack.evaluation.cascades import screen_or_none
+from pixelproof.attack.evaluation.half_precision import pytorch_threads
 from pixelproof.attack.evaluation.victims import BATCH_SIZE, Predict, Victim, bare_classifier, on_levels
 from pixelproof.attack.methods.orders import Order
 from pixelproof.benchmarks.attack_speed_peers import Budget, Found, art_pixel_attack, torchattacks_one_pixel

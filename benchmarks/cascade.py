@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelproof.attack.evaluation.screening.screens import SCREENS, check_screen
+from pixelproof.attack.evaluation.cascades import SCREENS, check_screen
 from pixelproof.attack.evaluation.victims import BATCH_SIZE, Predict, purified_pipeline
 from pixelproof.attack.predictors.cascade import margins
 from pixelproof.attack.search.canvas import Canvas

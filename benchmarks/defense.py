@@ -7,21 +7,17 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, fields, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pixelproof.attack.cuda.device import Device
-from pixelproof.attack.evaluation.clean import gets_right
-from pixelproof.attack.evaluation.fit import check_fit, check_some
+from pixelproof.attack.evaluation.cascades import check_screen_or_none, screen_or_none
 from pixelproof.attack.evaluation.known import own_passes, warn_of_silence
-from pixelproof.attack.evaluation.screen import check_screen_or_none, screen_or_none
-from pixelproof.attack.evaluation.search import Report, changed_images
-from pixelproof.attack.evaluation.searches import Searches
-from pixelproof.attack.evaluation.settings import DataChoice, Settings
-from pixelproof.attack.evaluation.store import Record, Store
+from pixelproof.attack.evaluation.records import Record, gets_right
+from pixelproof.attack.evaluation.searches import Report, Searches, changed_images
+from pixelproof.attack.evaluation.settings import DataChoice, Settings, check_fit, check_some
 from pixelproof.attack.evaluation.victims import bare_classifier, purified_pipeline
 from pixelproof.attack.methods.differential_evolution import DifferentialEvolution
 from pixelproof.attack.search.results import Progress
@@ -333,7 +329,7 @@ def measure_bundle(
         kept = gets_right(pipeline, data, folder)
         chosen = np.flatnonzero(right)[: settings.images]
         check_some(bundle, chosen, data)
-        searches = Searches(choice, settings, partial(Store, folder), report, device)
+        searches = Searches(choice, settings, folder, report, device)
         behind_screen = opened.enter_context(screen_or_none(settings.screen, bare))
         windows = settings.screen is None  # a screen does without
         adaptive, passed, whole = None, None, None

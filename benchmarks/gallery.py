@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelproof.attack.evaluation.search import changed_images, write_png
+from pixelproof.attack.evaluation.records import Record
+from pixelproof.attack.evaluation.searches import changed_images, write_png
 from pixelproof.attack.evaluation.settings import Settings
-from pixelproof.attack.evaluation.store import Record
 from pixelproof.models.data import ImageSet
 
 if TYPE_CHECKING:

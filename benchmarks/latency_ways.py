@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelproof.attack.evaluation.pytorch_threads import pytorch_threads
+from pixelproof.attack.evaluation.half_precision import pytorch_threads
 from pixelproof.benchmarks.latency import BARE, FUSED, Contender
 from pixelproof.benchmarks.process import child_says, memory_is_told, peak_mib
 from pixelproof.errors import PixelproofError

@@ -10,7 +10,6 @@ import io
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter, ImageOps
 
-from pixelproof.attack.evaluation.clean import Transform, gets_right
-from pixelproof.attack.evaluation.fit import check_fit, check_some
+from pixelproof.attack.evaluation.cascades import BehindScreen, check_screen_or_none, screen_or_none
 from pixelproof.attack.evaluation.known import warn_of_silence
-from pixelproof.attack.evaluation.screen import BehindScreen, check_screen_or_none, screen_or_none
-from pixelproof.attack.evaluation.search import Report, changed_images
-from pixelproof.attack.evaluation.searches import Searches
-from pixelproof.attack.evaluation.settings import DataChoice, Settings
-from pixelproof.attack.evaluation.store import Store
+from pixelproof.attack.evaluation.records import Transform, gets_right
+from pixelproof.attack.evaluation.searches import Report, Searches, changed_images
+from pixelproof.attack.evaluation.settings import DataChoice, Settings, check_fit, check_some
 from pixelproof.attack.evaluation.victims import Predict, Victim, bare_classifier, purified_pipeline
 from pixelproof.benchmarks.conditions import Conditions, describe_conditions, now
 from pixelproof.benchmarks.latency import Contender, measure_latency
@@ -269,7 +265,7 @@ def _compare(
     searches = Searches(
         choice,
         Settings(images=settings.images, seed=settings.seed),
-        partial(Store, folder),
+        folder,
         lambda stage, progress: report(f"{name}: {stage}", progress),
     )
     windows = settings.screen is None  # a screen does without

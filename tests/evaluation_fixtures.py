@@ -85,7 +85,7 @@ def run_attack(stand_in: Path, choice: DataChoice, tmp_path: Path) -> Callable[.
             choice,
             Settings(**{"images": 100, **asked}),
             protocol=protocol,
-            records=tmp_path / "attack.sqlite",
+            records=tmp_path / "records",
             device=device,
             **({} if report is None else {"report": report}),
         )

@@ -2,28 +2,26 @@
 
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelproof.attack.cuda.device import Device
-from pixelproof.attack.evaluation.fit import check_fit, check_some
+from pixelproof.attack.evaluation.cascades import check_screen_or_none, screen_or_none
 from pixelproof.attack.evaluation.known import warn_of_silence
-from pixelproof.attack.evaluation.run_file import RunFile
-from pixelproof.attack.evaluation.screen import check_screen_or_none, screen_or_none
-from pixelproof.attack.evaluation.search import Report, changed_images
-from pixelproof.attack.evaluation.searches import Searches
-from pixelproof.attack.evaluation.settings import PROTOCOLS, DataChoice, Settings
-from pixelproof.attack.evaluation.store import Record
+from pixelproof.attack.evaluation.records import Record
+from pixelproof.attack.evaluation.searches import Report, Searches, changed_images
+from pixelproof.attack.evaluation.settings import PROTOCOLS, DataChoice, Settings, check_fit, check_some
 from pixelproof.attack.evaluation.victims import Victim, bare_classifier, purified_pipeline
 from pixelproof.codec import encode
 from pixelproof.errors import UsageError, unknown_name
 from pixelproof.runtime import Pipeline
 from pixelproof.runtime.onnx_bytes import graph_sha256
 from pixelproof.statistics import Share
+
+if TYPE_CHECKING:
+    from pixelproof.attack.cuda.device import Device
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,7 @@ def attack_bundle(
     records: Path,
     threads: int | None = None,
     report: Report = lambda *_: None,
-    device: Device | None = None,
+    device: "Device | None" = None,
 ) -> AttackRun:
     """Attack the first images that the victim gets right (and that are not of the class to reach).
 
@@ -61,7 +59,7 @@ def attack_bundle(
         choice: images of its size and classes.
         settings: how many of them, and by what; adaptive corners try those of what the purifier lets pass, too.
         protocol: "transfer" (the bare classifier) or "adaptive" (the whole pipeline), whatever `settings.adaptive`.
-        records: SQLite file of each image's outcome, from which an attack that was stopped goes on.
+        records: folder of each image's outcome, from which an attack that was stopped goes on.
         threads: CPU threads a call may use.
         report: told how far it has come.
         device: the GPU that `de` runs on, and that screens other methods' candidates; None for the CPU.
@@ -95,12 +93,12 @@ def attack_bundle(
             eligible &= data.labels != target
         chosen = np.flatnonzero(eligible)[: settings.images]
         check_some(bundle, chosen, data, target)
-        searches = Searches(choice, settings, partial(RunFile, records), report, device)
+        searches = Searches(choice, settings, records, report, device)
         passed = protocol == "adaptive" and victim.passes is not None
         if protocol == "adaptive" and settings.asks_passes and not passed:
             warn_of_silence(pipeline, settings.own_code)
-        plans = searches.plans(protocol, passed=passed)
-        found = searches.union(plans, victim, deployed.predict, chosen)
+        tasks = searches.tasks(protocol, passed=passed)
+        found = searches.union(tasks, victim, deployed.predict, chosen)
         outcomes = [found[image] for image in chosen.tolist()]
         described = _described(outcomes, choice, said, deployed)
         asked = {"bundle": str(bundle), **_names(pipeline, deployed), "protocol": protocol}

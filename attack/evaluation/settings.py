@@ -3,13 +3,16 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pixelproof.attack.methods.differential_evolution import DifferentialEvolution
 from pixelproof.attack.search.driver import METHODS as SEARCHES
 from pixelproof.errors import UsageError
 from pixelproof.export.own_images import Labeled, labeled_images
-from pixelproof.models.data import sample
+from pixelproof.models.data import ImageSet, sample
 from pixelproof.models.data.sample import sample_files
-from pixelproof.runtime import read_bundle
+from pixelproof.runtime import Pipeline, read_bundle
 
 PROTOCOLS = ("transfer", "adaptive")
 STRONGEST = "strongest"
@@ -89,3 +92,31 @@ class Settings:
         """What `de` is given that is not its default."""
         given = {"population": self.population, "generations": self.generations}
         return {name: value for name, value in given.items() if value != getattr(DifferentialEvolution, name)}
+
+
+def check_fit(bundle: Path, pipeline: Pipeline, data: ImageSet) -> None:
+    """Refuse data of another size, or of other classes: by number, and by name where any is the bundle's."""
+    if data.images.shape[1:3] != pipeline.image_size or len(pipeline.class_names) != len(data.class_names):
+        height, width = pipeline.image_size
+        raise UsageError(
+            f"bundle '{bundle}' takes {height}x{width} images of {len(pipeline.class_names)} classes; the data are "
+            f"{data.images.shape[1]}x{data.images.shape[2]} of {len(data.class_names)}. Next: --data FOLDER, your own "
+            "images, with a subfolder for each class"
+        )
+    if pipeline.class_names != data.class_names and set(pipeline.class_names) & set(data.class_names):
+        raise UsageError(  # with no name in common, they may be the same classes in another language
+            f"bundle '{bundle}' tells classes apart in this order: {', '.join(pipeline.class_names)}; the data have "
+            f"{', '.join(data.class_names)}. Next: export it again with --classes in the order of its outputs, or "
+            "measure it alone on --data FOLDER with a subfolder for each class"
+        )
+
+
+def check_some(bundle: Path, chosen: NDArray[np.int64], data: ImageSet, target: int | None = None) -> None:
+    """Refuse to attack nothing: the victim gets no image right, or those of the `target` class alone."""
+    if not len(chosen):
+        others = "" if target is None else f" that are not of class '{data.class_names[target]}'"
+        remedy = "another --target, or check" if others else "check"
+        raise UsageError(
+            f"bundle '{bundle}' gets right none of the {len(data)} images{others}, so there is nothing to attack. "
+            f"Next: {remedy} that its classes stand in the order of the data's"
+        )

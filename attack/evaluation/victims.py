@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelproof.attack import Distinct, Incremental, gradient_order, sweep_order
-from pixelproof.attack.cuda.network import DeviceNetwork
+from pixelproof.attack.evaluation.device import device_network
 from pixelproof.attack.evaluation.known import Passes, own_passes, passes_of, shipped_purifier, told_sha256
-from pixelproof.attack.evaluation.networks import device_network
-from pixelproof.attack.evaluation.window import windowed
+from pixelproof.attack.evaluation.windows.purifier import windowed
 from pixelproof.attack.methods.orders import Order
 from pixelproof.attack.methods.sweep import SweepOrder
 from pixelproof.errors import UsageError
@@ -23,6 +22,8 @@ from pixelproof.runtime.onnx_bytes import graph_sha256
 if TYPE_CHECKING:
     from torch import nn
 
+    from pixelproof.attack.cuda.network import DeviceNetwork
+
 BATCH_SIZE = 256  # whole runs of the runtime: rows are computed alike whatever else is in the batch
 
 SAMPLE_SIZE = (32, 32)  # of the images on which windows are compared with the whole
@@ -30,7 +31,7 @@ SAMPLE_SIZE = (32, 32)  # of the images on which windows are compared with the w
 Predict = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 
-def _no_network(_candidates: int) -> DeviceNetwork:
+def _no_network(_candidates: int) -> "DeviceNetwork":
     raise UsageError("this victim does not run on the GPU. Next: --attack-backend cpu")
 
 
@@ -56,7 +57,7 @@ class Victim:
     order: Order
     passes: Passes | None
     identity: str
-    on_device: Callable[[int], DeviceNetwork] = _no_network
+    on_device: "Callable[[int], DeviceNetwork]" = _no_network
     around: Callable[[Predict], Predict] = _itself
 
     @property

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelproof.attack.predictors.cache import Remembered
+from pixelproof.attack.predictors.windows.windowed import Windowed
 from pixelproof.attack.search.checks import checked_images, checked_number, checked_probabilities
 from pixelproof.attack.search.protocol import OfChanges, Predict
-from pixelproof.attack.windowed import Windowed
 from pixelproof.errors import UsageError
 
 Near = Callable[[NDArray[np.uint8], NDArray[np.uint8]], NDArray[np.float32]]

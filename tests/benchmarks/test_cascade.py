@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pixelproof.attack.evaluation.screening import bfloat16
+from pixelproof.attack.evaluation import cascades as bfloat16
 from pixelproof.benchmarks.cascade import validate_screen
 from pixelproof.errors import UsageError
 from pixelproof.export import export_bundle

@@ -18,7 +18,7 @@ def current(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def all_records() -> dict[str, str]:
-    return {path.name: path.read_text() for path in Path("runs/defense").glob("*.jsonl")}
+    return {path.name: path.read_text() for path in Path("runs/records").glob("*.jsonl")}
 
 
 def test_table_files_report_and_a_second_run(lenet_median_bundle: Path, run_cli):
@@ -112,7 +112,7 @@ def test_ctrl_c_keeps_finished_images(lenet_median_bundle: Path, run_cli, ctrl_c
     ctrl_c_when(lambda: sum(text.count("\n") for text in all_records().values()) >= 3)
     code, out, err = run_cli("bench", "defense", lenet_median_bundle, "--sample", "-o", "results.json")
     assert (code, out) == (130, "")
-    message = "error: stopped; finished images are kept in 'runs/defense'. Next: the same command goes on"
+    message = "error: stopped; finished images are kept in 'runs/records'. Next: the same command goes on"
     assert err.splitlines()[-1] == message
     assert not Path("results.json").exists()
     kept = all_records()

@@ -24,11 +24,9 @@ import pytest
 from pixelproof.app import app
 from pixelproof.attack import Levels, attack, sweep_order
 from pixelproof.attack.cuda import attack_on_device
-from pixelproof.attack.evaluation import DataChoice, Settings
-from pixelproof.attack.evaluation.clean import gets_right
-from pixelproof.attack.evaluation.run_file import RunFile
+from pixelproof.attack.evaluation import DataChoice, Settings, searches
+from pixelproof.attack.evaluation.records import Record, Store, gets_right
 from pixelproof.attack.evaluation.searches import Searches
-from pixelproof.attack.evaluation.store import Record, Store
 from pixelproof.attack.evaluation.victims import Victim, bare_classifier, purified_pipeline
 from pixelproof.attack.kernels import sources
 from pixelproof.benchmarks.defense import measure_bundle
@@ -127,17 +125,19 @@ def files_of(victim: Victim, protocol: str, data: str, settings: Settings, devic
     """The names of the record files that a measurement of the victim opens, in order."""
     asked: list[dict[str, Any]] = []
 
-    def note(depends_on: dict[str, Any]) -> Answered:
+    def note(_: Path, depends_on: dict[str, Any]) -> Answered:
         asked.append(depends_on)
         return Answered({0: Record(0, False, [], [], 1, False, 0.0)})
 
     images = ImageSet(np.zeros((1, 32, 32, 3), np.uint8), np.zeros(1, np.int64), ("a", "b"))
-    searches = Searches(DataChoice(images, data), settings, note, lambda *_: None, device)
     chosen, kept = np.zeros(1, np.int64), np.ones(1, np.bool_)
-    if protocol == "transfer":
-        searches.transfer(victim, chosen)
-    else:
-        searches.adaptive(victim, victim.predict, chosen, kept, [])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(searches, "Store", note)
+        made = Searches(DataChoice(images, data), settings, RECORDS, lambda *_: None, device)
+        if protocol == "transfer":
+            made.transfer(victim, chosen)
+        else:
+            made.adaptive(victim, victim.predict, chosen, kept, [])
     return [Store(RECORDS, depends_on).path.name for depends_on in asked]
 
 

@@ -55,7 +55,7 @@ REFUSED = {
     "population of what evolves nothing": [*ATTACK, "--population", "50"],
     "two sets of images": [*ATTACK, "--data", "x"],
     "missing data": ["attack", "lenet-median", "--data", "none"],
-    "records in a folder": [*ATTACK, "--records", "."],
+    "records in a file": [*ATTACK, "--records", "mine"],
     "output that exists": [*ATTACK, "-o", "mine"],
     "unknown classifier": ["export", "lenett", "-o", "new"],
     "unknown purifier": ["export", "lenet", "--purifier", "gate", "-o", "new"],

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import shutil
-import sqlite3
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +11,6 @@ from pins.inside import (
     RECORDS,
     DataChoice,
     ImageSet,
-    Record,
-    RunFile,
     Settings,
     Store,
     files_of,
@@ -146,17 +143,3 @@ def test_a_network_that_is_not_shipped_has_records_of_its_own_order(make_bundle,
     asked = ({}, {"method": "levels"}, {"method": "de"})
     found = [files_of(victim, "transfer", "some", Settings(**options)) for options in asked]
     pinned("records", "keys, swept", found)
-
-
-def test_the_file_of_one_attack_has_this_schema(tmp_path: Path):
-    file = RunFile(tmp_path / "attack.sqlite", {"victim": "0" * 64, "data": "some", "method": "corners"})
-    file.add(Record(3, True, [[1, 2]], [[255, 0, 9]], 7, False, 0.5))
-    file.close()
-    database = sqlite3.connect(tmp_path / "attack.sqlite")
-    schema = [
-        " ".join(sql.split()) for (sql,) in database.execute("SELECT sql FROM sqlite_master ORDER BY name") if sql
-    ]
-    kept = [database.execute(f"SELECT * FROM {table}").fetchall() for table in ("configuration", "outcome")]
-    (kind,) = database.execute("PRAGMA application_id").fetchone()
-    database.close()
-    pinned("records", "file of one attack", {"application": kind, "schema": schema, "kept": kept})

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from pixelproof.attack.evaluation.windows.cut import Cut, Part
 from pixelproof.attack.evaluation.windows.layers import MOVE
-from pixelproof.attack.reach import follow, start_boxes
+from pixelproof.attack.predictors.windows.receptive_field import follow, start_boxes
 
 START = 3_000_000  # multiply-adds in the time that a part costs a batch beside its arithmetic
 _CACHE = 2 << 20  # bytes

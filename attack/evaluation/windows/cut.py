@@ -6,7 +6,7 @@ import onnx
 from onnx import helper, shape_inference
 
 from pixelproof.attack.evaluation.windows.layers import Shape, arithmetic, attributes, constants_of, field_of
-from pixelproof.attack.reach import Field, Wiring, fits_padded
+from pixelproof.attack.predictors.windows.receptive_field import Field, Wiring, fits_padded
 
 
 @dataclass

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from pixelproof.attack.reach import Field
+from pixelproof.attack.predictors.windows.receptive_field import Field
 
 # fmt: off
 PLACE_BY_PLACE = frozenset([

@@ -7,11 +7,11 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from pixelproof.attack.evaluation.probes import probes
 from pixelproof.attack.evaluation.windows.costs import best_depth, costs, rest, rows_in_cache, share
 from pixelproof.attack.evaluation.windows.cut import Cut, Part, cut
-from pixelproof.attack.incremental import Incremental, Stage, Staged
-from pixelproof.attack.kept_maps import Maps
+from pixelproof.attack.evaluation.windows.probes import probes
+from pixelproof.attack.predictors.windows.activation_cache import Maps
+from pixelproof.attack.predictors.windows.incremental import Incremental, Stage, Staged
 from pixelproof.attack.search.protocol import Predict
 from pixelproof.export.graph import serialized
 from pixelproof.models.data import sample

@@ -15,6 +15,7 @@ from pixelproof.commands.options import (
     Generations,
     OwnCode,
     Population,
+    Records,
     Sample,
     Screen,
     Threads,
@@ -47,9 +48,7 @@ def attack(
     own_code: OwnCode = False,
     attack_backend: AttackBackend = "auto",
     threads: Threads = None,
-    records: Annotated[
-        Path, typer.Option(help="SQLite file of each image's outcome; the same command resumes from there.")
-    ] = Path("runs/attack.sqlite"),
+    records: Records = Path("runs/records"),
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", help="New folder for results (JSON, CSV) and adversarial images (PNG, .npy)."),
@@ -69,7 +68,7 @@ def attack(
         check_writable(output)
     from pixelproof.attack.evaluation import DataChoice, Settings
     from pixelproof.attack.evaluation.attack_run import attack_bundle
-    from pixelproof.attack.evaluation.devices import open_attack_device
+    from pixelproof.attack.evaluation.device import open_attack_device
     from pixelproof.commands.progress import attack_progress
 
     check_data(data, sample)
@@ -132,7 +131,7 @@ def _text(value: Any) -> str:  # noqa: ANN401  (whatever JSON holds)
 def _save(run: "AttackRun", output: Path, threads: int | None) -> None:
     import numpy as np
 
-    from pixelproof.attack.evaluation.search import write_png
+    from pixelproof.attack.evaluation.searches import write_png
     from pixelproof.benchmarks.results import attack_json
     from pixelproof.files import atomic_folder, write_bytes, write_json, write_text
 

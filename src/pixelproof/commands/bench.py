@@ -110,7 +110,7 @@ def techniques(
     screen: Screen = None,
     own_code: OwnCode = False,
     threads: Threads = None,
-    records: Records = Path("runs/defense"),
+    records: Records = Path("runs/records"),
     output: Results = None,
     as_json: AsJson = False,
 ) -> None:

@@ -12,6 +12,7 @@ from pixelproof.commands.options import (
     Generations,
     OwnCode,
     Population,
+    Records,
     Results,
     Sample,
     Screen,
@@ -39,9 +40,7 @@ def defense(
     own_code: OwnCode = False,
     attack_backend: AttackBackend = "auto",
     threads: Threads = None,
-    records: Annotated[
-        Path, typer.Option(help="Folder of what came of each image; the same command resumes from there.")
-    ] = Path("runs/defense"),
+    records: Records = Path("runs/records"),
     output: Results = None,
     as_json: AsJson = False,
 ) -> None:
@@ -53,7 +52,7 @@ def defense(
     if protocol not in PROTOCOLS:
         raise unknown_name("protocol", protocol, PROTOCOLS, "pixelproof bench defense --protocol NAME")
     from pixelproof.attack.evaluation import DataChoice, Settings
-    from pixelproof.attack.evaluation.devices import open_attack_device, ran_on
+    from pixelproof.attack.evaluation.device import open_attack_device, ran_on
     from pixelproof.benchmarks.defense import bench_defense
     from pixelproof.commands.bench import check_output, deliver
     from pixelproof.commands.progress import attack_progress

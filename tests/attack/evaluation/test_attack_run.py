@@ -127,7 +127,7 @@ def test_a_seed_or_pixels_out_of_range_leave_no_record(run_attack, tmp_path: Pat
     for options in ({"seed": -1}, {"pixels": 25}, {"pixels": 0}):
         with pytest.raises(UsageError, match="expected"):
             run_attack(**options)
-    assert not (tmp_path / "attack.sqlite").exists()
+    assert not list(tmp_path.glob("records/*"))
 
 
 def test_the_strongest_attack_is_one_record_an_image(run_attack):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pixelproof.attack.evaluation import half_precision, networks
+from pixelproof.attack.evaluation import device, half_precision
 from pixelproof.models import build_classifier
 from pixelproof.runtime import Pipeline
 
@@ -21,9 +21,9 @@ def test_a_long_search_is_tuned(
     lenet_median_bundle: Path, monkeypatch: pytest.MonkeyPatch, candidates: int, compiler: bool, asked: dict, told: str
 ):
     seen = []
-    monkeypatch.setattr(networks, "_pytorch_sees_a_gpu", lambda: True)
+    monkeypatch.setattr(device, "_pytorch_sees_a_gpu", lambda: True)
     monkeypatch.setattr(half_precision, "can_compile", lambda: compiler)
     monkeypatch.setattr(half_precision, "half_precision", lambda *network, **settings: seen.append(settings))
     with Pipeline(lenet_median_bundle, part="classifier", backend="cpu") as bare:
-        network = networks.device_network(bare, None, build_classifier("lenet"), candidates)
+        network = device.device_network(bare, None, build_classifier("lenet"), candidates)
     assert (seen, network.description, network.classes) == ([asked], told, 10)

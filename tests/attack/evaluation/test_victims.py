@@ -10,7 +10,7 @@ import pytest
 
 from pixelproof.attack import attack
 from pixelproof.attack.evaluation import known, victims
-from pixelproof.attack.evaluation.search import Plan, settings_of
+from pixelproof.attack.evaluation.searches import Task, settings_of
 from pixelproof.attack.evaluation.victims import bare_classifier, purified_pipeline
 from pixelproof.attack.methods.sweep import SweepOrder
 from pixelproof.errors import UsageError
@@ -189,5 +189,5 @@ def test_what_a_sweep_ranks_has_records_of_its_own(lenet_median_bundle: Path, op
         known_one, own = (victim_of(*opened(bundle)) for bundle in (lenet_median_bundle, tmp_path / "own"))
         assert known_one.identity == own.identity
         for method, alike in (("corners", False), ("de", True)):
-            plan = Plan("search", method, pixels=1, seed=0)
-            assert (settings_of(plan, known_one, "sample") == settings_of(plan, own, "sample")) is alike
+            task = Task("search", method, pixels=1, seed=0)
+            assert (settings_of(task, known_one, "sample") == settings_of(task, own, "sample")) is alike

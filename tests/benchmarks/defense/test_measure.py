@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from pixelproof.attack.evaluation import DataChoice, Settings
-from pixelproof.attack.evaluation.search import read_png, search
-from pixelproof.attack.evaluation.searches import Searches
+from pixelproof.attack.evaluation.searches import Searches, read_png, search
 from pixelproof.benchmarks.defense import DefenseResults, bench_defense, defense_table, merge_results
 from pixelproof.benchmarks.results import read_results, write_results
 from pixelproof.errors import BundleError, UsageError
@@ -285,7 +284,7 @@ def test_the_strongest_attack_is_the_union_of_all_and_uses_their_records(measure
 def test_colors_let_pass_are_tried_first_and_by_the_corners_alone():
     def plans(method: str) -> list[tuple[str, bool]]:
         searches = Searches(None, Settings(method=method), None, None)  # type: ignore[arg-type]
-        return [(plan.method, plan.passed_colors) for plan in searches.plans("adaptive", passed=True)]
+        return [(plan.method, plan.passed_colors) for plan in searches.tasks("adaptive", passed=True)]
 
     assert plans("corners") == [("corners", True), ("corners", False)]
     assert plans("levels") == [("levels", False)]

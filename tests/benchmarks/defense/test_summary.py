@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
+from pixelproof.attack.evaluation.records import Record
 from pixelproof.attack.evaluation.settings import Settings
-from pixelproof.attack.evaluation.store import Record
 from pixelproof.benchmarks.defense import PaperFigures, row
 from pixelproof.benchmarks.gallery import Measured, success_positions
 from pixelproof.models.data import ImageSet

@@ -9,8 +9,8 @@ from pixelproof.attack.evaluation.windows.costs import best_depth
 from pixelproof.attack.evaluation.windows.cut import cut
 from pixelproof.attack.evaluation.windows.layers import field_of
 from pixelproof.attack.evaluation.windows.staged import incremental, open_parts
-from pixelproof.attack.incremental import Incremental
-from pixelproof.attack.reach import Field
+from pixelproof.attack.predictors.windows.incremental import Incremental
+from pixelproof.attack.predictors.windows.receptive_field import Field
 
 
 def boxes(images: NDArray[np.uint8], count: int, side: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelproof.attack import Windowed
-from pixelproof.attack.evaluation.probes import probes
-from pixelproof.attack.windowed import Purify, side_for
+from pixelproof.attack.evaluation.windows.probes import probes
+from pixelproof.attack.predictors.windows.windowed import Purify, side_for
 from pixelproof.models.data import sample
 from pixelproof.runtime.backends.onnxruntime_cpu import OnnxRuntimeCpu
 

@@ -6,27 +6,27 @@ import numpy as np
 import pytest
 
 from pixelproof.attack.evaluation import DataChoice
-from pixelproof.attack.evaluation import search as module
-from pixelproof.attack.evaluation.search import Plan, changed_images, holds, read_png, search, settings_of, write_png
-from pixelproof.attack.evaluation.store import Record, Store
+from pixelproof.attack.evaluation import searches as module
+from pixelproof.attack.evaluation.records import Record, Store
+from pixelproof.attack.evaluation.searches import Task, changed_images, holds, read_png, search, settings_of, write_png
 from pixelproof.attack.evaluation.victims import bare_classifier, purified_pipeline
 from pixelproof.models.data import sample
 from pixelproof.runtime import Pipeline
 
-CORNERS = Plan("any name", "corners", 1, 0)
+CORNERS = Task("any name", "corners", 1, 0)
 
 
 @pytest.fixture
 def run(stand_in: Path, choice: DataChoice, tmp_path: Path):
     """Search the stand-in's bare classifier: the records of some images, always the same folder."""
 
-    def run(chosen: list[int], plan: Plan = CORNERS, deployed=None) -> list[Record]:
+    def run(chosen: list[int], task: Task = CORNERS, deployed=None) -> list[Record]:
         with Pipeline(stand_in, part="classifier") as bare:
             victim = bare_classifier(bare)
-            store = Store(tmp_path / "records", settings_of(plan, victim, choice.name))
+            store = Store(tmp_path / "records", settings_of(task, victim, choice.name))
             try:
                 deployed = deployed or bare.predict
-                return search(plan, victim, deployed, choice.images, np.array(chosen), store, lambda *_: None)
+                return search(task, victim, deployed, choice.images, np.array(chosen), store, lambda *_: None)
             finally:
                 store.close()
 
@@ -67,22 +67,22 @@ def test_more_images_reuse_the_records_of_fewer(run, asked: list[int]):
     assert run([1, 2, 4])[:2] == few
     with_records = len(asked)
     asked.clear()
-    run([4], Plan("", "corners", 1, seed=1))  # the same image alone, under settings without records
+    run([4], Task("", "corners", 1, seed=1))  # the same image alone, under settings without records
     assert len(asked) == with_records > 0
 
 
 def test_other_settings_are_searched_anew(run, asked: list[int]):
     run([2])
-    for plan in (Plan("", "levels", 1, 0), Plan("", "corners", 2, 0), Plan("", "corners", 1, 0, target=1)):
+    for task in (Task("", "levels", 1, 0), Task("", "corners", 2, 0), Task("", "corners", 1, 0, target=1)):
         asked.clear()
-        run([2], plan)
-        assert asked, plan
+        run([2], task)
+        assert asked, task
 
 
 def test_the_plans_name_is_for_people_and_changes_nothing(run, asked: list[int]):
     run([1])
     asked.clear()
-    run([1], Plan("another name", "corners", 1, 0))
+    run([1], Task("another name", "corners", 1, 0))
     assert asked == []
 
 
@@ -108,7 +108,7 @@ def test_a_file_that_changes_more_pixels_than_planned_is_no_success(run, monkeyp
 
 def test_a_target_is_reached_or_it_is_no_success():
     image = np.zeros((2, 2, 3), np.uint8)
-    untargeted, targeted = Plan("", "corners", 1, 0), Plan("", "corners", 1, 0, target=2)
+    untargeted, targeted = Task("", "corners", 1, 0), Task("", "corners", 1, 0, target=2)
     for seen, (wrong, reached) in enumerate([(False, False), (True, False), (True, True)]):
         answer = np.eye(3, dtype=np.float32)[[seen]]
         assert holds(untargeted, image, image, 0, lambda images, answer=answer: answer) is wrong
@@ -134,7 +134,7 @@ def test_pixels_are_drawn_in_their_order_and_no_others(choice: DataChoice):
 
 def test_the_colors_that_a_purifier_lets_pass_are_a_search_of_their_own(lenet_median_bundle: Path, tmp_path: Path):
     """Image 1 falls to a color that the median lets pass, none of the color cube's corners."""
-    data, passed = sample(), Plan("", "corners", 1, 0, passed_colors=True)
+    data, passed = sample(), Task("", "corners", 1, 0, passed_colors=True)
     with Pipeline(lenet_median_bundle) as pipeline, Pipeline(lenet_median_bundle, part="classifier") as bare:
         victim = purified_pipeline(pipeline, bare)
         store = Store(tmp_path, settings_of(passed, victim, "sample"))

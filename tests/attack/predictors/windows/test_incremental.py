@@ -5,9 +5,9 @@ import pytest
 from numpy.typing import NDArray
 
 from pixelproof.attack import Incremental, attack
-from pixelproof.attack.incremental import Stage, Staged, boxes_around
-from pixelproof.attack.kept_maps import Maps
-from pixelproof.attack.reach import Field, Wiring
+from pixelproof.attack.predictors.windows.activation_cache import Maps
+from pixelproof.attack.predictors.windows.incremental import Stage, Staged, boxes_around
+from pixelproof.attack.predictors.windows.receptive_field import Field, Wiring
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (50, 8, 9, 3), np.uint8)
 

@@ -5,7 +5,15 @@ from itertools import product
 import numpy as np
 import pytest
 
-from pixelproof.attack.reach import Box, Field, Wiring, fits_padded, follow, start_boxes, window
+from pixelproof.attack.predictors.windows.receptive_field import (
+    Box,
+    Field,
+    Wiring,
+    fits_padded,
+    follow,
+    start_boxes,
+    window,
+)
 
 
 def seen(start: int, size: int, field: Field, length: int) -> set[int]:

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelproof.attack.kept_maps import KeptMaps, Maps
+from pixelproof.attack.predictors.windows.activation_cache import KeptMaps, Maps
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (6, 4, 5, 3), np.uint8)
 

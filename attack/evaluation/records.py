@@ -1,18 +1,34 @@
-"""The outcome of each attacked image, a line a image, so that a measurement resumes where it stopped."""
+"""What came of each attacked image, a line an image, and which clean images a bundle gets right.
+
+A search has a file of its own, under the hash of what its records depend on. So `pixelproof attack` and `bench defense`
+go on from each other's work, and a process that is killed at any moment loses no record that was added before.
+"""
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol, TextIO
+from typing import Any, TextIO
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pixelproof.errors import DataError
-from pixelproof.files import errors_name
+from pixelproof.files import errors_name, write_text
+from pixelproof.models.data import ImageSet
+from pixelproof.runtime import Pipeline
+from pixelproof.runtime.onnx_bytes import graph_sha256
 
 try:
     import fcntl
 except ModuleNotFoundError:  # Windows
     fcntl = None  # type: ignore[assignment]
+
+FOLDER = Path("runs/records")
+"""Where records go unless another folder is named."""
+Transform = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
+"""uint8 images `(n, H, W, 3)` to the same."""
 
 
 @dataclass(frozen=True)
@@ -47,19 +63,6 @@ class Record:
         return cls(**{"colors": held["colours"], **{name: each for name, each in held.items() if name != "colours"}})
 
 
-class Records(Protocol):
-    """The records of one search, wherever they are kept."""
-
-    records: dict[int, Record]
-    """By image."""
-
-    def add(self, record: Record) -> None:
-        """Keep `record` before this returns."""
-
-    def close(self) -> None:
-        """Let go of the file."""
-
-
 class Store:
     """The records of one search: one victim, data set, method and seed. Other settings make another file.
 
@@ -68,10 +71,15 @@ class Store:
         settings: what the records depend on; the number of images is not part of it, since it may grow.
 
     Raises:
-        DataError: the file is damaged before its last line.
+        DataError: `folder` is a file, or the search's file is damaged before its last line.
     """
 
     def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
+        if folder.is_file():
+            raise DataError(
+                f"'{folder}' is a file, and records are kept in a folder; the SQLite files of earlier versions are not "
+                "read. Next: give another --records"
+            )
         self._header = json.dumps(settings, sort_keys=True)
         self.path = folder / f"{hashlib.sha256(self._header.encode()).hexdigest()[:16]}.jsonl"
         self.records = {record.image: record for record in _read(self.path, self._header)}
@@ -127,7 +135,10 @@ def _open(path: Path, header: str) -> TextIO:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         file.close()
-        raise written_elsewhere(path) from None
+        raise DataError(
+            f"another process writes the records of the same attack to '{path}'. Next: wait until it has ended; the "
+            "same command then goes on from what it kept"
+        ) from None
     whole = _whole_nbytes(path.read_bytes())
     file.truncate(whole)
     if not whole:
@@ -135,13 +146,49 @@ def _open(path: Path, header: str) -> TextIO:
     return file
 
 
-def written_elsewhere(path: Path) -> DataError:
-    """An error for records that another process is adding to."""
-    return DataError(
-        f"another process writes the records of the same attack to '{path}'. Next: wait until it has ended; the same "
-        "command then goes on from what it kept"
-    )
-
-
 def _whole_nbytes(content: bytes) -> int:
     return content.rfind(b"\n") + 1
+
+
+def gets_right(
+    network: Pipeline, data: ImageSet, folder: Path, behind: tuple[str, Transform] | None = None
+) -> NDArray[np.bool_]:
+    """Whether the network's most probable class is the label, bool `(len(data),)`; kept in `folder`.
+
+    What is kept is of this graph, these images and labels, this execution provider, and what stands before the graph.
+
+    Args:
+        network: a bundle, or its bare classifier.
+        data: the images.
+        folder: beside the records of attacks.
+        behind: the name of a change that images go through first, settings included, and the change.
+
+    Raises:
+        DataError: what was kept is damaged.
+    """
+    of = {"graph": graph_sha256(network.graph), "data": data.sha256(), "provider": network.provider}
+    if behind is not None:
+        of["behind"] = behind[0]
+    name = hashlib.sha256(json.dumps(of, sort_keys=True).encode()).hexdigest()[:16]
+    path = folder / f"clean-{name}.json"
+    if path.exists():
+        return _kept(path, of, len(data))
+    shown = data.images if behind is None else behind[1](data.images)
+    right: NDArray[np.bool_] = network.predict(shown).argmax(1) == data.labels
+    write_text(path, json.dumps(of | {"wrong": np.flatnonzero(~right).tolist()}) + "\n")
+    return right
+
+
+def _kept(path: Path, of: dict[str, str], n: int) -> NDArray[np.bool_]:
+    right = np.ones(n, np.bool_)
+    try:
+        kept = json.loads(path.read_bytes())
+        wrong = np.array(kept.pop("wrong"), np.int64)
+        if kept != of or (wrong < 0).any():
+            raise ValueError
+        right[wrong] = False
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError):
+        raise DataError(
+            f"what was kept in '{path}' is damaged. Next: delete the file; the same command then asks the network again"
+        ) from None
+    return right

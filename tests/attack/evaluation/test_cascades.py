@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from pixelproof.attack.evaluation import DataChoice, Settings
+from pixelproof.attack.evaluation import cascades as bfloat16
 from pixelproof.attack.evaluation.attack_run import attack_bundle
-from pixelproof.attack.evaluation.screen import screen_or_none
-from pixelproof.attack.evaluation.screening import bfloat16, check_screen
+from pixelproof.attack.evaluation.cascades import check_screen, screen_or_none
 from pixelproof.attack.evaluation.victims import bare_classifier, purified_pipeline
 from pixelproof.errors import PixelproofError, UsageError
 from pixelproof.export import export_bundle
@@ -159,9 +159,6 @@ def test_where_nothing_compiles_it_goes_without(at_once: bool, lenet_median_bund
 
 
 def test_a_missing_package_is_named(lenet_median_bundle, monkeypatch):
-    for name in [name for name in sys.modules if name.startswith("pixelproof.attack.evaluation.screening")]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.delattr("pixelproof.attack.evaluation.screening")  # what is imported below goes when these come back
     monkeypatch.setitem(sys.modules, "torch", None)
     with Pipeline(lenet_median_bundle, part="classifier") as bare:
         with pytest.raises(PixelproofError, match=r"needs torch, .*Next: pip install 'pixelproof\[export\]'"):

@@ -1,12 +1,19 @@
-"""The records on disk: kept one by one, whole lines alone read back, settings never mixed."""
+"""Records on disk: kept one by one, whole lines alone read back, settings never mixed; clean images asked once."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from pixelproof.attack.evaluation.store import Record, Store
+from pixelproof.attack.evaluation.records import Record, Store, gets_right
 from pixelproof.errors import DataError
+from pixelproof.models.data import ImageSet, sample
+from pixelproof.runtime import Pipeline
 
 SETTINGS = {"victim": "0" * 64, "data": "some", "method": "corners", "pixels": 1, "seed": 0}
 
@@ -123,8 +130,10 @@ def test_a_full_disk_is_named_and_what_found_no_room_does_not_count(tmp_path: Pa
 
 def test_records_that_cannot_be_kept_are_told_before_the_work(tmp_path: Path):
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(OSError, match=r"file"):
+    with pytest.raises(DataError, match=r"file' is a file, and records are kept in a folder.*Next: give another"):
         Store(tmp_path / "file", SETTINGS)
+    with pytest.raises(OSError, match="file"):
+        Store(tmp_path / "file" / "below", SETTINGS)
     assert (tmp_path / "file").read_text() == "mine"
 
 
@@ -137,3 +146,89 @@ def test_records_that_are_shipped_are_read(pytestconfig: pytest.Config):
         store = Store(folder, settings)
         assert store.path == path
         assert len(store.records) == path.read_text().count("\n") - 1
+
+
+CHILD = """
+import sys
+from pathlib import Path
+from pixelproof.attack.evaluation.records import Record, Store
+run = Store(Path(sys.argv[1]), {"seed": 0})
+for image in range(max(run.records, default=-1) + 1, 100_000):
+    run.add(Record(image, True, [[1, 2]], [[3, 4, 5]], 6, False, 0.5))
+    print(image, flush=True)
+"""
+
+
+def test_kills_at_any_moment_lose_nothing_that_was_said_to_be_kept(tmp_path: Path):
+    path, said = tmp_path / "records", -1
+    for number in range(8):
+        with subprocess.Popen([sys.executable, "-c", CHILD, path], stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                said = int(line)
+                if said % (7 + 5 * number) == 3:
+                    os.kill(process.pid, signal.SIGKILL)
+                    break
+        kept = Store(path, {"seed": 0}).records
+        assert list(kept) == list(range(len(kept)))
+        assert len(kept) > said
+
+
+@pytest.fixture
+def some() -> ImageSet:
+    return sample().take(np.arange(24))
+
+
+def test_it_is_what_the_network_says_and_is_asked_once(lenet_median_bundle: Path, some, tmp_path, monkeypatch):
+    with Pipeline(lenet_median_bundle) as whole, Pipeline(lenet_median_bundle, part="classifier") as bare:
+        expected = [each.predict(some.images).argmax(1) == some.labels for each in (whole, bare)]
+        found = [gets_right(each, some, tmp_path / "new") for each in (whole, bare)]
+        monkeypatch.setattr(Pipeline, "predict", lambda *_: pytest.fail("asked again"))
+        again = [gets_right(each, some, tmp_path / "new") for each in (whole, bare)]
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(again, expected)
+    assert all(0 < right.sum() < len(right) for right in expected)
+    assert len(list((tmp_path / "new").iterdir())) == 2
+
+
+def test_other_images_or_labels_are_asked_of(lenet_median_bundle: Path, some, tmp_path):
+    relabeled = ImageSet(some.images, (some.labels + 1) % 10, some.class_names)
+    with Pipeline(lenet_median_bundle, part="classifier") as bare:
+        for data in (some, relabeled, some.take(np.arange(23))):
+            expected = bare.predict(data.images).argmax(1) == data.labels
+            np.testing.assert_array_equal(gets_right(bare, data, tmp_path), expected)
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_what_stands_before_the_network_is_asked_of_apart(lenet_median_bundle: Path, some, tmp_path, monkeypatch):
+    changes = {"upside down": lambda images: images[:, ::-1], "dark": lambda images: images // 4}
+    with Pipeline(lenet_median_bundle, part="classifier") as bare:
+        expected = [bare.predict(change(some.images)).argmax(1) == some.labels for change in changes.values()]
+        found = [gets_right(bare, some, tmp_path, behind) for behind in changes.items()]
+        plain = gets_right(bare, some, tmp_path)
+        monkeypatch.setattr(Pipeline, "predict", lambda *_: pytest.fail("asked again"))
+        again = [gets_right(bare, some, tmp_path, behind) for behind in changes.items()]
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(again, expected)
+    assert any((right != plain).any() for right in expected)
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda kept: "{",
+        lambda kept: "[]",
+        lambda kept: json.dumps(kept | {"wrong": [24]}),
+        lambda kept: json.dumps(kept | {"wrong": [-1]}),
+        lambda kept: json.dumps(kept | {"provider": "another"}),
+        lambda kept: "{}",
+    ],
+)
+def test_a_damaged_file_is_named(damage, lenet_median_bundle: Path, some, tmp_path):
+    with Pipeline(lenet_median_bundle, part="classifier") as bare:
+        gets_right(bare, some, tmp_path)
+        (file,) = tmp_path.iterdir()
+        file.write_text(damage(json.loads(file.read_text())))
+        with pytest.raises(DataError, match=f"'{file}' is damaged. Next: delete the file"):
+            gets_right(bare, some, tmp_path)

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from pixelproof.attack.kept_maps import KeptMaps, Maps
-from pixelproof.attack.reach import Places, Window, Wiring, follow, start_boxes
+from pixelproof.attack.predictors.windows.activation_cache import KeptMaps, Maps
+from pixelproof.attack.predictors.windows.receptive_field import Places, Window, Wiring, follow, start_boxes
 from pixelproof.attack.search.batches import in_batches
 from pixelproof.attack.search.canvas import Canvas
 from pixelproof.attack.search.checks import checked_number, checked_probabilities

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from pixelproof.attack import attack
-from pixelproof.attack.evaluation import Settings, on_gpu, search, victims
+from pixelproof.attack.evaluation import Settings, searches, victims
 from pixelproof.attack.evaluation.attack_run import attack_bundle
-from pixelproof.attack.evaluation.devices import open_attack_device, ran_on
+from pixelproof.attack.evaluation.device import open_attack_device, ran_on
 from pixelproof.errors import BackendError, PixelproofError, UsageError
 from pixelproof.runtime import Pipeline
 
@@ -93,9 +93,9 @@ def test_de_ran_on_the_device_with_the_same_settings(
         return attack(victim[-1].predict, images, labels, method="de", **settings, batch_size=256)
 
     victim = []
-    monkeypatch.setattr(search, "attack_on_device", stand_in)
-    real = search._attack
-    monkeypatch.setattr(search, "_attack", lambda plan, it, *more: victim.append(it) or real(plan, it, *more))
+    monkeypatch.setattr("pixelproof.attack.cuda.attack_on_device", stand_in)
+    real = searches._attack
+    monkeypatch.setattr(searches, "_attack", lambda plan, it, *more: victim.append(it) or real(plan, it, *more))
     numbers = []
     monkeypatch.setattr(
         victims,
@@ -116,7 +116,7 @@ def test_de_ran_on_the_device_with_the_same_settings(
     # of all that are asked for, not of those that are left: a run that goes on has the same network
     assert numbers == [3 * 400 * 4, 5 * 400 * 4]
     asked.pop()
-    monkeypatch.setattr(search, "attack", lambda *arguments, **more: on_cpu.append(1) or attack(*arguments, **more))
+    monkeypatch.setattr(searches, "attack", lambda *arguments, **more: on_cpu.append(1) or attack(*arguments, **more))
     on_cpu: list[int] = []
     attack_bundle(lenet_median_bundle, some_real, settings, protocol=protocol, records=records, device=GPU)
     assert (len(asked), on_cpu) == (1, [])  # kept
@@ -143,7 +143,7 @@ def test_sweeps_are_screened_on_the_device(
             shown.append(len(images))
             return self.pipeline.predict(images).astype(np.float16).astype(np.float32)
 
-    monkeypatch.setattr(on_gpu, "DevicePredict", Rounded)
+    monkeypatch.setattr("pixelproof.attack.cuda.DevicePredict", Rounded)
     monkeypatch.setattr(
         victims, "device_network", lambda deployed, purifier, classifier, candidates: classifier and "network"
     )

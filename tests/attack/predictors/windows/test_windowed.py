@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from pixelproof.attack import Distinct, Windowed, attack
+from pixelproof.attack.predictors.windows.windowed import side_for
 from pixelproof.attack.search.canvas import Canvas
-from pixelproof.attack.windowed import side_for
 
 
 def smallest_around(reach: int):

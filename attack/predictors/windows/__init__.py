@@ -1,0 +1,1 @@
+"""Candidates computed by windows laid into the clean image's activations."""
