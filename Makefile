@@ -8,7 +8,7 @@ PYTHON ?= python3
 EXTRAS := cpu,export,report,dev
 BIN := .venv/bin
 
-.PHONY: demo test test-gpu gpu adversarial lint format setup clean
+.PHONY: demo test test-gpu gpu adversarial lint format tables size setup clean
 
 demo: setup
 	$(BIN)/pixelproof demo
@@ -31,6 +31,13 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/pixelproof bench tables README.md --check
+
+tables: setup
+	$(BIN)/pixelproof bench tables README.md
+
+size:
+	$(PYTHON) benchmarks/size.py
 
 format: setup
 	$(BIN)/ruff check --fix .

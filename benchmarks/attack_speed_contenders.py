@@ -20,6 +20,7 @@ from pixelproof.attack.evaluation.cascades import screen_or_none
 from pixelproof.attack.evaluation.half_precision import pytorch_threads
 from pixelproof.attack.evaluation.victims import BATCH_SIZE, Predict, Victim, bare_classifier, on_levels
 from pixelproof.attack.methods.orders import Order
+from pixelproof.attack.search.protocol import as_predictor
 from pixelproof.benchmarks.attack_speed_peers import Budget, Found, art_pixel_attack, torchattacks_one_pixel
 from pixelproof.benchmarks.latency_ways import Absent
 from pixelproof.benchmarks.process import child_says, memory_is_told, peak_mib
@@ -203,7 +204,7 @@ def _as_searched(name: str, target: Target, victim: Victim, budget: Budget) -> O
 
 
 def _evolution(budget: Budget, predict: Predict) -> dict[str, Any]:
-    batch_size = _OF_CHANGES if getattr(predict, "of_changes", None) is not None else _BATCH_SIZE
+    batch_size = _OF_CHANGES if as_predictor(predict).takes_changes else _BATCH_SIZE
     return {"generations": budget.generations, "population": budget.population, "batch_size": batch_size}
 
 

@@ -52,7 +52,7 @@ def main() -> None:
             for name in ("success", "pixels", "colors", "queries"):
                 np.testing.assert_array_equal(getattr(found, name), getattr(expected, name), err_msg=name)
         predict, rows = DevicePredict(device, network, images.shape[1:3], rows=48), np.arange(100) % len(images)
-        seen = predict.of_changes(images, rows, np.arange(100)[:, None] % 63, images[rows, :1, 0])
+        seen = predict.predict_changes(images, rows, np.arange(100)[:, None] % 63, images[rows, :1, 0])
         shown = images[rows]
         shown.reshape(100, -1, 3)[np.arange(100), np.arange(100) % 63] = images[rows, 0, 0]
         np.testing.assert_array_equal(seen, network(shown), err_msg="of_changes")

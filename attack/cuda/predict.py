@@ -6,9 +6,10 @@ from numpy.typing import NDArray
 from pixelproof.attack.cuda.canvas import DeviceCanvas
 from pixelproof.attack.cuda.device import Device, DeviceArray, Sizes, device_array
 from pixelproof.attack.cuda.network import DeviceNetwork
+from pixelproof.attack.search.protocol import Predictor
 
 
-class DevicePredict:
+class DevicePredict(Predictor):
     """Uint8 `(n, H, W, 3)` to float32 probabilities `(n, classes)`, both on the host, the network on the device.
 
     Args:
@@ -31,19 +32,19 @@ class DevicePredict:
         self._drawings: dict[int, _Drawing] = {}  # by a candidate's pixels
         self._last: _Drawing | None = None  # whose candidates the batch shows
 
-    def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def predict(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The network's probabilities, float32 `(n, classes)`, of any number of images, uint8 `(n, H, W, 3)`."""
         self._last = None
         return ask(self._network, self._batch, self._probabilities, images)
 
-    def of_changes(
+    def predict_changes(
         self,
         images: NDArray[np.uint8],
         image_of_row: NDArray[np.int64],
         positions: NDArray[np.int64],
         colors: NDArray[np.uint8],
     ) -> NDArray[np.float32]:
-        """See `OfChanges`; the device draws the candidates itself: of each, some 30 bytes cross to it.
+        """See `Predictor`; the device draws the candidates itself: of each, some 30 bytes cross to it.
 
         `images` stay on the device until others are given, so they must not change.
         """

@@ -17,6 +17,7 @@ from pixelproof.attack.evaluation.records import Record, Store
 from pixelproof.attack.evaluation.settings import STRONGEST, DataChoice, Settings
 from pixelproof.attack.evaluation.victims import BATCH_SIZE, Predict, Victim
 from pixelproof.attack.methods.strongest import Step, steps
+from pixelproof.attack.search.protocol import as_predictor
 from pixelproof.attack.search.results import Outcome, Progress
 from pixelproof.models.data import ImageSet
 
@@ -140,7 +141,7 @@ def _attack(
         network = victim.on_device(asked * evolution.population * (evolution.generations + 1))
         attack_on_device(device, network, images.images, images.labels, exact=deployed, **common | task.evolution)
     else:
-        batch_size = getattr(victim.predict, "batch_size", BATCH_SIZE)  # a screen's own
+        batch_size = as_predictor(victim.predict).batch_size or BATCH_SIZE
         parameters = common | {"method": task.method, "batch_size": batch_size} | _parameters(task, victim, images)
         attack(victim.predict, images.images, images.labels, **parameters)
 

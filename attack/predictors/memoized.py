@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pixelproof.attack.predictors.cache import Remembered
 from pixelproof.attack.predictors.windows.windowed import Windowed
 from pixelproof.attack.search.checks import checked_images, checked_number, checked_probabilities
-from pixelproof.attack.search.protocol import OfChanges, Predict
+from pixelproof.attack.search.protocol import Predict, Predictor
 from pixelproof.errors import UsageError
 
 Near = Callable[[NDArray[np.uint8], NDArray[np.uint8]], NDArray[np.float32]]
@@ -24,7 +24,7 @@ _MOST_BYTES = 8192 * 32 * 32 * 3
 """Of images that are remembered: as many of 32x32 as are by default, 24 MiB."""
 
 
-class Distinct:
+class Distinct(Predictor):
     """A `predict` for a purifier and a classifier: exactly `classify(purify(images))`, with fewer rows classified.
 
     The classifier always sees batches of the same shape, the last of a call filled up with what was there before, so
@@ -34,15 +34,15 @@ class Distinct:
         purify: uint8 `(n, H, W, 3)` to uint8 `(n, H, W, 3)`.
         classify: uint8 `(batch_size, H, W, 3)` to float32 probabilities `(batch_size, classes)`; a function of
             purify's uint8 output alone (true of `median` and `gated`, not of `autoencoder`).
-        purify_changes: purifies candidates without drawing them; where given, searches use it through `of_changes`.
+        purify_changes: purifies candidates without drawing them; where given, `predict_changes` uses it.
         classify_near: `classify` for any number of purified images, each told with the purified clean image that it
-            is near to; where given, `of_changes` uses it.
+            is near to; where given, `predict_changes` uses it.
         batch_size: rows that `classify` is given; small beside the search's, since few images of a batch are new.
         remembered: purified images whose probabilities are kept, those not met for longest leaving first; fewer of
             large images, which `_MOST_BYTES` hold.
 
     Attributes:
-        of_changes: see `OfChanges`; None without `purify_changes`.
+        takes_changes: False without `purify_changes`.
         asked: images that the search asked for.
         classified: images that the classifier was asked for, fillers not counted.
     """
@@ -59,14 +59,14 @@ class Distinct:
     ) -> None:
         self._purify, self._classify = purify, classify
         self._batch_size = checked_number("batch_size", batch_size, 1, 1 << 20)
-        self.of_changes: OfChanges | None = None if purify_changes is None else self._of_changes
+        self.takes_changes = purify_changes is not None
         self._purify_changes, self._classify_near = purify_changes, classify_near
         count = checked_number("remembered", remembered, 0, 1 << 24)
         self._remembered: Remembered[NDArray[np.float32]] = Remembered(count, _MOST_BYTES)
         self._batch = np.empty((0, 0, 0, 3), np.uint8)
         self.asked = self.classified = 0
 
-    def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def predict(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The probabilities of `images`, uint8 `(n, H, W, 3)`, once purified: float32 `(n, classes)`."""
         purified = self._purify(checked_images(images))
         if purified.dtype != np.uint8 or purified.shape != images.shape:
@@ -76,13 +76,14 @@ class Distinct:
             )
         return self._told(purified, lambda rows: self._classified(purified, rows))
 
-    def _of_changes(
+    def predict_changes(
         self,
         images: NDArray[np.uint8],
         image_of_row: NDArray[np.int64],
         positions: NDArray[np.int64],
         colors: NDArray[np.uint8],
     ) -> NDArray[np.float32]:
+        """See `Predictor`."""
         assert self._purify_changes is not None
         by_window, near = self._purify_changes, self._classify_near
         purified = by_window(images, image_of_row, positions, colors)

@@ -25,7 +25,7 @@ from pixelproof.attack.search.criteria import criterion_for
 from pixelproof.attack.search.in_flight import Lane
 from pixelproof.attack.search.outcomes import failure, not_attacked, success
 from pixelproof.attack.search.own_search import OWN_SEARCH, checked_search
-from pixelproof.attack.search.protocol import Method, Plan, Predict, Problem
+from pixelproof.attack.search.protocol import Method, Plan, Predict, Problem, as_predictor
 from pixelproof.attack.search.results import AttackResult, Outcome, Progress
 from pixelproof.attack.search.scheduler import Scheduler
 from pixelproof.deprecation import renamed
@@ -91,15 +91,14 @@ def attack(
     """
     check_callable("predict", predict)
     check_callbacks(progress=progress, on_finished=on_finished)
-    images = checked_images(images)
+    images, predictor = checked_images(images), as_predictor(predict)
     problem = problem_of(images, checked_classes("labels", labels, len(images)), targets, pixels, seed)
     plan = _plan(method, parameters, problem)
     run = _Run(
-        Scheduler(predict, problem, checked_number("batch_size", batch_size, 1, 1 << 20)), problem, plan, progress
+        Scheduler(predictor, problem, checked_number("batch_size", batch_size, 1, 1 << 20)), problem, plan, progress
     )
     outcomes: list[Outcome] = []
-    screens = getattr(predict, "screens", False)
-    for outcome in run.outcomes(exhausts=not screens):  # a screen has not tried all that it was asked
+    for outcome in run.outcomes(exhausts=predictor.is_exact):
         outcomes.append(outcome)
         if on_finished is not None:
             on_finished(outcome)

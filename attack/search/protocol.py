@@ -12,15 +12,64 @@ from pixelproof.attack.search.criteria import Criterion
 Predict = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 """uint8 `(batch, H, W, 3)` to float32 probabilities `(batch, classes)`."""
 
-OfChanges = Callable[[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]], NDArray[np.float32]]
-"""Images `(n, H, W, 3)`, the image each of m candidates changes, positions `(m, k)` and colors `(m, k, 3)` as in
-`Candidates`, to float32 probabilities `(m, classes)`.
-
-A `predict` may have one as its attribute `of_changes`: it is then told what changed instead of being shown it. If it
-also has an attribute `screens` that is true, it may not have tried all it was told, and no search exhausts anything."""
-
 Fitness = Callable[[NDArray[np.float32], NDArray[np.int64]], NDArray[np.float32]]
 """Probabilities `(m, classes)` and the class each row is judged against to float32 `(m,)`: the smaller, the better."""
+
+
+class Predictor:
+    """A classifier as searches ask for it; a plain callable becomes one by `as_predictor`.
+
+    Attributes:
+        is_exact: every candidate that is asked for is shown to the classifier itself; where it is not, as in a cascade,
+            a search that ran out has exhausted nothing.
+        batch_size: rows that a batch had best have; None: any number.
+        takes_changes: `predict_changes` may be called: a search then says what changed, and draws no image.
+    """
+
+    is_exact: bool = True
+    batch_size: int | None = None
+    takes_changes: bool = True
+
+    def predict(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """The probabilities of `images`, uint8 `(n, H, W, 3)`: float32 `(n, classes)`."""
+        raise NotImplementedError
+
+    def predict_changes(
+        self,
+        images: NDArray[np.uint8],
+        image_of_row: NDArray[np.int64],
+        positions: NDArray[np.int64],
+        colors: NDArray[np.uint8],
+    ) -> NDArray[np.float32]:
+        """The probabilities of m candidates, float32 `(m, classes)`.
+
+        Args:
+            images: uint8 `(n, H, W, 3)`.
+            image_of_row: `(m,)`, the image that each candidate changes.
+            positions: `(m, k)` and `colors` `(m, k, 3)`, as in `Candidates`; k = 0: the images as they are.
+        """
+        raise NotImplementedError
+
+    def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """See `predict`."""
+        return self.predict(images)
+
+
+class _Plain(Predictor):
+    """A callable, which is shown whole images."""
+
+    takes_changes = False
+
+    def __init__(self, predict: Predict) -> None:
+        self._predict = predict
+
+    def predict(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return self._predict(images)
+
+
+def as_predictor(predict: Predict) -> Predictor:
+    """`predict` itself where it is a `Predictor`, else one that shows it whole images."""
+    return predict if isinstance(predict, Predictor) else _Plain(predict)
 
 
 class Candidates(NamedTuple):

@@ -15,7 +15,7 @@ from pixelproof.attack.search.canvas import Canvas
 from pixelproof.attack.search.checks import checked_probabilities
 from pixelproof.attack.search.in_flight import Lane
 from pixelproof.attack.search.memory import Memory
-from pixelproof.attack.search.protocol import Fitness, OfChanges, Predict, Problem, Search
+from pixelproof.attack.search.protocol import Fitness, Predictor, Problem, Search
 
 LANES = 32
 """Searches at a time: so many that one which begins has few candidates in flight when it succeeds; more cost time."""
@@ -25,19 +25,18 @@ class Scheduler:
     """One classifier, one set of images, one batch.
 
     Args:
-        predict: the classifier; it must not keep or change the batch it is given.
+        predictor: the classifier; it must not keep or change the batch it is given.
         problem: what is attacked.
-        batch_size: rows of every batch that `predict` sees.
+        batch_size: rows of every batch that it is shown.
     """
 
-    def __init__(self, predict: Predict, problem: Problem, batch_size: int) -> None:
-        self._predict = predict
+    def __init__(self, predictor: Predictor, problem: Problem, batch_size: int) -> None:
+        self._predictor = predictor
         self._succeeded = problem.criterion.succeeded
         self._classes = problem.classes
         self._batch_size = batch_size
         self._images = problem.images
         self._canvas = Canvas(problem.images, batch_size)
-        self._of_changes: OfChanges | None = getattr(predict, "of_changes", None)
         self.lanes: list[Lane] = []
         """The searches under way."""
         self.evaluated = 0
@@ -117,10 +116,10 @@ class Scheduler:
     def _show(
         self, image_of_row: NDArray[np.int64], positions: NDArray[np.int64], colors: NDArray[np.uint8]
     ) -> NDArray[np.float32]:
-        if self._of_changes is not None:
-            answer = self._of_changes(self._images, image_of_row, positions, colors)
+        if self._predictor.takes_changes:
+            answer = self._predictor.predict_changes(self._images, image_of_row, positions, colors)
             return checked_probabilities(answer, len(image_of_row))
         batch = self._canvas.draw(image_of_row, positions, colors)
-        probabilities = checked_probabilities(self._predict(batch), self._batch_size)[: len(image_of_row)]
+        probabilities = checked_probabilities(self._predictor.predict(batch), self._batch_size)[: len(image_of_row)]
         self._canvas.wipe()
         return probabilities

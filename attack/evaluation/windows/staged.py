@@ -112,5 +112,5 @@ def _map(cut: Cut, name: str, *, whole: bool) -> onnx.ValueInfoProto:
 def _agree(opened: Incremental, predict: Predict) -> bool:
     """Whether both say the same, to a tenth of a tie, of changed pixels all over images."""
     shown = probes(_PROBES, _PROBED_IMAGES)
-    told = opened.of_changes(shown.images, shown.which, shown.positions, shown.colors)
+    told = opened.predict_changes(shown.images, shown.which, shown.positions, shown.colors)
     return bool(np.abs(told - predict(shown.drawn)).max() <= TIE / 10)

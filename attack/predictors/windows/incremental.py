@@ -21,7 +21,7 @@ from pixelproof.attack.predictors.windows.receptive_field import Places, Window,
 from pixelproof.attack.search.batches import in_batches
 from pixelproof.attack.search.canvas import Canvas
 from pixelproof.attack.search.checks import checked_number, checked_probabilities
-from pixelproof.attack.search.protocol import Predict
+from pixelproof.attack.search.protocol import Predict, Predictor
 
 _UNCHANGED = 0
 _FEW = 8  # rows of the batches of what is seldom many: images as they are, and ties
@@ -62,7 +62,7 @@ class Staged:
     finish: Callable[[Sequence[NDArray[np.float32]]], NDArray[np.float32]]
 
 
-class Incremental:
+class Incremental(Predictor):
     """A `predict` that also takes images with the clean one that each is near to.
 
     Sums come out in another order than in the whole network, and may differ in the last bits. So a row whose two
@@ -93,7 +93,7 @@ class Incremental:
         tie: float = 1e-4,
     ) -> None:
         self._predict, self._staged, self._tie = predict, staged, tie
-        self.batch_size = checked_number("batch_size", batch_size, 1, 1 << 20)
+        self.batch_size: int = checked_number("batch_size", batch_size, 1, 1 << 20)
         self._maps = KeptMaps(
             staged.clean, checked_number("remembered", remembered, 1, 1 << 20), _padding(staged.stages)
         )
@@ -101,8 +101,8 @@ class Incremental:
         self._windows: dict[int, _Windows] = {}
         self.whole = self.partly = 0
 
-    def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """The probabilities of `images`, uint8 `(n, H, W, 3)`, as `predict` gives them."""
+    def predict(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """The probabilities of `images`, uint8 `(n, H, W, 3)`, as the whole classifier gives them."""
         return self._predict(images)
 
     @property
@@ -110,14 +110,14 @@ class Incremental:
         """Stages that windows are sent through."""
         return len(self._staged.stages)
 
-    def of_changes(
+    def predict_changes(
         self,
         images: NDArray[np.uint8],
         image_of_row: NDArray[np.int64],
         positions: NDArray[np.int64],
         colors: NDArray[np.uint8],
     ) -> NDArray[np.float32]:
-        """See `OfChanges`."""
+        """See `Predictor`."""
         if positions.shape[1] != 1 or 1 not in self._sizes:
             drawn = Canvas(images, len(image_of_row)).draw(image_of_row, positions, colors)
             return self.near(drawn, images[image_of_row])

@@ -20,7 +20,7 @@ from pixelproof.commands.options import (
     numbers,
     typed,
 )
-from pixelproof.errors import missing_extra, resumable, unknown_name
+from pixelproof.errors import PixelproofError, missing_extra, resumable, unknown_name
 
 if TYPE_CHECKING:
     from pixelproof.benchmarks.results import Results as Measured
@@ -274,6 +274,22 @@ def cascade(
     _print(found, output)
     if found["lost"]["count"] or not found["successes"]:
         raise typer.Exit(1)
+
+
+@bench.command()
+def tables(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Markdown files, such as README.md.")],
+    results: Annotated[Path, typer.Option(help="Folder of result files.")] = Path("benchmarks/results"),
+    check: Annotated[bool, typer.Option("--check", help="Change nothing; 1 where a table has drifted.")] = False,
+) -> None:
+    """Write the measured tables of Markdown files anew from result files, between their comments."""
+    from pixelproof.benchmarks.documented import write_tables
+
+    drifted = [(path, name) for path in files for name in write_tables(path, results, check=check)]
+    for path, name in drifted:
+        typer.echo(f"{path}: table '{name}' {'is not what the results make' if check else 'is written anew'}")
+    if check and drifted:
+        raise PixelproofError("documented tables have drifted from the results. Next: make tables")
 
 
 def _run(measure: Callable[..., "Measured"], output: Path | None, as_json: bool, *what: Any, **options: Any) -> None:  # noqa: ANN401

@@ -38,7 +38,7 @@ def test_changes_are_drawn_on_the_device(device, make_device_network, make_class
                 draw.integers(0, 256, (count, pixels, 3), np.uint8),
             )
             expected = classifier(Canvas(images, count).draw(rows, positions, colors))
-            np.testing.assert_array_equal(predict.of_changes(images, rows, positions, colors), expected)
+            np.testing.assert_array_equal(predict.predict_changes(images, rows, positions, colors), expected)
         np.testing.assert_array_equal(predict(images), classifier(images))  # what the rows held is forgotten
 
 
@@ -49,7 +49,7 @@ def test_what_others_left_on_the_batch_does_not_stay(device, make_device_network
     def same(position: int, pixels: int) -> None:
         changes = np.arange(4), np.full((4, pixels), position), np.full((4, pixels, 3), 200, np.uint8)
         expected = classifier(Canvas(images, 4).draw(*changes))
-        np.testing.assert_array_equal(predict.of_changes(images, *changes), expected)
+        np.testing.assert_array_equal(predict.predict_changes(images, *changes), expected)
 
     same(9, 1)
     predict(255 - images)
@@ -64,17 +64,17 @@ def test_candidates_of_other_pixels_than_before(device, make_device_network, mak
     for pixels in (1, 2, 0, 1):
         positions, colors = np.full((4, pixels), 9), np.full((4, pixels, 3), 200, np.uint8)
         expected = classifier(Canvas(images, 4).draw(np.arange(4), positions, colors))
-        np.testing.assert_array_equal(predict.of_changes(images, np.arange(4), positions, colors), expected)
+        np.testing.assert_array_equal(predict.predict_changes(images, np.arange(4), positions, colors), expected)
 
 
 def test_little_crosses_to_the_device(device, make_device_network, make_classifier, make_crops):
     images, classifier = make_crops(6, 32, 32), make_classifier(32, 32, seed=5)
     predict = DevicePredict(device, make_device_network(device, classifier), (32, 32), rows=64)
     rows, positions, colors = np.zeros(64, int), np.arange(64)[:, None], np.zeros((64, 1, 3), np.uint8)
-    predict.of_changes(images, rows, positions, colors)
+    predict.predict_changes(images, rows, positions, colors)
     device.calls.clear()
     for _ in range(5):
-        predict.of_changes(images, rows, positions, colors)
+        predict.predict_changes(images, rows, positions, colors)
     assert sum(nbytes for name, nbytes in device.calls if name == "write") <= 5 * 64 * 30
 
 
@@ -86,6 +86,6 @@ def test_memory_does_not_grow_with_calls(device, make_device_network, make_class
         for images in given:
             for pixels in (0, 1):
                 changes = np.full((3, pixels), 9), np.full((3, pixels, 3), 200, np.uint8)
-                predict.of_changes(images, np.arange(3), *changes)
+                predict.predict_changes(images, np.arange(3), *changes)
         held.append(len(device.memory))
     assert held[0] == held[1] == held[2]

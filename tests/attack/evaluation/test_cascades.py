@@ -86,7 +86,7 @@ def test_most_candidates_are_left_to_the_cheap_network(purifier: str, bundles: d
             screened = behind(victim, deployed.predict).predict
             drawn = images.copy()
             drawn[np.arange(256), positions[:, 0] // 32, positions[:, 0] % 32] = 255
-            found = screened.of_changes(sample().images[:4], rows, positions, colors)
+            found = screened.predict_changes(sample().images[:4], rows, positions, colors)
             expected = deployed.predict(drawn)
             assert 0.5 * 256 < screened.discarded <= screened.asked == 256
             assert 0 < np.abs(found - expected).max() < 0.05

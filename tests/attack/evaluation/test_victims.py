@@ -144,8 +144,7 @@ def test_a_network_of_ones_own_is_ranked_by_queries_of_what_is_attacked(stand_in
 def test_windows_of_a_shipped_purifier_give_the_deployed_ones_bytes(name: str, opened, tmp_path: Path):
     export_bundle("lenet", tmp_path / "bundle", purifier=name)
     pipeline, bare = opened(tmp_path / "bundle")
-    of_changes = purified_pipeline(pipeline, bare).predict.of_changes  # type: ignore[attr-defined]
-    assert of_changes is not None
+    of_changes = purified_pipeline(pipeline, bare).predict.predict_changes  # type: ignore[attr-defined]
     random, images = np.random.default_rng(7), sample().images
     which, positions = random.integers(0, 200, 1500), random.integers(0, 1024, (1500, 1))
     positions[:62, 0] = [*range(32), *range(992, 1022)]  # borders and corners of the image
@@ -160,7 +159,7 @@ def test_windows_that_differ_from_what_is_deployed_are_not_used(lenet_median_bun
     other = Purifier("median", None, Median(tolerance=20.0))
     monkeypatch.setattr("pixelproof.export.purifiers.open_purifier", lambda _: other)
     pipeline, bare = opened(lenet_median_bundle)
-    assert purified_pipeline(pipeline, bare).predict.of_changes is None  # type: ignore[attr-defined]
+    assert purified_pipeline(pipeline, bare).predict.takes_changes is False  # type: ignore[attr-defined]
 
 
 def test_a_network_by_windows_answers_as_the_whole(opened, tmp_path: Path):
@@ -175,7 +174,7 @@ def test_a_network_by_windows_answers_as_the_whole(opened, tmp_path: Path):
     unpurified = bare_classifier(bare)
     checked = unpurified.predict.partly  # type: ignore[attr-defined]  # those of the check before use
     for victim, whole in ((unpurified, bare), (purified_pipeline(pipeline, bare), pipeline)):
-        told = victim.predict.of_changes(images, which, positions, colors)  # type: ignore[attr-defined]
+        told = victim.predict.predict_changes(images, which, positions, colors)  # type: ignore[attr-defined]
         expected = whole.predict(drawn)
         np.testing.assert_allclose(told, expected, rtol=0, atol=1e-5)
         np.testing.assert_array_equal(told.argmax(1), expected.argmax(1))

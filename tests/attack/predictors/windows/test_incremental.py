@@ -85,7 +85,7 @@ def test_many_candidates_of_an_image_cost_its_maps_once():
     which = np.arange(60) % 2
     positions = np.arange(60)[:, None]
     colors = np.broadcast_to(np.uint8(255), (60, 1, 3))
-    by_windows.of_changes(IMAGES, which, positions, colors)
+    by_windows.predict_changes(IMAGES, which, positions, colors)
     assert network.clean == 2
     assert network.whole == by_windows.whole <= 8  # a candidate may be its image's own color
 

@@ -112,7 +112,7 @@ def test_a_search_that_is_told_changes_finds_what_one_that_is_shown_them_finds(
     by_window = Windowed(purify, purify, 1, batch_size=32)
     told = Distinct(purify, classifier, purify_changes=by_window)
     shown = Distinct(purify, classifier)
-    assert shown.of_changes is None
+    assert shown.takes_changes is False
     options = {"population": 20, "generations": 5} if method == "de" else {}
     first, second = (
         attack(predict, images, labels, method=method, pixels=pixels, **options) for predict in (told, shown)
