@@ -11,12 +11,13 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pixelproof.attack import attack
-from pixelproof.attack.search.protocol import Candidates, Plan, Problem, Search
+from pixelproof.attack.search import Candidates, Plan, Problem, Search
 from pixelproof.models.data import sample
 from pixelproof.runtime import Pipeline
 
@@ -30,6 +31,7 @@ class RandomSearch:
         at_once: candidates a proposal; a search that goes by their fitness would propose few.
     """
 
+    is_random: ClassVar = True  # for `strongest`, where it is listed in `pixelproof.attack.methods.METHODS`
     budget: int = 8192
     at_once: int = 512
 

@@ -16,6 +16,7 @@ from pixelproof.attack import DifferentialEvolution, attack
 from pixelproof.attack.evaluation.records import Record, Store
 from pixelproof.attack.evaluation.settings import STRONGEST, DataChoice, Settings
 from pixelproof.attack.evaluation.victims import BATCH_SIZE, Predict, Victim
+from pixelproof.attack.methods import options_of
 from pixelproof.attack.methods.strongest import Step, steps
 from pixelproof.attack.search.protocol import as_predictor
 from pixelproof.attack.search.results import Outcome, Progress
@@ -61,7 +62,8 @@ def settings_of(task: Task, victim: Victim, data_name: str) -> dict[str, Any]:
     spelled = {"passed_colors": "passed_colours"}  # as the first records have it
     held = asdict(task).items()
     settings = {spelled.get(key, key): value for key, value in held if key not in ("name", "evolution")}
-    ranked = {"order": "sweep"} if victim.swept and task.method != "de" else {}  # by a gradient where nothing is said
+    swept = victim.swept and "order" in options_of(task.method)
+    ranked = {"order": "sweep"} if swept else {}  # by a gradient where nothing is said
     return {"victim": victim.identity, "data": data_name, **settings, **task.evolution, **ranked}
 
 
@@ -142,12 +144,15 @@ def _attack(
         attack_on_device(device, network, images.images, images.labels, exact=deployed, **common | task.evolution)
     else:
         batch_size = as_predictor(victim.predict).batch_size or BATCH_SIZE
-        parameters = common | {"method": task.method, "batch_size": batch_size} | _parameters(task, victim, images)
+        parameters = common | {"method": task.method, "batch_size": batch_size} | _parameters(task, victim)
         attack(victim.predict, images.images, images.labels, **parameters)
 
 
-def _parameters(task: Task, victim: Victim, images: ImageSet) -> dict[str, Any]:
-    parameters: dict[str, Any] = dict(task.evolution) if task.method == "de" else {"order": victim.order}
+def _parameters(task: Task, victim: Victim) -> dict[str, Any]:
+    """What the method is given of what it declares."""
+    parameters: dict[str, Any] = dict(task.evolution)
+    if "order" in options_of(task.method):
+        parameters["order"] = victim.order
     if task.passed_colors and victim.passes is not None:
         parameters["colors"] = victim.passes
     return parameters
@@ -247,7 +252,7 @@ class Searches:
         if chosen == STRONGEST:
             return [task(step, _named(step)) for step in steps(seed, passed=passed)]
         only = task(Step(chosen, seed))
-        if passed and chosen == "corners":
+        if passed and self.settings.asks_passes:
             return [task(Step(chosen, seed, passed=True), _PASSED), only]
         return [only]
 
@@ -259,7 +264,7 @@ class Searches:
             seed=step.seed,
             passed_colors=step.passed,
             target=self.settings.target,
-            evolution=self.settings.evolution if step.method == "de" else {},
+            evolution=self.settings.evolution if "population" in options_of(step.method) else {},
         )
 
     def union(

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pixelproof.attack.methods import options_of
 from pixelproof.attack.methods.differential_evolution import DifferentialEvolution
-from pixelproof.attack.search.driver import METHODS as SEARCHES
 from pixelproof.errors import UsageError
 from pixelproof.export.own_images import Labeled, labeled_images
 from pixelproof.models.data import ImageSet, sample
@@ -16,8 +16,7 @@ from pixelproof.runtime import Pipeline, read_bundle
 
 PROTOCOLS = ("transfer", "adaptive")
 STRONGEST = "strongest"
-METHODS = tuple(SEARCHES)
-"""Of the attack; "strongest" is the union of all: corners, of what the purifier lets pass too, levels, de thrice."""
+"""The union of all: corners, of what the purifier lets pass too, levels, de thrice, and one's own."""
 
 
 class DataChoice(Labeled):
@@ -80,12 +79,12 @@ class Settings:
     @property
     def asks_passes(self) -> bool:
         """Whether the adaptive attack tries the colors that a purifier tells it lets pass."""
-        return self.method in ("corners", STRONGEST)
+        return "colors" in options_of(self.method)
 
     @property
     def evolves(self) -> bool:
         """Whether `de` is the method, or part of it."""
-        return self.method in ("de", STRONGEST)
+        return "population" in options_of(self.method)
 
     @property
     def evolution(self) -> dict[str, int]:

@@ -6,7 +6,7 @@ Source: the corners of the color cube as candidates: Croce, Hein, "Sparse and im
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,7 @@ class Corners:
             uint8 `(n, H, W, C, 3)`, or a function that gives this for some of the images, `(m, H, W, 3)`.
     """
 
+    is_random: ClassVar = False
     order: Order | None = None
     low: Any = 0
     high: Any = 255

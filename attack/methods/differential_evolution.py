@@ -6,6 +6,7 @@ Computation 2019, section III.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,7 @@ class DifferentialEvolution:
         factor: the differential weight F, above 0, at most 2.
     """
 
+    is_random: ClassVar = True
     population: int = 400
     generations: int = 100
     factor: float = 0.5

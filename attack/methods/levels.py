@@ -1,7 +1,7 @@
 """`levels`: every position x L^3 evenly spaced colors of a box."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from pixelproof.attack.methods.grid_search import GridSearch
 from pixelproof.attack.methods.orders import Order
@@ -21,6 +21,7 @@ class Levels:
         high: as for `Corners`.
     """
 
+    is_random: ClassVar = False
     levels: int = 4
     order: Order | None = None
     low: Any = 0

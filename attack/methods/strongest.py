@@ -2,12 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelproof.attack.methods.corners import Corners
 from pixelproof.attack.methods.differential_evolution import DifferentialEvolution
 from pixelproof.attack.methods.levels import Levels
 from pixelproof.attack.methods.orders import Order
@@ -27,15 +26,22 @@ class Step(NamedTuple):
 
 
 def steps(seed: int, *, passed: bool, seeds: int = DE_SEEDS) -> list[Step]:
-    """The searches in their order; `passed`: a purifier tells what it lets pass."""
-    first = [Step("corners", seed, passed=True)] if passed else []
-    evolutions = [Step("de", each) for each in range(seed, seed + seeds)]
-    return [*first, Step("corners", seed), Step("levels", seed), *evolutions]
+    """The searches in their order: all methods, those that draw from several seeds.
+
+    `passed`: a purifier reports which colors it lets pass, and those come first.
+    """
+    from pixelproof.attack.methods import METHODS
+
+    found = [Step("corners", seed, passed=True)] if passed else []
+    for name, method in METHODS.items():
+        if method is not Strongest:
+            found += [Step(name, each) for each in (range(seed, seed + seeds) if method.is_random else [seed])]
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)
 class Strongest:
-    """Corners of what a purifier lets pass, corners, levels, then evolution from several seeds.
+    """Corners of what a purifier lets pass, then every method in `METHODS`, those that draw from several seeds.
 
     Each search attacks the images that withstood those before it. An image's queries are those of all its searches, and
     none counts as exhausted: evolution has no end.
@@ -50,6 +56,7 @@ class Strongest:
         factor: likewise.
     """
 
+    is_random: ClassVar = True
     order: Order | None = None
     colors: NDArray[np.uint8] | Callable[[NDArray[np.uint8]], NDArray[np.uint8]] | None = None
     levels: int = 4
@@ -61,7 +68,7 @@ class Strongest:
     def __post_init__(self) -> None:
         checked_number("seeds", self.seeds, 1, 1000)
         Levels(levels=self.levels)
-        self._evolution()
+        DifferentialEvolution(population=self.population, generations=self.generations, factor=self.factor)
 
     def plan(self, problem: Problem) -> Plan:
         """The first search's plan, the others following it; raises `UsageError` where one does not fit the problem."""
@@ -73,11 +80,11 @@ class Strongest:
         return chained
 
     def _method(self, step: Step) -> Method:
-        if step.method == "corners":
-            return Corners(order=self.order, colors=self.colors if step.passed else None)
-        if step.method == "levels":
-            return Levels(order=self.order, levels=self.levels)
-        return self._evolution()
+        """The step's method, with those of these options that it has."""
+        from pixelproof.attack.methods import METHODS, options_of
 
-    def _evolution(self) -> DifferentialEvolution:
-        return DifferentialEvolution(population=self.population, generations=self.generations, factor=self.factor)
+        options = {name: getattr(self, name) for name in options_of(step.method) & options_of("strongest")}
+        if "colors" in options and not step.passed:
+            del options["colors"]
+        method: Method = METHODS[step.method](**options)
+        return method

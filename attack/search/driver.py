@@ -8,10 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelproof.attack.methods.corners import Corners
-from pixelproof.attack.methods.differential_evolution import DifferentialEvolution
-from pixelproof.attack.methods.levels import Levels
-from pixelproof.attack.methods.strongest import Strongest
+from pixelproof.attack.methods import METHODS, options_of
 from pixelproof.attack.search.checks import (
     check_adds_up,
     check_callable,
@@ -30,13 +27,6 @@ from pixelproof.attack.search.results import AttackResult, Outcome, Progress
 from pixelproof.attack.search.scheduler import Scheduler
 from pixelproof.deprecation import renamed
 from pixelproof.errors import UsageError, unknown_name
-
-METHODS: dict[str, Callable[..., Method]] = {
-    "corners": Corners,
-    "de": DifferentialEvolution,
-    "levels": Levels,
-    "strongest": Strongest,
-}
 
 _PROGRESS_EVERY_S = 0.1
 _HELP = 'python -c "from pixelproof.attack import attack; help(attack)"'
@@ -247,7 +237,7 @@ def _named(name: str, parameters: dict[str, Any]) -> Method:
         raise unknown_name("attack method", name, METHODS, _HELP)
     method: Any = METHODS[name]
     parameters = renamed(parameters, "colours", "colors", "attack")
-    known = [field.name for field in dataclasses.fields(method)]
+    known = options_of(name)
     for given in parameters:
         if given not in known:
             raise unknown_name(f"parameter of method '{name}'", given, known, _HELP)

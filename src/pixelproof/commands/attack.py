@@ -56,7 +56,8 @@ def attack(
     as_json: AsJson = False,
 ) -> None:
     """Attack a bundle: its bare classifier, or the whole pipeline as an attacker who knows the purifier."""
-    from pixelproof.attack.evaluation.settings import METHODS, PROTOCOLS
+    from pixelproof.attack.evaluation.settings import PROTOCOLS
+    from pixelproof.attack.methods import METHODS
 
     if method not in METHODS:
         raise unknown_name("method", method, METHODS, "pixelproof attack BUNDLE --method NAME")

@@ -45,7 +45,7 @@ def defense(
     as_json: AsJson = False,
 ) -> None:
     """Attack each bundle's bare classifier and its whole pipeline, and put the paper's figures beside ours."""
-    from pixelproof.attack.evaluation.settings import METHODS
+    from pixelproof.attack.methods import METHODS
 
     if method not in METHODS:
         raise unknown_name("method", method, METHODS, "pixelproof bench defense --method NAME")
