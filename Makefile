@@ -2,6 +2,7 @@
 # make adversarial: the shipped adversarial images, where a classifier has other weights than those attacked, or where
 #   its first images alone were (DenseNet, WideResNet: hours on a CPU).
 # make test-gpu: the tests that need an NVIDIA GPU, with the extra `gpu` installed; says what it skipped and why.
+# make tables: the measured tables of README, from benchmarks/results.  make size: lines, files, imports.
 # make gpu: all that needs a GPU, in slices of nine minutes (run it again until nothing is left); on a machine without
 #   network: make gpu ARGS='--wheels FOLDER --data FOLDER'.
 PYTHON ?= python3
@@ -46,6 +47,8 @@ format: setup
 setup: .venv/installed
 
 .venv/installed: pyproject.toml constraints.txt
+	@test -d src/pixelproof/attack || { echo "src/pixelproof/attack is no link to a folder: git checked out without \
+symbolic links. Next: git config core.symlinks true, then git checkout -- src"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "pixelproof needs Python 3.11 or newer, and $(PYTHON) is older. Next: make PYTHON=python3.12 ..."; exit 1; }
 	$(PYTHON) -m venv .venv

@@ -139,7 +139,7 @@ def _precision(results: Path) -> Table:
         accuracies = f"{100 * full.pipeline_accuracy:.2f} → {100 * int8.pipeline_accuracy:.2f} %"
         undone = " → ".join(f"{row.d_suc.count} of {row.d_suc.n}" for row in (full, int8))
         sizes = f"{full.nbytes / 2**20:.1f} → {int8.nbytes / 2**20:.1f}"
-        lines.append((name, percent(int8.agreement), accuracies, undone, sizes, number(int8.times_faster, 2)))
+        lines.append((name, percent(int8.pipeline_agreement), accuracies, undone, sizes, number(int8.times_faster, 2)))
     figures = ("decisions as in float32", "accuracy behind `gated`", "D_suc", "MiB", "times faster")
     return _table(("classifier",), figures, lines)
 

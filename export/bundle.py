@@ -1,12 +1,13 @@
 """`export_bundle`: from networks to a bundle that was seen to compute what they compute."""
 
 import importlib.util
+import logging
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pixelproof.errors import UsageError, missing_extra
+from pixelproof.errors import UsageError, missing_extra, quote
 from pixelproof.export.interface import (
     Interface,
     check_class_names,
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from pixelproof.export.classifiers import Classifier
     from pixelproof.export.filling import Calibration
     from pixelproof.models.data import ImageSet
+
+_log = logging.getLogger("pixelproof")
 
 _PACKAGES = ("torch", "onnx", "onnxscript", "safetensors")
 
@@ -94,6 +97,7 @@ def export_bundle(
     _check_target(path, force)
     _check_packages()
     from pixelproof.export.classifiers import open_classifier
+    from pixelproof.export.clean import warn_of_chance, warn_of_many_changes
     from pixelproof.export.filling import Calibration, Filling
     from pixelproof.export.precision import check_precision
     from pixelproof.export.purifiers import open_purifier
@@ -115,6 +119,7 @@ def export_bundle(
     if chosen.name == "fp16" and opened.source == "onnx":
         opened.to_onnx(interface.size, half=True)  # which refuses, before the long work
     scales, compared = _images(interface, calibration, test)
+    engines = sorted(each.name for each in path.glob("engines/*.engine"))
     reference = Reference(interface, opened, open_purifier(purifier))
     _ = reference.bare, reference.cleaned  # what does not fit is told before the long work
     try:
@@ -122,7 +127,17 @@ def export_bundle(
             Filling(reference, chosen, scales or Calibration.shipped(), compared, say).fill(folder)
     except FileExistsError:  # it came while we worked
         raise _exists(path) from None
-    return read_bundle(path)
+    if engines:
+        _log.warning(
+            "the engines of the bundle that was there went with it: %s. Next: pixelproof build-engine %s --flavor %s",
+            ", ".join(engines),
+            quote(path),
+            engines[0].split(".")[1],
+        )
+    made = read_bundle(path)
+    warn_of_chance(made)
+    warn_of_many_changes(made)
+    return made
 
 
 def _images(

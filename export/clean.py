@@ -1,5 +1,6 @@
 """What a bundle says of clean images, and what its purifier costs there: the figures that its user sets alarms by."""
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,14 @@ from pixelproof.export.decisions import Decided, known_labels, performance_loss
 from pixelproof.export.interface import Interface
 from pixelproof.export.reference import resized, source_of
 from pixelproof.models.data import ImageSet, sample
-from pixelproof.runtime import Pipeline
+from pixelproof.runtime import Bundle, Pipeline
+from pixelproof.statistics import wilson_interval
+
+_log = logging.getLogger("pixelproof")
 
 _PART = 256  # images; of what else the pipeline gives no more is kept than of a part of them
 _PERCENTILES = (50, 90, 99)  # of suspicion
+_MANY_CHANGED = 0.2  # share of clean images; the shipped purifiers change 3 % at most
 
 
 @dataclass(frozen=True)
@@ -79,3 +84,30 @@ def _purified(pipeline: Pipeline, images: NDArray[np.uint8]) -> tuple[NDArray[np
         suspicions.append(result.suspicion)
         changed += int((result.purified != part).any(axis=-1).sum())
     return np.concatenate(labels), np.concatenate(suspicions), changed / images[..., 0].size
+
+
+def warn_of_chance(bundle: Bundle) -> None:
+    """Of a classifier that a coin beats, by what its images leave open: most often it is given the wrong input."""
+    told, classes = bundle.manifest["clean"], len(bundle.class_names)
+    if "accuracy" not in told:
+        return
+    least, _ = wilson_interval(round(told["accuracy"] * told["images"]), told["images"])
+    if least <= 1 / classes and told["accuracy"] < (1 + 1 / classes) / 2:  # of few images chance may do anything
+        _log.warning(
+            "the classifier is right on %.1f %% of %s clean images of %d classes, which chance may be too. Next: check "
+            "that it takes images in 0..1, --mean and --std, and that --classes stand in the order of its outputs",
+            100 * told["accuracy"],
+            f"{told['images']:,}",
+            classes,
+        )
+
+
+def warn_of_many_changes(bundle: Bundle) -> None:
+    """Of a purifier that changes what is said of more clean images than any that is shipped."""
+    changed = bundle.manifest["clean"].get("decisions_changed", 0)
+    if changed > _MANY_CHANGED:
+        _log.warning(
+            "the purifier changes what the classifier says of %.0f %% of real clean images. Next: check that it takes "
+            "and gives levels, 0 to 255; export it with --data FOLDER for what it costs on images of yours",
+            100 * changed,
+        )

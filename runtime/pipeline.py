@@ -160,10 +160,8 @@ class Pipeline:
         backend = BACKENDS[self.backend]
         if backend.runs_engines:  # an engine cannot be cut down: it runs whole, and one output is fetched
             return self._usable()
-        purifier = backend.open(Source(keep_outputs(self._model, {"purified"}), self.image_size), self.threads)
-        if hasattr(purifier, "graphs"):  # as they are wanted of the whole
-            purifier.graphs = getattr(self._session, "graphs", True)
-        return purifier
+        source = Source(keep_outputs(self._model, {"purified"}), self.image_size, like=self._session)
+        return backend.open(source, self.threads)
 
     def _usable(self) -> Session:
         session = self._session

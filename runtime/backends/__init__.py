@@ -28,7 +28,7 @@ def _open_ort_tensorrt(source: Source, threads: int | None) -> Session:
 
 
 def _open_cuda(source: Source, threads: int | None) -> Session:
-    return OnnxRuntimeCuda(source.model, threads=threads)
+    return OnnxRuntimeCuda(source.model, threads=threads, like=source.like)
 
 
 def _open_cpu(source: Source, threads: int | None) -> Session:

@@ -28,12 +28,14 @@ class Source:
         size: height and width of the images; None where the input is no image.
         bundle: where it comes from, for backends that run an engine in the graph's place; None: from no bundle.
         part: "pipeline" or "classifier".
+        like: a session of the same backend, whose settings hold for this one too; None: the backend's own.
     """
 
     model: bytes
     size: tuple[int, int] | None = None
     bundle: Bundle | None = None
     part: str = "pipeline"
+    like: "Session | None" = None
 
 
 class Session(Protocol):

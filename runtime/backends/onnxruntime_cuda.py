@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelproof.errors import BackendError, installed_wheels, missing_extra
+from pixelproof.runtime.backends.base import Session
 from pixelproof.runtime.backends.gpu_thread import on_gpu_thread
 from pixelproof.runtime.backends.onnxruntime_cpu import OnnxRuntimeCpu, first_line
 from pixelproof.runtime.backends.onnxruntime_recording import Recording, can_record, unrecorded
@@ -48,8 +49,8 @@ class OnnxRuntimeCuda(OnnxRuntimeCpu):
     records = True
     """Whether it can record; on the class, whether sessions of this kind do, all of them on one thread."""
 
-    def __init__(self, model: bytes, *, threads: int | None) -> None:
-        self.graphs = self.records
+    def __init__(self, model: bytes, *, threads: int | None, like: Session | None = None) -> None:
+        self.graphs = self.records and (not isinstance(like, OnnxRuntimeCuda) or like.graphs)
         self._recordings: dict[int, Recording] = {}  # by batch size
         self._met: OrderedDict[int, None] = OrderedDict()  # batch sizes, the latest last
         self._do(lambda: OnnxRuntimeCpu.__init__(self, model, threads=threads))

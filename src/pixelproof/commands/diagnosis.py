@@ -8,9 +8,9 @@ import re
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import pixelproof
+from pixelproof.commands.diagnosis_gpu import Finding, cuda_toolkit, nvidia_driver, pytorch
 from pixelproof.errors import DataError, PixelproofError, in_clone, install_command
 from pixelproof.files import sha256_file
 
@@ -19,20 +19,8 @@ BUNDLES = "bundles on the CPU"
 _REQUIREMENT = re.compile(r"""(?P<name>[\w.-]+)(?P<bounds>[^;]*);.*extra == ["'](?P<extra>[\w-]+)["']""")
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing looked at: `state` is "ok", "absent" (not everybody needs it) or "broken"."""
-
-    subject: str
-    state: str
-    found: str
-    remedy: str = ""
-
-
 def diagnose() -> list[Finding]:
     """Everything that decides what pixelproof can do here, from the interpreter to the shipped weights."""
-    from pixelproof.commands.diagnosis_gpu import cuda_toolkit, nvidia_driver, pytorch
-
     return [
         *_machine(),
         *_onnxruntime(),

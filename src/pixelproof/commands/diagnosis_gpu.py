@@ -7,9 +7,18 @@ import shutil
 import subprocess
 import sys
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 
-from pixelproof.commands.diagnosis import Finding
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at: `state` is "ok", "absent" (not everybody needs it) or "broken"."""
+
+    subject: str
+    state: str
+    found: str
+    remedy: str = ""
 
 
 def pytorch() -> Finding:

@@ -1,7 +1,6 @@
 """`pixelproof export`: a classifier and a purifier into a bundle."""
 
 import json
-import logging
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,14 +9,10 @@ import typer
 from rich.console import Console
 
 from pixelproof.commands.options import height_and_width
-from pixelproof.errors import UsageError, quote
+from pixelproof.errors import UsageError
 
 if TYPE_CHECKING:
     from pixelproof.runtime import Bundle
-
-_log = logging.getLogger("pixelproof")
-
-_MANY_CHANGED = 0.2  # share of clean images; the shipped purifiers change 3 % at most
 
 
 def export(
@@ -80,7 +75,6 @@ def export(
     from pixelproof.export import export_bundle
 
     target = output or Path(f"{_short(classifier)}-{_short(purifier)}")
-    engines = sorted(path.name for path in target.glob("engines/*.engine")) if force else []
     console = Console(file=sys.stderr)  # this very stream: the exporter's own messages are kept off sys.stderr
     with console.status(f"exporting {classifier}") as status:
         bundle = export_bundle(
@@ -101,48 +95,11 @@ def export(
             force=force,
             progress=status.update,
         )
-    if engines:
-        _log.warning(
-            "the engines of the bundle that was there went with it: %s. Next: pixelproof build-engine %s --flavor %s",
-            ", ".join(engines),
-            quote(target),
-            engines[0].split(".")[1],
-        )
-    _warn_of_chance(bundle)
-    _warn_of_many_changes(bundle)
     if as_json:
         summary = {"bundle": str(target), "manifest_sha256": bundle.manifest_sha256, "manifest": bundle.manifest}
         typer.echo(json.dumps(summary, indent=2))
     else:
         _print(bundle)
-
-
-def _warn_of_chance(bundle: "Bundle") -> None:
-    """Of a classifier that a coin beats, by what its images leave open: most often it is given the wrong input."""
-    from pixelproof.statistics import wilson_interval
-
-    told, classes = bundle.manifest["clean"], len(bundle.class_names)
-    if "accuracy" not in told:
-        return
-    least, _ = wilson_interval(round(told["accuracy"] * told["images"]), told["images"])
-    if least <= 1 / classes and told["accuracy"] < (1 + 1 / classes) / 2:  # of few images chance may do anything
-        _log.warning(
-            "the classifier is right on %.1f %% of %s clean images of %d classes, which chance may be too. Next: check "
-            "that it takes images in 0..1, --mean and --std, and that --classes stand in the order of its outputs",
-            100 * told["accuracy"],
-            f"{told['images']:,}",
-            classes,
-        )
-
-
-def _warn_of_many_changes(bundle: "Bundle") -> None:
-    changed = bundle.manifest["clean"].get("decisions_changed", 0)
-    if changed > _MANY_CHANGED:
-        _log.warning(
-            "the purifier changes what the classifier says of %.0f %% of real clean images. Next: check that it takes "
-            "and gives levels, 0 to 255; export it with --data FOLDER for what it costs on images of yours",
-            100 * changed,
-        )
 
 
 def _short(classifier: str) -> str:

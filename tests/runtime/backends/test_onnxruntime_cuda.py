@@ -183,7 +183,9 @@ def test_purifying_alone_records_as_the_whole_does(lenet_gated_bundle: Path, mad
     monkeypatch.setitem(
         BACKENDS,
         "cuda",
-        replace(BACKENDS["cuda"], open=lambda source, threads: InTheCpu(source.model, threads=threads)),
+        replace(
+            BACKENDS["cuda"], open=lambda source, threads: InTheCpu(source.model, threads=threads, like=source.like)
+        ),
     )
     images = sample().images[:3]
     for graphs in (False, True):
