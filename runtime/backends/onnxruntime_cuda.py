@@ -50,7 +50,7 @@ class OnnxRuntimeCuda(OnnxRuntimeCpu):
     """Whether it can record; on the class, whether sessions of this kind do, all of them on one thread."""
 
     def __init__(self, model: bytes, *, threads: int | None, like: Session | None = None) -> None:
-        self.graphs = self.records and (not isinstance(like, OnnxRuntimeCuda) or like.graphs)
+        self.graphs: bool = self.records and (not isinstance(like, OnnxRuntimeCuda) or like.graphs)
         self._recordings: dict[int, Recording] = {}  # by batch size
         self._met: OrderedDict[int, None] = OrderedDict()  # batch sizes, the latest last
         self._do(lambda: OnnxRuntimeCpu.__init__(self, model, threads=threads))
