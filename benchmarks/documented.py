@@ -16,18 +16,12 @@ from pixelproof.benchmarks.results import read_results
 from pixelproof.benchmarks.tables import Column, Table, make_table, markdown_rows, number, percent, share_cell
 from pixelproof.errors import UsageError, unknown_name
 from pixelproof.files import write_text
+from pixelproof.models import NETWORKS, PURIFIERS
 from pixelproof.statistics import Share
 
-NAMES = {
-    "lenet": "LeNet",
-    "resnet": "ResNet-32",
-    "nin": "NiN",
-    "pure_cnn": "PureCNN",
-    "densenet": "DenseNet",
-    "wide_resnet": "WideResNet",
-}
+_ORDER = ("lenet", "resnet", "nin", "pure_cnn", "densenet", "wide_resnet")
+NAMES = {name: NETWORKS[name].title for name in _ORDER}
 """What the shipped classifiers are called in prose, in the order of the tables."""
-PURIFIERS = ("median", "autoencoder", "gated")
 _FIRST = {"lenet": 100, "resnet": 40}  # images that every search together attacked; 10 of the others
 _SMALL = 30  # of fewer images a share is given as a count
 _TABLE = re.compile(r"(<!-- table: ([a-z-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)

@@ -20,7 +20,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-NETWORKS = ("lenet", "resnet", "pure_cnn", "nin", "densenet", "wide_resnet")
 _MODULES = ["typer", "rich", "PIL", "onnx", "onnxscript", "safetensors", "jinja2", "pytest", "skimage"]
 _PACKAGES = {"PIL": "pillow", "skimage": "scikit-image"}  # by module, where the two differ
 _CUDA = ("cuda-bindings>=13.0,<14", "nvidia-cuda-nvrtc>=13.0,<13.1")
@@ -66,7 +65,7 @@ def all_parts(folder: Path, wheels: Path | None, data: Path | None) -> list[Part
     """
     python = str(folder / "venv" / "bin" / "python")
     cli = [python, "-m", "pixelproof"]
-    networks = [name for name in NETWORKS if Path(f"models/weights/{name}.safetensors").exists()]
+    networks = classifiers()
     chosen = ["--data", str(data)] if data else ["--sample"]
     root = toolkit()
     sanitizer = shutil.which("compute-sanitizer") or shutil.which(str((root or Path()) / "bin" / "compute-sanitizer"))
@@ -133,6 +132,13 @@ def all_parts(folder: Path, wheels: Path | None, data: Path | None) -> list[Part
             limit_s=float("inf"),
         ),
     ]
+
+
+def classifiers() -> list[str]:
+    """The shipped classifiers, small ones first, as the JSON beside their weights describes them."""
+    shipped = {path.stem: json.loads(path.read_text()) for path in Path("models/weights").glob("*.json")}
+    found = [name for name, told in shipped.items() if "accuracy" in told["figures"]]
+    return sorted(found, key=lambda name: int(shipped[name]["parameters"]))
 
 
 def environment(folder: Path, wheels: Path | None) -> Part:

@@ -3,8 +3,10 @@
 Import rule: imports none of pixelproof's other folders; PyTorch only in the modules that define or train networks.
 """
 
-from pixelproof.models.catalogue import (
+from pixelproof.models.data import CIFAR10_CLASSES
+from pixelproof.models.registry import (
     CLASSIFIERS,
+    NETWORKS,
     PURIFIERS,
     TRAINABLE,
     build_classifier,
@@ -14,11 +16,11 @@ from pixelproof.models.catalogue import (
     provenance,
     weights_path,
 )
-from pixelproof.models.data import CIFAR10_CLASSES
 
 __all__ = [
     "CIFAR10_CLASSES",
     "CLASSIFIERS",
+    "NETWORKS",
     "PURIFIERS",
     "TRAINABLE",
     "build_classifier",

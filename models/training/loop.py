@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from pixelproof.models.recipe import Recipe
 from pixelproof.models.training.checkpoint import (
     Checkpoint,
     pack_module,
@@ -17,7 +18,6 @@ from pixelproof.models.training.checkpoint import (
     unpack_optimizer,
 )
 from pixelproof.models.training.gradients import gradients_of
-from pixelproof.models.training.recipes import Recipe
 from pixelproof.models.training.tasks import Task
 
 _EVALUATED_AT_ONCE = 500  # images

@@ -14,13 +14,12 @@ from torch import Tensor
 import pixelproof
 from pixelproof.errors import DataError, Interrupted, UsageError
 from pixelproof.files import check_writable, write_text
-from pixelproof.models.catalogue import PURIFIERS, build_classifier, build_purifier, check_trainable
 from pixelproof.models.data import ImageSet
-from pixelproof.models.purifiers.gated import Gated
+from pixelproof.models.recipe import Recipe
+from pixelproof.models.registry import PURIFIERS, build_classifier, build_purifier, check_trainable, recipe_for, task_of
 from pixelproof.models.training.checkpoint import Checkpoint
 from pixelproof.models.training.loop import Loop, Progress, evaluate
-from pixelproof.models.training.recipes import Recipe, recipe_for
-from pixelproof.models.training.tasks import BlindPrediction, Classification, Reconstruction, Task
+from pixelproof.models.training.tasks import TASKS, Task
 from pixelproof.models.weights import halve, save_weights
 
 GLANCE = 2000  # test images that an epoch's log entry is measured on; the provenance is measured on all
@@ -43,7 +42,7 @@ def train(
     """Train the network `name`, going on from the run's last full epoch, and write its weights.
 
     Args:
-        name: one of `RECIPES`.
+        name: one of `TRAINABLE`.
         training: images to learn from, uint8 `(n, H, W, 3)`.
         test: images to measure on after each epoch; nothing is chosen by them.
         output: the weights file, `.safetensors`; the provenance is written beside it as `.json`.
@@ -89,9 +88,9 @@ def make_task(name: str, recipe: Recipe, device: str) -> Task:
     """The untrained network `name` on `device`, with what it is to learn."""
     build = build_purifier if name in PURIFIERS else build_classifier
     module = build(name, trained=False).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    if name not in PURIFIERS:
-        return Classification(module, recipe)
-    return BlindPrediction(module, recipe) if isinstance(module, Gated) else Reconstruction(module, recipe)
+    kind = task_of(name)
+    assert kind is not None
+    return TASKS[kind](module, recipe)
 
 
 def to_tensors(data: ImageSet, device: str) -> tuple[Tensor, Tensor]:

@@ -1,14 +1,15 @@
 """What a network learns: what is drawn for a step, its loss, and the figures of an evaluation."""
 
-from typing import Protocol, cast
+from collections.abc import Callable
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pixelproof.models.purifiers.gated import Gated
+from pixelproof.models.recipe import Recipe
 from pixelproof.models.training import augment
-from pixelproof.models.training.recipes import Recipe
 from pixelproof.models.training.whitening import whiten
 
 _BF16_INSTRUCTIONS = ("amx_bf16", "avx512_bf16")
@@ -164,3 +165,11 @@ class BlindPrediction:
             "replaced_clean": (module(clean) != clean).any(1).float().sum((1, 2)),
             "replaced_corrupted": (replaced * mask).sum((1, 2, 3)),
         }
+
+
+TASKS: dict[str, Callable[[Any, Recipe], Task]] = {
+    "classification": Classification,
+    "reconstruction": Reconstruction,
+    "blind prediction": BlindPrediction,
+}
+"""By the names that the registry gives them; each takes the network to train, and its recipe."""

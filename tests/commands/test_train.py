@@ -1,14 +1,15 @@
 """`pixelproof train` on a tiny data set, and what it answers to bad requests."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pixelproof import models
-from pixelproof.models import data
+from pixelproof.models import NETWORKS, data
 from pixelproof.models.data import sample
-from pixelproof.models.training import RECIPES, Recipe
+from pixelproof.models.training import Recipe
 
 
 @pytest.fixture
@@ -18,7 +19,7 @@ def tiny_data(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(data, "load_cifar10", lambda split, root: splits[split])
     monkeypatch.setattr(data, "data_sha256", lambda root: {"test_batch.bin": "0" * 64})
     recipe = Recipe(epochs=3, batch_size=16, optimizer="adamw", peak_rate=3e-3, averaging=0.9)
-    monkeypatch.setitem(RECIPES, "lenet", recipe)
+    monkeypatch.setitem(NETWORKS, "lenet", replace(NETWORKS["lenet"], recipe=recipe))
 
 
 def last_line(err: str) -> str:
@@ -62,7 +63,11 @@ def test_ctrl_c_says_what_is_kept_and_the_same_command_goes_on(tiny_data: None, 
 def test_all_trains_each_in_its_own_folder_and_goes_on(tiny_data: None, run_cli, monkeypatch, tmp_path: Path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(models, "TRAINABLE", ("lenet", "gated"))
-    monkeypatch.setitem(RECIPES, "gated", Recipe(epochs=1, batch_size=16, peak_rate=1e-3, optimizer="adamw"))
+    monkeypatch.setitem(
+        NETWORKS,
+        "gated",
+        replace(NETWORKS["gated"], recipe=Recipe(epochs=1, batch_size=16, peak_rate=1e-3, optimizer="adamw")),
+    )
     run_cli("train", "lenet")
     code, out, err = run_cli("train", "--all")
     assert code == 0

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from pixelproof.errors import WeightsError
 from pixelproof.export import purifiers
 from pixelproof.export.purifiers import Purifier, open_purifier
-from pixelproof.models import build_purifier, catalogue, weights_path
+from pixelproof.models import build_purifier, registry, weights_path
 from pixelproof.models.data import sample
 
 
@@ -24,8 +24,8 @@ def answers(graph, levels: np.ndarray) -> np.ndarray:
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the autoencoder's weights are looked for instead: they are not there yet."""
     path = tmp_path / "autoencoder.safetensors"
-    shipped = catalogue.weights_path
-    for module in (catalogue, purifiers):
+    shipped = registry.weights_path
+    for module in (registry, purifiers):
         monkeypatch.setattr(module, "weights_path", lambda name: path if name == "autoencoder" else shipped(name))
     return path
 
@@ -47,7 +47,7 @@ def test_two_exports_share_a_shipped_one_and_ones_own_is_traced_anew():
 
 
 def test_weights_that_were_replaced_are_those_exported(elsewhere: Path):
-    weights = load_file(Path(catalogue.__file__).parent / "weights" / "autoencoder.safetensors")
+    weights = load_file(Path(registry.__file__).parent / "weights" / "autoencoder.safetensors")
     levels = sample().images[:2].transpose(0, 3, 1, 2).astype(np.float32)
     found = []
     for factor in (1.0, 0.5):

@@ -1,10 +1,13 @@
 """A training set of 256 small real images, and recipes that are over in a second."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from pixelproof.models import NETWORKS
 from pixelproof.models.data import ImageSet, sample
-from pixelproof.models.training import RECIPES, Recipe
+from pixelproof.models.training import Recipe
 
 
 @pytest.fixture(scope="session")
@@ -26,5 +29,5 @@ def short_recipes(monkeypatch: pytest.MonkeyPatch) -> dict[str, Recipe]:
         "gated": Recipe(epochs=3, batch_size=16, optimizer="adamw", peak_rate=3e-3, averaging=0.9, corrupted_pixels=8),
     }
     for name, recipe in short.items():
-        monkeypatch.setitem(RECIPES, name, recipe)
+        monkeypatch.setitem(NETWORKS, name, replace(NETWORKS[name], recipe=recipe))
     return short

@@ -2,18 +2,19 @@
 
 import pytest
 
-from pixelproof.models import TRAINABLE, provenance
+from pixelproof.models import NETWORKS, TRAINABLE, provenance
 from pixelproof.models.training import recipe_for
-from pixelproof.models.training.recipes import ON_GPU, RECIPES
+
+ON_GPU = [name for name, network in NETWORKS.items() if network.on_gpu is not None]
 
 
 def test_every_network_has_a_recipe_and_some_another_on_a_gpu():
-    assert set(RECIPES) == set(TRAINABLE)
+    assert {name for name, network in NETWORKS.items() if network.recipe is not None} == set(TRAINABLE)
     for name in TRAINABLE:
         own, on_gpu = recipe_for(name), recipe_for(name, device="cuda")
         assert (own != on_gpu) == (name in ON_GPU)
         assert recipe_for(name, 3, "cuda").epochs == 3
-    assert all(ON_GPU[name].epochs > RECIPES[name].epochs for name in ON_GPU)
+    assert all(recipe_for(name, device="cuda").epochs > recipe_for(name).epochs for name in ON_GPU)
 
 
 @pytest.mark.parametrize("name", ON_GPU)
@@ -21,7 +22,7 @@ def test_weights_made_on_a_gpu_are_of_the_recipe_for_it(name: str):
     record = provenance(name)
     assert record["recipe"] == recipe_for(name, device="cuda").settings()
     assert record["command"] == f"pixelproof train {name} --seed 0 --device cuda"
-    assert record["epochs"] == len(record["history"]) == ON_GPU[name].epochs
+    assert record["epochs"] == len(record["history"]) == recipe_for(name, device="cuda").epochs
 
 
 def test_images_grow_with_the_steps():

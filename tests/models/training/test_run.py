@@ -17,9 +17,9 @@ from safetensors.torch import load_file, save_file
 
 from pixelproof.errors import DataError, Interrupted, UsageError, WeightsError
 from pixelproof.files import sha256_file
-from pixelproof.models import build_classifier
+from pixelproof.models import NETWORKS, build_classifier
 from pixelproof.models.data import ImageSet
-from pixelproof.models.training import RECIPES, Recipe, train
+from pixelproof.models.training import Recipe, train
 
 Train = Callable[..., dict[str, Any]]
 
@@ -78,7 +78,7 @@ def test_the_record_says_what_was_made_and_how(train_lenet: Train, tmp_path: Pat
     assert json.loads(path.with_suffix(".json").read_text()) == record | {"weights_sha256": sha256_file(path)}
     expected = {
         "name": "lenet", "command": "pixelproof train lenet --seed 3", "seed": 3, "epochs": 3,
-        "recipe": RECIPES["lenet"].settings(), "training_images": 256, "test_images": 40, "parameters": 62_006,
+        "recipe": NETWORKS["lenet"].recipe.settings(), "training_images": 256, "test_images": 40, "parameters": 62_006,
         "data_sha256": {"test_batch.bin": "0" * 64},
     }  # fmt: skip
     assert {key: record[key] for key in expected} == expected
@@ -103,8 +103,8 @@ def test_the_seed_decides(train_lenet: Train, tmp_path: Path):
 def test_ctrl_c_keeps_full_epochs(
     optimizer: str, epoch: int, train_lenet: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    recipe = replace(RECIPES["lenet"], optimizer=optimizer, peak_rate=0.02 if optimizer == "sgd" else 3e-3)
-    monkeypatch.setitem(RECIPES, "lenet", recipe)
+    recipe = replace(NETWORKS["lenet"].recipe, optimizer=optimizer, peak_rate=0.02 if optimizer == "sgd" else 3e-3)
+    monkeypatch.setitem(NETWORKS, "lenet", replace(NETWORKS["lenet"], recipe=recipe))
     train_lenet("unbroken")
     with pytest.raises(Interrupted) as stopped:
         train_lenet("stopped", progress=StopInEpoch(epoch))
@@ -134,11 +134,12 @@ def test_purifiers_go_on_as_if_unbroken_too(name: str, train_lenet: Train, tiny_
 
 
 KILLED = textwrap.dedent("""
-    import os, signal, sys
+    import dataclasses, os, signal, sys
     from pathlib import Path
     import numpy as np
     from pixelproof.models.data import ImageSet
-    from pixelproof.models.training import RECIPES, Recipe, train
+    from pixelproof.models import NETWORKS
+    from pixelproof.models.training import Recipe, train
     from pixelproof import files
 
     def die(*_):
@@ -157,7 +158,7 @@ KILLED = textwrap.dedent("""
         files.os.fsync = fsync
 
     folder, moment, recipe = sys.argv[1:]
-    RECIPES["lenet"] = Recipe(**eval(recipe))
+    NETWORKS["lenet"] = dataclasses.replace(NETWORKS["lenet"], recipe=Recipe(**eval(recipe)))
     data = np.load(Path(folder) / "tiny.npz")
     tiny = ImageSet(data["images"], data["labels"], ())
     if moment == "writing_checkpoint_2":
@@ -173,7 +174,7 @@ def test_a_kill_costs_the_epoch_alone(moment: str, train_lenet: Train, tiny_set:
     killed = tmp_path / "killed"
     killed.mkdir()
     np.savez(killed / "tiny.npz", images=tiny_set.images, labels=tiny_set.labels)
-    arguments = [sys.executable, "-c", KILLED, str(killed), moment, repr(asdict(RECIPES["lenet"]))]
+    arguments = [sys.executable, "-c", KILLED, str(killed), moment, repr(asdict(NETWORKS["lenet"].recipe))]
     assert subprocess.run(arguments, check=False).returncode == -signal.SIGKILL
     assert [entry["epoch"] for entry in log(killed)] == [1]
     assert not (killed / "lenet.safetensors").exists()
@@ -259,7 +260,8 @@ def test_purifiers_are_trained_on_images_of_any_size(short_recipes: dict[str, Re
 def test_half_precision_weights_have_the_figures_that_were_measured(
     tiny_set: ImageSet, short_recipes: dict[str, Recipe], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
-    monkeypatch.setitem(RECIPES, "lenet", replace(short_recipes["lenet"], half_precision=True))
+    half = replace(short_recipes["lenet"], half_precision=True)
+    monkeypatch.setitem(NETWORKS, "lenet", replace(NETWORKS["lenet"], recipe=half))
     path = tmp_path / "lenet.safetensors"
     record = train("lenet", tiny_set, tiny_set, output=path, run=tmp_path / "run")
     assert load_file(path)["features.0.weight"].dtype == torch.float16

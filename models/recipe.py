@@ -1,7 +1,7 @@
-"""How each shipped network is trained: one recipe a name, and a longer one where a GPU makes it minutes."""
+"""How a network is trained."""
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 
@@ -56,35 +56,3 @@ class Recipe:
     def side(self, done: float) -> int | None:
         """The height and width that images are scaled to after `done` (0 to 1) of all steps; None for their own."""
         return next((side for share, side in self.sides if done < share), None)
-
-
-_WHITENED = Recipe(epochs=1, label_smoothing=0.05, whitened=True, half_precision=True)
-
-RECIPES: dict[str, Recipe] = {
-    "lenet": Recipe(
-        epochs=90, batch_size=256, optimizer="adamw", peak_rate=6e-3, weight_decay=4e-2, averaging=0.999, crop_margin=2
-    ),
-    "autoencoder": Recipe(
-        epochs=12, optimizer="adamw", peak_rate=3e-3, weight_decay=1e-4, corrupted_pixels=2, corrupted_weight=20.0
-    ),
-    "gated": Recipe(epochs=60, optimizer="adamw", peak_rate=1e-2, weight_decay=1e-4, corrupted_pixels=8),
-    "pure_cnn": Recipe(epochs=12, peak_rate=0.2, label_smoothing=0.05, sides=((0.5, 20),), half_precision=True),
-    "nin": replace(_WHITENED, epochs=20, peak_rate=0.2, sides=((0.4, 16), (0.6, 24))),
-    "densenet": replace(_WHITENED, epochs=20, peak_rate=0.25, sides=((0.4, 16), (0.7, 24))),
-    "wide_resnet": replace(_WHITENED, epochs=12, peak_rate=0.15, sides=((0.5, 16), (0.75, 24))),
-    "resnet": Recipe(epochs=40, peak_rate=0.25, label_smoothing=0.05, sides=((0.3, 20),)),
-}
-
-
-ON_GPU: dict[str, Recipe] = {
-    "nin": replace(_WHITENED, epochs=40, peak_rate=0.2, sides=((0.2, 16), (0.4, 24))),
-    "densenet": replace(_WHITENED, epochs=28, batch_size=256, peak_rate=0.4),
-    "wide_resnet": replace(_WHITENED, epochs=26, peak_rate=0.15, cutout_side=10, sides=((0.25, 16), (0.5, 24))),
-}
-"""In place of those: hours on a CPU. DenseNet's step takes a GPU about as long on smaller images."""
-
-
-def recipe_for(name: str, epochs: int | None = None, device: str = "cpu") -> Recipe:
-    """The recipe of `name` on `device` ("cpu" or "cuda"), or with `epochs` of just so many."""
-    recipe = ON_GPU.get(name, RECIPES[name]) if device == "cuda" else RECIPES[name]
-    return recipe if epochs is None else replace(recipe, epochs=epochs)
