@@ -16,6 +16,7 @@ from pixelproof.export.messages import cause, others_code
 from pixelproof.export.tracing import frozen, trace
 from pixelproof.files import sha256_file
 from pixelproof.models import PURIFIERS, build_purifier, weights_path
+from pixelproof.models.purifiers import offers_of
 
 _NEXT = "mend its forward()"
 
@@ -56,7 +57,7 @@ class Purifier:
     @property
     def whole_levels(self) -> bool:
         """Whether it says that whole levels within 0..255 come out as such, and need no rounding."""
-        return bool(getattr(self.module, "whole_levels", False))
+        return offers_of(self.module).whole_levels
 
     def to_onnx(self, size: tuple[int, int]) -> onnx.ModelProto:
         """The ONNX graph for images of (H, W), one input and one output, traced once and not to be changed.
@@ -65,7 +66,7 @@ class Purifier:
         then verified against the module as it is. `ExportError` where PyTorch cannot export it.
         """
         if size not in self._graphs:
-            folded = getattr(self.module, "folded", None)
+            folded = offers_of(self.module).folded
             module = frozen(folded()) if folded else self.module
             self._graphs[size] = trace(module, size, what=f"purifier '{self.name}'", next_step=_NEXT)
         return self._graphs[size]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from pixelproof.errors import ExportError, UsageError
 from pixelproof.models import PURIFIERS, build_purifier, is_shipped
+from pixelproof.models.purifiers import offers_of
 from pixelproof.runtime import Pipeline
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def passes_of(purifier: "nn.Module | None", *, contiguous: bool = False) -> Pass
     `passes` takes float32 `(n, 3, H, W)`, 0..255, and gives uint8 `(n, H, W, k, 3)`. `contiguous`: in that order in
     memory too, as an export shows them; shipped ones are asked as their records were made, whose last bits it moves.
     """
-    tell: Any = getattr(purifier, "passes", None)
+    tell = offers_of(purifier).passes
     if tell is None:
         return None
     import torch

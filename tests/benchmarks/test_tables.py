@@ -1,5 +1,6 @@
 """The tables: every figure in its place, in Markdown and on the terminal."""
 
+import csv
 import dataclasses
 import io
 
@@ -9,7 +10,7 @@ from rich.console import Console
 from pixelproof.benchmarks.defense import defense_table
 from pixelproof.benchmarks.precision import EngineRow, PrecisionResults, PrecisionRow
 from pixelproof.benchmarks.results import results_markdown
-from pixelproof.benchmarks.tables import markdown, print_table, rich_table
+from pixelproof.benchmarks.tables import csv_text, latex, markdown, print_table, rich_table
 from pixelproof.statistics import Share
 
 
@@ -176,3 +177,23 @@ def test_engines_have_a_table_of_their_own(latency):
     ]
     assert "\n- command: " in built
     assert "Engines built" not in results_markdown(dataclasses.replace(results, engines=()))
+
+
+def test_csv_holds_every_figure_of_the_markdown(defense):
+    table = defense_table(defense.rows)
+    headings, *rows = csv.reader(io.StringIO(csv_text(table)))
+    assert [dict(zip(headings, row, strict=True)) for row in rows] == columns(table)
+
+
+def test_latex_holds_every_figure_and_escapes_what_it_would_read_as_commands(defense):
+    row = dataclasses.replace(defense.rows[1], classifier="a_b & 50%")
+    text = latex(defense_table([row]))
+    assert r"a\_b \& 50\% & median & de & 74.5 \% (73.6--75.3) & " in text
+    assert text.count(r" \\") == 2  # the headings and the row
+    assert r"\begin{tabular}{lllrrrrrrrrr}" in text
+
+
+def test_groups_are_ruled_off_in_latex(defense):
+    other = dataclasses.replace(defense.rows[1], classifier="resnet")
+    text = latex(defense_table([*defense.rows, other]))
+    assert text.count(r"\midrule") == 2

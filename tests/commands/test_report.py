@@ -42,6 +42,15 @@ def test_the_page_is_written_and_its_path_printed(tmp_path):
     assert "pixelproof bench latency bundle" in (tmp_path / "report.html").read_text()
 
 
+@pytest.mark.parametrize(
+    ("name", "start"), [("t.csv", "how,batch,p50 ms"), ("t.tex", r"\begin{table}"), ("t.md", "Latency: lenet with")]
+)
+def test_the_suffix_decides_how_tables_are_written(name: str, start: str, tmp_path):
+    (tmp_path / "latency.json").write_text(json.dumps(LATENCY))
+    run(tmp_path / "latency.json", "-o", tmp_path / name)
+    assert (tmp_path / name).read_text().startswith(start)
+
+
 def test_results_of_another_kind_are_refused(tmp_path):
     (tmp_path / "other.json").write_text(json.dumps(LATENCY | {"kind": "latencies"}))
     with pytest.raises(UsageError, match="did you mean 'latency'"):

@@ -10,6 +10,7 @@ from pixelproof.attack import Windowed
 from pixelproof.attack.evaluation.windows.probes import probes
 from pixelproof.attack.predictors.windows.windowed import Purify, side_for
 from pixelproof.models.data import sample
+from pixelproof.models.purifiers import offers_of
 from pixelproof.runtime.backends.onnxruntime_cpu import OnnxRuntimeCpu
 
 _PROBES = 512  # changed pixels on which the windows have to give the deployed purifier's very bytes
@@ -31,7 +32,7 @@ def windowed(purifier: str, purify: Purify, *, threads: int | None, batch_size: 
     except ModuleNotFoundError:  # the extra `export`
         return None
     opened = open_purifier(purifier)
-    reach: Any = getattr(opened.module, "reach", None) if opened else None
+    reach = offers_of(opened.module).reach if opened else None
     if opened is None or reach is None:
         return None
     side = side_for(reach)
