@@ -5,7 +5,6 @@ Each row is a bundle under attack on the first images that its bare classifier g
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -13,16 +12,17 @@ from typing import Any
 import numpy as np
 
 from pixelproof.attack.cuda.device import Device
-from pixelproof.attack.evaluation.cascades import check_screen_or_none, screen_or_none
-from pixelproof.attack.evaluation.known import own_passes, warn_of_silence
-from pixelproof.attack.evaluation.records import Record, gets_right
-from pixelproof.attack.evaluation.searches import Report, Searches, changed_images
-from pixelproof.attack.evaluation.settings import DataChoice, Settings, check_fit, check_some
-from pixelproof.attack.evaluation.victims import bare_classifier, purified_pipeline
+from pixelproof.attack.evaluation.cascades import check_screen_or_none
+from pixelproof.attack.evaluation.evaluate import Measured, check_purifies, evaluate
+from pixelproof.attack.evaluation.known import own_passes
+from pixelproof.attack.evaluation.records import Record
+from pixelproof.attack.evaluation.searches import Report
+from pixelproof.attack.evaluation.settings import DataChoice, Settings, check_fit
 from pixelproof.attack.methods.differential_evolution import DifferentialEvolution
 from pixelproof.attack.search.results import Progress
 from pixelproof.benchmarks.conditions import Conditions, describe_conditions, now
-from pixelproof.benchmarks.gallery import Example, Measured, Positions, examples, success_positions
+from pixelproof.benchmarks.gallery import Example, Positions, examples, success_positions
+from pixelproof.benchmarks.paper import PAPER, PaperFigures
 from pixelproof.benchmarks.tables import (
     NOTHING,
     Cell,
@@ -35,19 +35,8 @@ from pixelproof.benchmarks.tables import (
     reported_row,
     share_cell,
 )
-from pixelproof.errors import UsageError
 from pixelproof.runtime import Pipeline
 from pixelproof.statistics import Share
-
-
-@dataclass(frozen=True)
-class PaperFigures:
-    """What the paper reports for a classifier, 0 to 1."""
-
-    attack_success: float
-    success_after: float
-    defense_rate: float
-    performance_loss: float
 
 
 @dataclass(frozen=True)
@@ -94,19 +83,6 @@ class DefenseRow:
     def called(self) -> str:
         """The purifier as it is told apart."""
         return self.purifier if self.bundle is None else f"{self.purifier} ({self.bundle})"
-
-
-PAPER: dict[str, PaperFigures] = {
-    "pure_cnn": PaperFigures(162 / 1000, 23 / 1000, 139 / 162, 131 / 977),
-    "lenet": PaperFigures(612 / 1000, 217 / 1000, 395 / 612, 151 / 783),
-    "nin": PaperFigures(286 / 1000, 51 / 1000, 235 / 286, 126 / 949),
-    "resnet": PaperFigures(300 / 1000, 48 / 1000, 252 / 300, 121 / 952),
-    "densenet": PaperFigures(252 / 1000, 45 / 1000, 207 / 252, 153 / 955),
-    "wide_resnet": PaperFigures(221 / 1000, 24 / 1000, 197 / 221, 105 / 976),
-}
-"""Table 4 of the paper that the project starts from: one pixel, 1,000 attacked CIFAR-10 images a classifier."""
-STATED_MEAN_D_SUC = 0.812
-"""The paper's own mean; that of its six rows is 81.3 %."""
 
 
 def _method(row: DefenseRow) -> str:
@@ -298,67 +274,12 @@ def measure_bundle(
     device: Device | None = None,
     called: str | None = None,
 ) -> BundleResults:
-    """Attack the bundle's bare classifier, purify what succeeded, and attack the whole.
-
-    Args:
-        bundle: with a purifier.
-        choice: images of the bundle's size and classes.
-        settings: how.
-        folder: of the records, and of what the bundle says of clean images; a measurement that was stopped goes on.
-        threads: CPU threads a call may use.
-        report: told what is under way.
-        device: the GPU that `de` runs on, and that screens other methods' candidates; None for the CPU.
-        called: what tells the bundle from another of the same classifier and purifier.
-
-    Raises:
-        UsageError: a bundle without a purifier, data of another size, or none that the classifier gets right; with
-            `settings.own_code` as for `own_passes`.
-        ExportError: likewise.
-        BundleError: the bundle is missing or damaged.
-        DataError: kept outcomes that are damaged.
-        BackendError: what is asked for does not run here.
-    """
-    with (
-        Pipeline(bundle, threads=threads) as pipeline,
-        Pipeline(bundle, part="classifier", threads=threads) as bare,
-        ExitStack() as opened,
-    ):
-        data = choice.images
-        _check_purifies(bundle, pipeline)
-        check_fit(bundle, pipeline, data)
-        check_screen_or_none(settings.screen, bare, settings.pixels)
-        right = gets_right(bare, data, folder)
-        kept = gets_right(pipeline, data, folder)
-        chosen = np.flatnonzero(right)[: settings.images]
-        check_some(bundle, chosen, data)
-        searches = Searches(choice, settings, folder, report, device)
-        behind_screen = opened.enter_context(screen_or_none(settings.screen, bare))
-        windows = settings.screen is None  # a screen does without
-        adaptive, passed, whole = None, None, None
-        if settings.adaptive:  # before the long work, as a purifier of one's own may be unfit
-            whole = purified_pipeline(pipeline, bare, windows=windows, own_code=settings.own_code)
-            passed = whole.passes is not None if settings.asks_passes else None
-            if passed is False:
-                warn_of_silence(pipeline, settings.own_code)
-        transferred = searches.transfer(behind_screen(bare_classifier(bare, windows=windows), bare.predict), chosen)
-        attacked = changed_images(transferred, data)
-        survived = pipeline.predict(attacked).argmax(1) != data.labels[chosen]
-        if whole is not None:
-            carried = [record for record, wrong in zip(transferred, survived, strict=True) if record.success and wrong]
-            victim = behind_screen(whole, pipeline.predict)
-            adaptive = searches.adaptive(victim, pipeline.predict, chosen, kept, carried)
-        found = chosen, transferred, survived, adaptive, passed
-        measured = Measured(settings, pipeline.manifest, data, right, kept, *found, called)
+    """What `evaluate` gives of a bundle as a row, a gallery and maps; arguments and errors as for `evaluate`."""
+    options: dict[str, Any] = {"folder": folder, "threads": threads, "report": report, "device": device}
+    measured = evaluate(bundle, choice, settings, **options, called=called)
+    with Pipeline(bundle, threads=threads) as pipeline, Pipeline(bundle, part="classifier", threads=threads) as bare:
         gallery = examples(measured, pipeline, bare)
-        return BundleResults(row(measured), gallery, success_positions(measured), pipeline.provider)
-
-
-def _check_purifies(bundle: Path, pipeline: Pipeline) -> None:
-    if pipeline.manifest["purifier"] is None:
-        raise UsageError(
-            f"bundle '{bundle}' has no purifier, so there is no defense to measure. "
-            "Next: pixelproof export CLASSIFIER --purifier gated -o BUNDLE"
-        )
+    return BundleResults(row(measured), gallery, success_positions(measured), measured.provider)
 
 
 def bench_defense(
@@ -376,7 +297,7 @@ def bench_defense(
     made_of: list[tuple[str, str]] = []
     for bundle in bundles:  # what is unfit is told before the long work
         with Pipeline(bundle, threads=threads) as pipeline:
-            _check_purifies(bundle, pipeline)
+            check_purifies(bundle, pipeline)
             check_fit(bundle, pipeline, choice.images)
             check_screen_or_none(settings.screen, pipeline, settings.pixels)
             if settings.adaptive and settings.own_code:

@@ -3,14 +3,14 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pixelproof.attack.evaluation.evaluate import Measured
 from pixelproof.attack.evaluation.records import Record
 from pixelproof.attack.evaluation.searches import changed_images, write_png
-from pixelproof.attack.evaluation.settings import Settings
 from pixelproof.models.data import ImageSet
 
 if TYPE_CHECKING:
@@ -81,44 +81,6 @@ class Positions:
             raise ValueError(f"counts must have {height} rows of {width}")
         if any(count < 0 for row in self.counts for count in row):
             raise ValueError("counts must be 0 or more")
-
-
-@dataclass(frozen=True)
-class Measured:
-    """Everything measured on one bundle.
-
-    Attributes:
-        settings: how.
-        manifest: the bundle's.
-        data: all images.
-        right: bool `(len(data),)`, the bare classifier gets the clean image right.
-        kept: bool `(len(data),)`, the pipeline does.
-        chosen: indices of the attacked images.
-        transferred: a record for each of them, of the attack on the bare classifier.
-        survived: bool `(len(chosen),)`, the pipeline gets the result of that attack wrong.
-        adaptive: by image, the record of the attack on the pipeline; None where it was not made.
-        passed: whether the attacker was told which colors the purifier lets pass; None likewise, and
-            where the method does not ask.
-        bundle: what tells this bundle from another of the same classifier and purifier.
-    """
-
-    settings: Settings
-    manifest: dict[str, Any]
-    data: ImageSet
-    right: NDArray[np.bool_]
-    kept: NDArray[np.bool_]
-    chosen: NDArray[np.int64]
-    transferred: list[Record]
-    survived: NDArray[np.bool_]
-    adaptive: dict[int, Record] | None
-    passed: bool | None = None
-    bundle: str | None = None
-
-    @property
-    def names(self) -> tuple[str, str]:
-        """Classifier, and purifier as it is told apart."""
-        classifier, purifier = self.manifest["classifier"]["name"], self.manifest["purifier"]["name"]
-        return classifier, purifier if self.bundle is None else f"{purifier} ({self.bundle})"
 
 
 def examples(measured: Measured, pipeline: "Pipeline", bare: "Pipeline") -> tuple[Example, ...]:

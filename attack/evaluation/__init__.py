@@ -4,6 +4,7 @@ Import rule: may import runtime, models and export, as the rest of `attack` must
 """
 
 from pixelproof.attack.evaluation.attack_run import attack_bundle
+from pixelproof.attack.evaluation.evaluate import Measured, evaluate
 from pixelproof.attack.evaluation.settings import DataChoice, Settings
 
-__all__ = ["DataChoice", "Settings", "attack_bundle"]
+__all__ = ["DataChoice", "Measured", "Settings", "attack_bundle", "evaluate"]

@@ -5,10 +5,12 @@ import dataclasses
 import numpy as np
 import pytest
 
+from pixelproof.attack.evaluation import Measured
 from pixelproof.attack.evaluation.records import Record
 from pixelproof.attack.evaluation.settings import Settings
-from pixelproof.benchmarks.defense import PaperFigures, row
-from pixelproof.benchmarks.gallery import Measured, success_positions
+from pixelproof.benchmarks.defense import row
+from pixelproof.benchmarks.gallery import success_positions
+from pixelproof.benchmarks.paper import PaperFigures
 from pixelproof.models.data import ImageSet
 from pixelproof.statistics import Share, wilson_interval
 
@@ -53,6 +55,7 @@ def measured() -> Measured:
         transferred=transferred,
         survived=bools("000111"),
         adaptive={each.image: each for each in adaptive},
+        provider="CPUExecutionProvider",
         passed=True,
     )
 

@@ -1,0 +1,136 @@
+"""`evaluate`: what a bundle withstands, transferred and adaptive, on the first images that it gets right."""
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixelproof.attack.evaluation.cascades import check_screen_or_none, screen_or_none
+from pixelproof.attack.evaluation.known import warn_of_silence
+from pixelproof.attack.evaluation.records import Record, gets_right
+from pixelproof.attack.evaluation.searches import Report, Searches, changed_images
+from pixelproof.attack.evaluation.settings import DataChoice, Settings, check_fit, check_some
+from pixelproof.attack.evaluation.victims import bare_classifier, purified_pipeline
+from pixelproof.errors import UsageError
+from pixelproof.models.data import ImageSet
+from pixelproof.runtime import Pipeline
+
+if TYPE_CHECKING:
+    from pixelproof.attack.cuda.device import Device
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Everything measured on one bundle.
+
+    Attributes:
+        settings: how.
+        manifest: the bundle's.
+        data: all images.
+        right: bool `(len(data),)`, the bare classifier gets the clean image right.
+        kept: bool `(len(data),)`, the pipeline does.
+        chosen: indices of the attacked images.
+        transferred: a record for each of them, of the attack on the bare classifier.
+        survived: bool `(len(chosen),)`, the pipeline gets the result of that attack wrong.
+        adaptive: by image, the record of the attack on the pipeline; None where it was not made.
+        provider: the execution provider that really ran.
+        passed: whether the attacker was told which colors the purifier lets pass; None likewise, and
+            where the method does not ask.
+        bundle: what tells this bundle from another of the same classifier and purifier.
+    """
+
+    settings: Settings
+    manifest: dict[str, Any]
+    data: ImageSet
+    right: NDArray[np.bool_]
+    kept: NDArray[np.bool_]
+    chosen: NDArray[np.int64]
+    transferred: list[Record]
+    survived: NDArray[np.bool_]
+    adaptive: dict[int, Record] | None
+    provider: str
+    passed: bool | None = None
+    bundle: str | None = None
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """Classifier, and purifier as it is told apart."""
+        classifier, purifier = self.manifest["classifier"]["name"], self.manifest["purifier"]["name"]
+        return classifier, purifier if self.bundle is None else f"{purifier} ({self.bundle})"
+
+
+def evaluate(
+    bundle: Path,
+    choice: DataChoice,
+    settings: Settings,
+    *,
+    folder: Path,
+    threads: int | None = None,
+    report: Report = lambda *_: None,
+    device: "Device | None" = None,
+    called: str | None = None,
+) -> Measured:
+    """Attack the bundle's bare classifier, purify what succeeded, and attack the whole.
+
+    Args:
+        bundle: with a purifier.
+        choice: images of the bundle's size and classes.
+        settings: how.
+        folder: of the records, and of what the bundle says of clean images; a measurement that was stopped goes on.
+        threads: CPU threads a call may use.
+        report: told what is under way.
+        device: the GPU that `de` runs on, and that screens other methods' candidates; None for the CPU.
+        called: what tells the bundle from another of the same classifier and purifier.
+
+    Raises:
+        UsageError: a bundle without a purifier, data of another size, or none that the classifier gets right; with
+            `settings.own_code` as for `own_passes`.
+        ExportError: likewise.
+        BundleError: the bundle is missing or damaged.
+        DataError: kept outcomes that are damaged.
+        BackendError: what is asked for does not run here.
+    """
+    with (
+        Pipeline(bundle, threads=threads) as pipeline,
+        Pipeline(bundle, part="classifier", threads=threads) as bare,
+        ExitStack() as opened,
+    ):
+        data = choice.images
+        check_purifies(bundle, pipeline)
+        check_fit(bundle, pipeline, data)
+        check_screen_or_none(settings.screen, bare, settings.pixels)
+        right = gets_right(bare, data, folder)
+        kept = gets_right(pipeline, data, folder)
+        chosen = np.flatnonzero(right)[: settings.images]
+        check_some(bundle, chosen, data)
+        searches = Searches(choice, settings, folder, report, device)
+        behind_screen = opened.enter_context(screen_or_none(settings.screen, bare))
+        windows = settings.screen is None  # a screen does without
+        adaptive, passed, whole = None, None, None
+        if settings.adaptive:  # before the long work, as a purifier of one's own may be unfit
+            whole = purified_pipeline(pipeline, bare, windows=windows, own_code=settings.own_code)
+            passed = whole.passes is not None if settings.asks_passes else None
+            if passed is False:
+                warn_of_silence(pipeline, settings.own_code)
+        transferred = searches.transfer(behind_screen(bare_classifier(bare, windows=windows), bare.predict), chosen)
+        attacked = changed_images(transferred, data)
+        survived = pipeline.predict(attacked).argmax(1) != data.labels[chosen]
+        if whole is not None:
+            carried = [record for record, wrong in zip(transferred, survived, strict=True) if record.success and wrong]
+            victim = behind_screen(whole, pipeline.predict)
+            adaptive = searches.adaptive(victim, pipeline.predict, chosen, kept, carried)
+        found = chosen, transferred, survived, adaptive
+        provider = pipeline.provider
+        return Measured(settings, pipeline.manifest, data, right, kept, *found, provider, passed, called)
+
+
+def check_purifies(bundle: Path, pipeline: Pipeline) -> None:
+    """Refuse a bundle without a purifier."""
+    if pipeline.manifest["purifier"] is None:
+        raise UsageError(
+            f"bundle '{bundle}' has no purifier, so there is no defense to measure. "
+            "Next: pixelproof export CLASSIFIER --purifier gated -o BUNDLE"
+        )
