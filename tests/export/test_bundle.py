@@ -208,7 +208,9 @@ def test_the_same_export_in_two_processes_gives_the_same_onnx_bytes(lenet_gated_
     done = subprocess.run(
         [sys.executable, "-c", code, "again"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
     )
-    assert (done.stdout, done.stderr) == ("", "")  # the exporter's messages are kept off the terminal
+    assert done.stdout == ""
+    (warning,) = done.stderr.splitlines()  # the exporter's own messages are kept off the terminal
+    assert warning.startswith("the classifier is right on 11.0 % of 200 clean images of 10 classes, which chance may")
     for name in ("classifier.onnx", "pipeline.onnx"):
         assert (tmp_path / "again" / name).read_bytes() == (lenet_gated_bundle / name).read_bytes()
 
