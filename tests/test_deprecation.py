@@ -5,6 +5,7 @@ import pytest
 
 from pixelproof.attack import attack
 from pixelproof.attack.evaluation import Settings
+from pixelproof.errors import UsageError
 
 
 def darker(images: np.ndarray) -> np.ndarray:
@@ -31,3 +32,13 @@ def test_the_evaluation_of_bundles_had_another_home():
         assert callable(defence.bench_defence)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = defence.nothing
+
+
+def test_engines_were_built_by_another_spelling(make_bundle):
+    from pixelproof.export.engines import build_engine
+
+    with (
+        pytest.warns(DeprecationWarning, match=r"build_engine\(flavour=\) is build_engine\(flavor=\) now"),
+        pytest.raises(UsageError, match="unknown flavor 'rtx'"),
+    ):
+        build_engine(make_bundle(), flavour="rtx")

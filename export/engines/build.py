@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pixelproof.deprecation import warn_renamed
 from pixelproof.errors import BackendError, ExportError, Interrupted, PixelproofError, UsageError
 from pixelproof.export.engines.precision import check_shares, inspected_shares, lower_shares
 from pixelproof.export.engines.timing_cache import Timings
@@ -58,6 +59,7 @@ def build_engine(
     profile: Sequence[int] = DEFAULT_PROFILE,
     capability: str | None = None,
     progress: Progress = lambda *_: None,
+    flavour: str | None = None,
 ) -> Path:
     """Build an engine of a bundle's graph, and write it, its sidecar and a new manifest, in this order.
 
@@ -70,6 +72,7 @@ def build_engine(
         profile: smallest, usual and largest batch that the engine takes.
         capability: of tensorrt-rtx: what to build for, such as "8.9", or "portable" (the default).
         progress: told what TensorRT is doing.
+        flavour: the old name of `flavor`.
 
     Returns:
         The engine's path; its sidecar lies beside it, with the suffix `.json`.
@@ -81,6 +84,9 @@ def build_engine(
         ExportError: TensorRT refuses the graph, or the engine would not be what the bundle is named after.
         Interrupted: Ctrl-C; the bundle is as it was.
     """
+    if flavour is not None:
+        warn_renamed("build_engine(flavour=)", "build_engine(flavor=)")
+        flavor = flavour
     request = Request(part, _checked_profile(profile), capability)
     opened = read_bundle(bundle)
     graph = _graph(opened, part)
