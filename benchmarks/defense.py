@@ -344,6 +344,7 @@ def merge_results(results: Sequence[DefenseResults]) -> DefenseResults:
         rows=tuple(row for each in results for row in each.rows),
         gallery=tuple(example for each in results for example in each.gallery),
         positions=_distinct(position for each in results for position in each.positions),
+        notes=tuple(dict.fromkeys(note for each in results for note in each.notes)),
     )
 
 

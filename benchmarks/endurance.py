@@ -39,7 +39,6 @@ from pixelproof.runtime import Pipeline
 with Pipeline(sys.argv[1], backend=sys.argv[2]) as pipeline:
     pipeline(numpy.zeros((1, *pipeline.image_size, 3), numpy.uint8))
 """
-ROUNDS, IMAGES, STARTS = 10_000, 1_000_000, 11
 SAMPLES = 40
 """How often a soak's memory is noted."""
 BATCH = 256

@@ -19,6 +19,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 _MODULES = ["typer", "rich", "PIL", "onnx", "onnxscript", "safetensors", "jinja2", "pytest", "skimage"]
 _PACKAGES = {"PIL": "pillow", "skimage": "scikit-image"}  # by module, where the two differ
@@ -53,6 +54,8 @@ class Part:
     leaves: Path | None = None
     without: str = ""
     limit_s: float = _LIMIT_S
+    code: str | None = None
+    """A hash of what it depends on, with another of which it is done again; None: the one of all code."""
 
 
 def all_parts(folder: Path, wheels: Path | None, data: Path | None) -> list[Part]:
@@ -164,7 +167,9 @@ def environment(folder: Path, wheels: Path | None) -> Part:
         commands.append([*build, "--no-deps", "--no-build-isolation", "pycuda"])
         commands.append([*pip, *offline, "--find-links", built, "pycuda"])
     commands.append([*pip, *offline, "--no-deps", "--no-build-isolation", "--editable", "."])
-    return Part("environment", commands, leaves=Path(python), limit_s=_ENVIRONMENT_S)
+    asked = json.dumps([commands, Path("pyproject.toml").read_text()])
+    digest = hashlib.sha256(asked.encode()).hexdigest()
+    return Part("environment", commands, leaves=Path(python), limit_s=_ENVIRONMENT_S, code=digest)
 
 
 def toolkit() -> Path | None:
@@ -190,35 +195,44 @@ def build_variables(folder: Path) -> dict[str, str]:
     return {**os.environ, **joined, "HOME": str(home), **({"CUDA_ROOT": str(root)} if root else {})}
 
 
-def run_slice(parts: Sequence[Part], folder: Path, minutes: float) -> dict[str, dict[str, object]]:
-    """Run what is not done yet, what failed before last, until all is done or the time is up; each part's state."""
-    ledger, code, ends = folder / "state.json", code_sha256(), time.monotonic() + 60 * minutes
-    states = json.loads(ledger.read_text()) if ledger.exists() else {}
+def run_slice(parts: Sequence[Part], folder: Path, minutes: float) -> dict[str, dict[str, Any]]:
+    """Run what is not done yet, until all is done or the time is up; each part's state.
+
+    What failed before comes last, but not behind what needs it.
+    """
+    ledger, all_code, ends = folder / "state.json", code_sha256(), time.monotonic() + 60 * minutes
+    states: dict[str, dict[str, Any]] = json.loads(ledger.read_text()) if ledger.exists() else {}
     folder.mkdir(parents=True, exist_ok=True)
-    variables = build_variables(folder)
-    for part in sorted(parts, key=lambda part: states.get(part.name, {}).get("state") == "failed"):
-        before = states.get(part.name, {})
+    variables, needed = build_variables(folder), {need for part in parts for need in part.needs}
+
+    def comes_last(part: Part) -> bool:
+        return part.name not in needed and states.get(part.name, {}).get("state") == "failed"
+
+    for part in sorted(parts, key=comes_last):
+        before, code = states.get(part.name, {}), all_code if part.code is None else part.code
         kept = part.leaves is None or part.leaves.exists()
         if before.get("state") == "done" and before.get("code") == code and kept:
             continue
-        state, note, seconds = "unfinished", "", 0.0
+        spent = before.get("seconds", 0.0) if before.get("state") == "unfinished" else 0.0
+        state, note, seconds = "unfinished", "no time was left", 0.0
         if part.without:
             state, note = "skipped", part.without
         elif missing := [need for need in part.needs if states.get(need, {}).get("state") != "done"]:
             note = f"needs {' and '.join(missing)}"
-        elif ends - time.monotonic() > 0:
+        elif ends > time.monotonic():
             started = time.monotonic()
-            state, note = _run(part, folder, ends, variables)
+            state, note = _run(part, folder, ends, spent, variables)
             seconds = time.monotonic() - started
-        states[part.name] = {"state": state, "note": note, "seconds": round(seconds, 1), "code": code}
+        states[part.name] = {"state": state, "note": note, "seconds": round(spent + seconds, 1), "code": code}
         temporary = ledger.with_suffix(".tmp")
         temporary.write_text(json.dumps(states, indent=2))
         temporary.replace(ledger)
     return {part.name: states[part.name] for part in parts}
 
 
-def _run(part: Part, folder: Path, slice_ends: float, variables: dict[str, str]) -> tuple[str, str]:
-    ends = min(slice_ends, time.monotonic() + part.limit_s)
+def _run(part: Part, folder: Path, ends: float, spent: float, variables: dict[str, str]) -> tuple[str, str]:
+    """The part's state and a note; `spent`: seconds in slices before, at whose ends it was stopped."""
+    limit = time.monotonic() + part.limit_s - spent
     with (folder / f"{part.name}.log").open("ab") as log:
         for command in part.commands:
             said = " ".join(command)[:80]
@@ -227,10 +241,10 @@ def _run(part: Part, folder: Path, slice_ends: float, variables: dict[str, str])
             except OSError as error:
                 return "failed", str(error)
             try:
-                code = process.wait(max(0.0, ends - time.monotonic()))
+                code = process.wait(max(0.0, min(ends, limit) - time.monotonic()))
             except subprocess.TimeoutExpired:
                 _stop(process)
-                return ("failed" if ends < slice_ends else "unfinished"), f"stopped in: {said}"
+                return ("failed" if limit <= time.monotonic() else "unfinished"), f"stopped in: {said}"
             if code:
                 return "failed", f"code {code} from: {said}; see {log.name}"
     return "done", ""

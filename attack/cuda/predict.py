@@ -22,6 +22,8 @@ class DevicePredict(Predictor):
         PixelproofError: the device has too little memory, or does not run the network.
     """
 
+    takes_changes = True
+
     def __init__(self, device: Device, network: DeviceNetwork, size: tuple[int, int], rows: int) -> None:
         self._device, self._network = device, network
         self.rows = min(rows, network.most_rows or rows)

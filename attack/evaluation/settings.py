@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelproof.attack.methods import options_of
+from pixelproof.attack.methods import METHODS, options_of
 from pixelproof.attack.methods.differential_evolution import DifferentialEvolution
-from pixelproof.errors import UsageError
+from pixelproof.errors import UsageError, unknown_name
 from pixelproof.export.own_images import Labeled, labeled_images
 from pixelproof.models.data import ImageSet, sample
 from pixelproof.models.data.sample import sample_files
@@ -53,7 +53,8 @@ class Settings:
         population, generations: of `de`, as for `DifferentialEvolution`.
 
     Raises:
-        UsageError: no images, or `population` or `generations` is not the default, and the method does not evolve.
+        UsageError: no images, an unknown method, or `population` or `generations` is not the default, and the method
+            does not evolve.
     """
 
     method: str = "corners"
@@ -70,6 +71,8 @@ class Settings:
     def __post_init__(self) -> None:
         if self.images < 1:
             raise UsageError(f"{self.images} images are none to attack. Next: images=100, or --images 100")
+        if self.method not in METHODS:
+            raise unknown_name("method", self.method, METHODS, "Settings(method=NAME), or --method NAME")
         for name in self.evolution:
             if not self.evolves:
                 raise UsageError(

@@ -42,6 +42,7 @@ class Screened(Predictor):
     """
 
     is_exact = False
+    takes_changes = True
 
     def __init__(
         self, predict: Predict, cheap: Predict, *, margin: float, batch_size: int = 256, doubtful_size: int = 8

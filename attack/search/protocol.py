@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelproof.attack.search.criteria import Criterion
+from pixelproof.deprecation import warn_renamed
 
 Predict = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 """uint8 `(batch, H, W, 3)` to float32 probabilities `(batch, classes)`."""
@@ -28,7 +29,7 @@ class Predictor:
 
     is_exact: bool = True
     batch_size: int | None = None
-    takes_changes: bool = True
+    takes_changes: bool = False
 
     def predict(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The probabilities of `images`, uint8 `(n, H, W, 3)`: float32 `(n, classes)`."""
@@ -58,8 +59,6 @@ class Predictor:
 class _Plain(Predictor):
     """A callable, which is shown whole images."""
 
-    takes_changes = False
-
     def __init__(self, predict: Predict) -> None:
         self._predict = predict
 
@@ -69,7 +68,13 @@ class _Plain(Predictor):
 
 def as_predictor(predict: Predict) -> Predictor:
     """`predict` itself where it is a `Predictor`, else one that shows it whole images."""
-    return predict if isinstance(predict, Predictor) else _Plain(predict)
+    if isinstance(predict, Predictor):
+        return predict
+    plain = _Plain(predict)
+    if getattr(predict, "screens", False):  # how a callable of one's own said so before
+        warn_renamed("screens = True", "is_exact = False, of a pixelproof.attack.search.Predictor")
+        plain.is_exact = False
+    return plain
 
 
 class Candidates(NamedTuple):

@@ -37,13 +37,15 @@ def write_report(paths: Sequence[Path], target: Path) -> None:
     """
     if target.is_dir():
         raise UsageError(f"'{target}' is a folder. Next: pixelproof report RESULTS -o {target / 'report.html'}")
-    if target.resolve() in {path.resolve() for path in paths}:
+    if target.resolve() in {written.resolve() for path in paths for written in (path, path.with_suffix(".md"))}:
         raise UsageError(f"'{target}' is one of the results. Next: pixelproof report RESULTS -o report.html")
     results = [read_results(path) for path in paths]
     if (write := _WRITERS.get(target.suffix)) is None:
         write_text(target, render_report(results))
+    elif tables := [table for one in results for table in _own_tables(one)]:
+        write_text(target, "\n".join(map(write, tables)))
     else:
-        write_text(target, "\n".join(write(table) for one in results for table in _own_tables(one)))
+        raise UsageError(f"there is no table in these results for '{target}'. Next: -o report.html")
 
 
 def render_report(results: Sequence[Results | TrainingResults]) -> str:
@@ -84,7 +86,8 @@ def _tables(results: Sequence[Results | TrainingResults]) -> dict[str, list[Tabl
     sections: dict[str, list[Table]] = {"defense": [], "techniques": [], "attack_speed": [], "latency": []}
     rows = [row for one in results if isinstance(one, DefenseResults) for row in one.rows]
     if rows:
-        sections["defense"].append(defense_table(rows))
+        notes = dict.fromkeys(note for one in results if isinstance(one, DefenseResults) for note in one.notes)
+        sections["defense"].append(defense_table(rows, tuple(notes)))
     for one in results:
         if isinstance(one, TechniqueResults):
             sections["techniques"] += one.tables()

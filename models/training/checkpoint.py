@@ -78,7 +78,7 @@ def unpack_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor
     state: dict[int, dict[str, Tensor]] = {}
     for full_name, tensor in tensors.items():
         kind, _, rest = full_name.partition(".")
-        if kind == "optimizer":
+        if kind in ("optimizer", "optimiser"):  # the spelling of earlier checkpoints
             index, _, name = rest.partition(".")
             state.setdefault(int(index), {})[name] = tensor
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

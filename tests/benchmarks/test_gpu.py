@@ -189,6 +189,22 @@ def test_a_failure_is_reported_and_the_others_go_on(tmp_path: Path):
     assert not (tmp_path / "ran").exists()
 
 
+def test_what_failed_is_mended_before_what_needs_it(tmp_path: Path):
+    second = Part("second", [python(count(tmp_path / "ran"))], needs=["first"])
+    assert states(run_slice([Part("first", [python("exit(1)")]), second], tmp_path, 1)) == ["failed", "unfinished"]
+    mended = Part("first", [python(count(tmp_path / "first"))])
+    assert states(run_slice([mended, second], tmp_path, 1)) == ["done", "done"]
+
+
+@pytest.mark.parametrize(("spent", "state"), [(0.0, "unfinished"), (100.0, "failed")])
+def test_what_is_stopped_at_the_end_of_each_slice_has_failed_by_its_limit(tmp_path: Path, spent: float, state: str):
+    """`spent` in slices before, so that a loaded machine decides nothing."""
+    hangs = Part("hangs", [python("import time; time.sleep(60)")], limit_s=100)
+    before = {"hangs": {"state": "unfinished", "seconds": spent, "note": "stopped", "code": ""}}
+    (tmp_path / "state.json").write_text(json.dumps(before))
+    assert states(run_slice([hangs], tmp_path, 1 / 60)) == [state]
+
+
 @pytest.mark.parametrize(("option", "code"), [(["--only", "nonsense"], 2), (["--wheels", "nowhere"], 2)])
 def test_what_cannot_be_run_is_refused(option: list[str], code: int, tmp_path: Path):
     command = [sys.executable, "-m", "pixelproof.benchmarks.gpu", "--out", str(tmp_path), *option]

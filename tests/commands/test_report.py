@@ -56,3 +56,11 @@ def test_results_of_another_kind_are_refused(tmp_path):
     with pytest.raises(UsageError, match="did you mean 'latency'"):
         run(tmp_path / "other.json", "-o", tmp_path / "report.html")
     assert not (tmp_path / "report.html").exists()
+
+
+def test_the_markdown_that_a_measurement_wrote_is_not_written_over(tmp_path):
+    (tmp_path / "latency.json").write_text(json.dumps(LATENCY))
+    (tmp_path / "latency.md").write_text("with conditions")
+    with pytest.raises(UsageError, match="is one of the results"):
+        run(tmp_path / "latency.json", "-o", tmp_path / "latency.md")
+    assert (tmp_path / "latency.md").read_text() == "with conditions"

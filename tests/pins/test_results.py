@@ -10,7 +10,7 @@ import pytest
 from pins.inside import RESULTS, UsageError, pinned, read_results, results_markdown, to_json
 
 FILES = sorted(RESULTS.glob("*.json"))
-WITHOUT_REPORT = {"growth", "layers", "survival", "screening"}
+WITHOUT_REPORT = {"growth", "survival", "screening"}
 NAMED_FREELY = (".versions",)
 
 

@@ -82,6 +82,8 @@ class Incremental(Predictor):
         partly: rows that were not.
     """
 
+    takes_changes = True
+
     def __init__(
         self,
         predict: Predict,

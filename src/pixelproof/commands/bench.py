@@ -220,6 +220,7 @@ def growth(
     from pixelproof.models.data.locate import locate
 
     check_data(data, sample)
+    _check_json(output)
     source = None if sample else locate(data)
     sizes = tuple(numbers("--images", images))
     _print(grow(bundle, data=source, sizes=sizes, method=method, threads=threads or 1, command=typed()), output)
@@ -236,6 +237,7 @@ def survival(
     """Kill an attack again and again, and compare what it finds with one that was left alone; 1 where they differ."""
     from pixelproof.benchmarks.endurance import survive
 
+    _check_json(output)
     found = survive(bundle, kills=kills, images=images, method=method, command=typed())
     _print(found, output)
     if found["same_outcomes"] != found["of"] or found["kills"] != kills:
@@ -261,6 +263,7 @@ def cascade(
     except ModuleNotFoundError as error:
         raise missing_extra(error.name or "PyTorch", "export", "a screen") from None
 
+    _check_json(output)
     found = validate_screen(
         bundle,
         screen=screen,
@@ -328,6 +331,14 @@ def deliver(results: "Measured", output: Path | None, *, as_json: bool) -> None:
     if output is not None:
         write_results(output, results)
         typer.echo(f"wrote {' and '.join(map(str, result_paths(output)))}", err=True)
+
+
+def _check_json(output: Path | None) -> None:
+    """Refuse a file that nothing can be written to, before the long work."""
+    from pixelproof.files import check_writable
+
+    if output is not None:
+        check_writable(output)
 
 
 def _print(found: dict[str, Any], output: Path | None) -> None:

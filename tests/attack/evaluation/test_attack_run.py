@@ -163,3 +163,8 @@ def test_adaptive_corners_try_what_the_purifier_lets_pass(lenet_median_bundle, s
     seen: list[str] = []
     run_attack(lenet_median_bundle, some_real, protocol="adaptive", images=2, report=lambda name, _: seen.append(name))
     assert list(dict.fromkeys(seen)) == ["adaptive, colors let pass", "adaptive"]
+
+
+def test_a_method_that_there_is_not_is_named(run_attack):
+    with pytest.raises(UsageError, match=r"unknown method 'corner'; did you mean 'corners'\?"):
+        run_attack(method="corner")
