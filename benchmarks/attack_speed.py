@@ -21,6 +21,7 @@ from pixelproof.benchmarks.conditions import Conditions, describe_conditions, no
 from pixelproof.benchmarks.latency import Progress, ran_on
 from pixelproof.benchmarks.latency_ways import Absent, idle_threads_spin
 from pixelproof.benchmarks.tables import Cell, Column, Table, make_table, number, share_cell
+from pixelproof.deprecation import keyword_renamed
 from pixelproof.errors import UsageError
 from pixelproof.models.data import ImageSet
 from pixelproof.statistics import Share
@@ -130,12 +131,13 @@ class AttackSpeedSettings:
     measure_memory: bool = True
 
 
+@keyword_renamed("folder", "records")
 def bench_attack(
     bundles: Sequence[Path],
     choice: DataChoice,
     settings: AttackSpeedSettings,
     *,
-    folder: Path,
+    records: Path,
     command: str,
     threads: int | None = None,
     contenders: Sequence[Make] = CONTENDERS,
@@ -147,7 +149,8 @@ def bench_attack(
         bundles: of shipped classifiers.
         choice: images of their size and classes.
         settings: how.
-        folder: of each image's outcome, from which a measurement that was stopped goes on, under the same conditions.
+        records: folder of each image's outcome, from which a measurement that was stopped goes on, under the same
+            conditions.
         command: the command line, for the record.
         threads: CPU threads a call may use; None: one a core.
         contenders: makers of what is compared.
@@ -171,7 +174,7 @@ def bench_attack(
             check_fit(target.bundle, target.deployed, choice.images)
         conditions = _conditions(targets, settings.budget, choice, command, threads)
         for target, count in zip(targets, counts, strict=True):
-            comparison = _Comparison(target, choice, settings, conditions, folder, progress)
+            comparison = _Comparison(target, choice, settings, conditions, records, progress)
             rows += comparison.run(contenders, count)
             notes += comparison.notes
     return AttackSpeedResults(

@@ -35,6 +35,8 @@ from pixelproof.benchmarks.tables import (
     reported_row,
     share_cell,
 )
+from pixelproof.deprecation import keyword_renamed
+from pixelproof.errors import UsageError
 from pixelproof.runtime import Pipeline
 from pixelproof.statistics import Share
 
@@ -205,7 +207,8 @@ def row(measured: Measured) -> DefenseRow:
     `performance_loss` is of all images of the data that the bare classifier gets right, the attack's figures are of
     the attacked ones.
     """
-    classifier, purifier = measured.manifest["classifier"], measured.manifest["purifier"]
+    classifier, purifier, kept = measured.manifest["classifier"], measured.manifest["purifier"], measured.kept
+    assert kept is not None
     fell = np.array([record.success for record in measured.transferred], np.bool_)
     after = int((fell & measured.survived).sum())
     adaptive = None if measured.adaptive is None else list(measured.adaptive.values())
@@ -222,7 +225,7 @@ def row(measured: Measured) -> DefenseRow:
         attack_success=Share(int(fell.sum()), len(fell)),
         success_after=Share(after, len(fell)),
         defense_rate=Share(int(fell.sum()) - after, int(fell.sum())),
-        performance_loss=Share(int((measured.right & ~measured.kept).sum()), right),
+        performance_loss=Share(int((measured.right & ~kept).sum()), right),
         adaptive_success=None if adaptive is None else Share(sum(r.success for r in adaptive), len(adaptive)),
         queries_median=queries[0],
         queries_p90=queries[1],
@@ -268,32 +271,42 @@ def measure_bundle(
     choice: DataChoice,
     settings: Settings,
     *,
-    folder: Path,
+    records: Path,
     threads: int | None = None,
     report: Report = lambda *_: None,
     device: Device | None = None,
     called: str | None = None,
 ) -> BundleResults:
     """What `evaluate` gives of a bundle as a row, a gallery and maps; arguments and errors as for `evaluate`."""
-    options: dict[str, Any] = {"folder": folder, "threads": threads, "report": report, "device": device}
+    options: dict[str, Any] = {"records": records, "threads": threads, "report": report, "device": device}
     measured = evaluate(bundle, choice, settings, **options, called=called)
     with Pipeline(bundle, threads=threads) as pipeline, Pipeline(bundle, part="classifier", threads=threads) as bare:
         gallery = examples(measured, pipeline, bare)
     return BundleResults(row(measured), gallery, success_positions(measured), measured.provider)
 
 
+@keyword_renamed("folder", "records")
 def bench_defense(
     bundles: Sequence[Path],
     choice: DataChoice,
     settings: Settings,
     *,
-    folder: Path,
+    records: Path,
     command: str,
     threads: int | None = None,
     report: Report = lambda *_: None,
     device: Device | None = None,
 ) -> DefenseResults:
-    """Measure each bundle; arguments as for `measure_bundle`, and the command line for the record."""
+    """Measure each bundle; arguments as for `measure_bundle`, and the command line for the record.
+
+    Raises:
+        UsageError: as for `evaluate`; or a class to reach, since the table is of attacks that take any wrong one.
+    """
+    if settings.target is not None:
+        raise UsageError(
+            f"a defense table is of attacks that take any wrong class, got target={settings.target}. Next: leave it "
+            "out, or pixelproof attack BUNDLE --target CLASS"
+        )
     made_of: list[tuple[str, str]] = []
     for bundle in bundles:  # what is unfit is told before the long work
         with Pipeline(bundle, threads=threads) as pipeline:
@@ -309,7 +322,7 @@ def bench_defense(
         def named(stage: str, progress: Progress, bundle: Path = bundle) -> None:
             report(f"{bundle.name}: {stage}", progress)
 
-        common: dict[str, Any] = {"folder": folder, "threads": threads, "device": device}
+        common: dict[str, Any] = {"records": records, "threads": threads, "device": device}
         parts.append(measure_bundle(bundle, choice, settings, **common, report=named, called=called))
     return DefenseResults(
         created=now(),

@@ -26,6 +26,7 @@ from pixelproof.attack.evaluation.victims import Predict, Victim, bare_classifie
 from pixelproof.benchmarks.conditions import Conditions, describe_conditions, now
 from pixelproof.benchmarks.latency import Contender, measure_latency
 from pixelproof.benchmarks.tables import NOTHING, Column, Table, make_table, number, share_cell
+from pixelproof.deprecation import keyword_renamed
 from pixelproof.errors import missing_extra
 from pixelproof.models.data import ImageSet
 from pixelproof.runtime import Pipeline, read_bundle
@@ -185,12 +186,13 @@ class _Subject:
     pipelines: Sequence[Pipeline]
 
 
+@keyword_renamed("folder", "records")
 def bench_techniques(
     bundles: Sequence[Path],
     choice: DataChoice,
     settings: TechniqueSettings,
     *,
-    folder: Path,
+    records: Path,
     command: str,
     threads: int | None = None,
     report: Report = lambda *_: None,
@@ -201,8 +203,8 @@ def bench_techniques(
         bundles: of one classifier or several, each bundle with a purifier or none.
         choice: images of their size and classes.
         settings: how.
-        folder: of the records of attacks, and of what bundles say of clean images, from which a measurement that was
-            stopped goes on.
+        records: folder of attacks' outcomes, and of what bundles say of clean images; a measurement that was stopped
+            goes on from there.
         command: the command line, for the record.
         threads: CPU threads a call may use.
         report: told what is under way.
@@ -221,7 +223,7 @@ def bench_techniques(
         rows: list[TechniqueRow] = []
         for subject, each in zip(subjects, times, strict=True):
             with screen_or_none(settings.screen, subject.bare) as behind_screen:
-                rows += _compare(subject, behind_screen, each, choice, settings, folder, report)
+                rows += _compare(subject, behind_screen, each, choice, settings, records, report)
         provider = subjects[-1].bare.provider
     conditions = describe_conditions(
         provider=provider, threads=threads, data=choice.name, command=command, seed=settings.seed
@@ -284,7 +286,7 @@ def _compare(
             some = chosen[: settings.adaptive_images]
             carried = [record for record, still in zip(records, fell & ~undone, strict=True) if still]
             victim = behind_screen(technique.victim, technique.predict)
-            found = searches.adaptive(victim, technique.predict, some, kept, carried)
+            found = searches.adaptive(victim, technique.predict, some, some[~kept[some]], carried)
             adaptive = Share(sum(record.success for record in found.values()), len(found))
         rows.append(
             TechniqueRow(

@@ -63,7 +63,7 @@ def measure(stand_in: Path, choice: DataChoice, tmp_path: Path) -> Callable[...,
     """Measure the stand-in: `measure(images=N, ...settings)`; always the same folder of records."""
 
     def run(**settings) -> BundleResults:
-        return measure_bundle(stand_in, choice, Settings(**settings), folder=tmp_path / "records")
+        return measure_bundle(stand_in, choice, Settings(**settings), records=tmp_path / "records")
 
     return run
 

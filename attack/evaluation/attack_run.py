@@ -1,19 +1,16 @@
 """One attack on one bundle, as `pixelproof attack` runs it."""
 
-from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelproof.attack.evaluation.cascades import check_screen_or_none, screen_or_none
-from pixelproof.attack.evaluation.known import warn_of_silence
+from pixelproof.attack.evaluation.evaluate import attack_both, both_networks
 from pixelproof.attack.evaluation.records import Record
-from pixelproof.attack.evaluation.searches import Report, Searches, changed_images
-from pixelproof.attack.evaluation.settings import PROTOCOLS, DataChoice, Settings, check_fit, check_some
-from pixelproof.attack.evaluation.victims import Victim, bare_classifier, purified_pipeline
+from pixelproof.attack.evaluation.searches import Report, changed_images
+from pixelproof.attack.evaluation.settings import PROTOCOLS, DataChoice, Settings
 from pixelproof.codec import encode
 from pixelproof.errors import UsageError, unknown_name
 from pixelproof.runtime import Pipeline
@@ -52,16 +49,17 @@ def attack_bundle(
     report: Report = lambda *_: None,
     device: "Device | None" = None,
 ) -> AttackRun:
-    """Attack the first images that the victim gets right (and that are not of the class to reach).
+    """Attack the first images that the bare classifier gets right (and that are not of the class to reach).
 
     Args:
         bundle: the bundle's folder.
         choice: images of its size and classes.
-        settings: how many of them, and by what; adaptive corners try those of what the purifier lets pass, too.
-        protocol: "transfer" (the bare classifier) or "adaptive" (the whole pipeline), whatever `settings.adaptive`.
+        settings: how many of them, and by what.
+        protocol: "transfer" (the bare classifier) or "adaptive" (the whole pipeline, by an attacker who also tries
+            what fooled the bare classifier), whatever `settings.adaptive`; as in `evaluate`.
         records: folder of each image's outcome, from which an attack that was stopped goes on.
         threads: CPU threads a call may use.
-        report: told how far it has come.
+        report: called with how far it has come.
         device: the GPU that `de` runs on, and that screens other methods' candidates; None for the CPU.
 
     Raises:
@@ -75,36 +73,21 @@ def attack_bundle(
     """
     if protocol not in PROTOCOLS:
         raise unknown_name("protocol", protocol, PROTOCOLS, f"protocol='{PROTOCOLS[0]}'")
-    bundle, records, screen, target = Path(bundle), Path(records), settings.screen, settings.target
-    with (
-        Pipeline(bundle, threads=threads) as pipeline,
-        Pipeline(bundle, part="classifier", threads=threads) as bare,
-        ExitStack() as opened,
-    ):
-        check_fit(bundle, pipeline, choice.images)
-        check_screen_or_none(screen, bare, settings.pixels)
-        deployed = bare if protocol == "transfer" else pipeline
-        unscreened = _victim(bundle, protocol, pipeline, bare, settings)
-        victim = opened.enter_context(screen_or_none(screen, bare))(unscreened, deployed.predict)
-        data = choice.images
-        said = deployed.predict(data.images)
-        eligible = said.argmax(1) == data.labels
-        if target is not None:
-            eligible &= data.labels != target
-        chosen = np.flatnonzero(eligible)[: settings.images]
-        check_some(bundle, chosen, data, target)
-        searches = Searches(choice, settings, records, report, device)
-        passed = protocol == "adaptive" and victim.passes is not None
-        if protocol == "adaptive" and settings.asks_passes and not passed:
-            warn_of_silence(pipeline, settings.own_code)
-        tasks = searches.tasks(protocol, passed=passed)
-        found = searches.union(tasks, victim, deployed.predict, chosen)
-        outcomes = [found[image] for image in chosen.tolist()]
-        described = _described(outcomes, choice, said, deployed)
+    bundle, data = Path(bundle), choice.images
+    settings = replace(settings, adaptive=protocol == "adaptive")
+    with both_networks(bundle, threads) as (pipeline, bare):
+        if settings.adaptive and pipeline.manifest["purifier"] is None:
+            raise UsageError(f"bundle '{bundle}' has no purifier to adapt to. Next: --protocol transfer")
+        options: dict[str, Any] = {"clean": False, "report": report, "device": device}
+        measured = attack_both(bundle, pipeline, bare, choice, settings, Path(records), **options)
+        outcomes = measured.transferred
+        if measured.adaptive is not None:
+            outcomes = [measured.adaptive[image] for image in measured.chosen.tolist()]
+        deployed = pipeline if settings.adaptive else bare
+        described = _described(outcomes, choice, deployed)
         asked = {"bundle": str(bundle), **_names(pipeline, deployed), "protocol": protocol}
         asked |= _asked(settings, choice)
-        asked["passed_colours"] = passed if protocol == "adaptive" and settings.asks_passes else None
-        asked |= {"provider": deployed.provider, "data": choice.name}
+        asked |= {"passed_colours": measured.passed, "provider": deployed.provider, "data": choice.name}
         asked["attack_backend"] = "cpu" if device is None else f"cuda ({device.name})"
     names = {f"{r.image:05d}-{data.class_names[data.labels[r.image]]}.png": r for r in outcomes if r.success}
     return AttackRun(
@@ -115,34 +98,21 @@ def attack_bundle(
     )
 
 
-def _victim(bundle: Path, protocol: str, pipeline: Pipeline, bare: Pipeline, settings: Settings) -> Victim:
-    windows = settings.screen is None  # a screen does without
-    if protocol == "transfer":
-        return bare_classifier(bare, windows=windows)
-    if pipeline.manifest["purifier"] is None:
-        raise UsageError(f"bundle '{bundle}' has no purifier to adapt to. Next: --protocol transfer")
-    return purified_pipeline(pipeline, bare, windows=windows, own_code=settings.own_code)
-
-
-def _described(
-    records: list[Record], choice: DataChoice, said: NDArray[np.float32], deployed: Pipeline
-) -> list[dict[str, Any]]:
-    """The records with what the bundle says of each image as it is now, beside what it `said` of all as they were."""
+def _described(records: list[Record], choice: DataChoice, deployed: Pipeline) -> list[dict[str, Any]]:
+    """The records, with what the bundle says of each image before and after."""
     data = choice.images
-    fell = [record for record in records if record.success]
-    attacked = deployed.predict(changed_images(fell, data)) if fell else said[:0]
-    now = {record.image: probabilities for record, probabilities in zip(fell, attacked, strict=True)}
+    before = deployed.predict(data.images[[record.image for record in records]])
+    after = deployed.predict(changed_images(records, data))
     described = []
-    for record in records:
-        after = now.get(record.image, said[record.image])
+    for record, clean, attacked in zip(records, before, after, strict=True):
         described.append(
             {
                 **record.to_json(),
                 **({"file": choice.files[record.image]} if choice.files else {}),
                 "label": data.class_names[data.labels[record.image]],
-                "label_after": data.class_names[int(after.argmax())],
-                "probabilities_before": said[record.image].tolist(),
-                "probabilities_after": after.tolist(),
+                "label_after": data.class_names[int(attacked.argmax())],
+                "probabilities_before": clean.tolist(),
+                "probabilities_after": attacked.tolist(),
             }
         )
     return described

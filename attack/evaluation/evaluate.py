@@ -1,6 +1,7 @@
-"""`evaluate`: what a bundle withstands, transferred and adaptive, on the first images that it gets right."""
+"""`evaluate`: what a bundle withstands, transferred and adaptive."""
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,22 +32,22 @@ class Measured:
         manifest: the bundle's.
         data: all images.
         right: bool `(len(data),)`, the bare classifier gets the clean image right.
-        kept: bool `(len(data),)`, the pipeline does.
+        kept: bool `(len(data),)`, the pipeline does; None where it was not asked.
         chosen: indices of the attacked images.
         transferred: a record for each of them, of the attack on the bare classifier.
-        survived: bool `(len(chosen),)`, the pipeline gets the result of that attack wrong.
+        survived: bool `(len(chosen),)`, the result of that attack deceives the pipeline.
         adaptive: by image, the record of the attack on the pipeline; None where it was not made.
         provider: the execution provider that really ran.
-        passed: whether the attacker was told which colors the purifier lets pass; None likewise, and
-            where the method does not ask.
-        bundle: what tells this bundle from another of the same classifier and purifier.
+        passed: whether the attacker knew which colors the purifier accepts; None where there was no adaptive attack,
+            and where the method does not ask.
+        bundle: what distinguishes this bundle from another of the same classifier and purifier.
     """
 
     settings: Settings
     manifest: dict[str, Any]
     data: ImageSet
     right: NDArray[np.bool_]
-    kept: NDArray[np.bool_]
+    kept: NDArray[np.bool_] | None
     chosen: NDArray[np.int64]
     transferred: list[Record]
     survived: NDArray[np.bool_]
@@ -57,7 +58,7 @@ class Measured:
 
     @property
     def names(self) -> tuple[str, str]:
-        """Classifier, and purifier as it is told apart."""
+        """The names of the classifier and of the purifier, the latter with `bundle`."""
         classifier, purifier = self.manifest["classifier"]["name"], self.manifest["purifier"]["name"]
         return classifier, purifier if self.bundle is None else f"{purifier} ({self.bundle})"
 
@@ -67,7 +68,7 @@ def evaluate(
     choice: DataChoice,
     settings: Settings,
     *,
-    folder: Path,
+    records: Path,
     threads: int | None = None,
     report: Report = lambda *_: None,
     device: "Device | None" = None,
@@ -75,15 +76,19 @@ def evaluate(
 ) -> Measured:
     """Attack the bundle's bare classifier, purify what succeeded, and attack the whole.
 
+    The images attacked are the first `settings.images` that the bare classifier gets right, without those of
+    `settings.target`. An image that the purifier alone turns into a success counts as one, after no query.
+
     Args:
         bundle: with a purifier.
         choice: images of the bundle's size and classes.
         settings: how.
-        folder: of the records, and of what the bundle says of clean images; a measurement that was stopped goes on.
+        records: the folder of each image's outcome, and of what the bundle says of clean images; a measurement that
+            was stopped goes on from there.
         threads: CPU threads a call may use.
-        report: told what is under way.
+        report: called with what is under way.
         device: the GPU that `de` runs on, and that screens other methods' candidates; None for the CPU.
-        called: what tells the bundle from another of the same classifier and purifier.
+        called: what distinguishes the bundle from another of the same classifier and purifier.
 
     Raises:
         UsageError: a bundle without a purifier, data of another size, or none that the classifier gets right; with
@@ -93,38 +98,68 @@ def evaluate(
         DataError: kept outcomes that are damaged.
         BackendError: what is asked for does not run here.
     """
-    with (
-        Pipeline(bundle, threads=threads) as pipeline,
-        Pipeline(bundle, part="classifier", threads=threads) as bare,
-        ExitStack() as opened,
-    ):
-        data = choice.images
+    with both_networks(bundle, threads) as (pipeline, bare):
         check_purifies(bundle, pipeline)
-        check_fit(bundle, pipeline, data)
-        check_screen_or_none(settings.screen, bare, settings.pixels)
-        right = gets_right(bare, data, folder)
-        kept = gets_right(pipeline, data, folder)
-        chosen = np.flatnonzero(right)[: settings.images]
-        check_some(bundle, chosen, data)
-        searches = Searches(choice, settings, folder, report, device)
-        behind_screen = opened.enter_context(screen_or_none(settings.screen, bare))
-        windows = settings.screen is None  # a screen does without
-        adaptive, passed, whole = None, None, None
+        options: dict[str, Any] = {"report": report, "device": device, "called": called}
+        return attack_both(bundle, pipeline, bare, choice, settings, records, clean=True, **options)
+
+
+@contextmanager
+def both_networks(bundle: Path, threads: int | None) -> Iterator[tuple[Pipeline, Pipeline]]:
+    """The bundle's whole pipeline and its bare classifier, open."""
+    with Pipeline(bundle, threads=threads) as pipeline, Pipeline(bundle, part="classifier", threads=threads) as bare:
+        yield pipeline, bare
+
+
+def attack_both(
+    bundle: Path,
+    pipeline: Pipeline,
+    bare: Pipeline,
+    choice: DataChoice,
+    settings: Settings,
+    records: Path,
+    *,
+    clean: bool,
+    report: Report,
+    device: "Device | None",
+    called: str | None = None,
+) -> Measured:
+    """`evaluate` on open networks; the pipeline needs a purifier for an adaptive attack alone.
+
+    `clean`: ask the pipeline for all clean images, not for the attacked ones alone.
+    """
+    data, target = choice.images, settings.target
+    check_fit(bundle, pipeline, data)
+    check_screen_or_none(settings.screen, bare, settings.pixels)
+    right = gets_right(bare, data, records)
+    eligible = right if target is None else right & (data.labels != target)
+    chosen = np.flatnonzero(eligible)[: settings.images]
+    check_some(bundle, chosen, data, target)
+    kept = gets_right(pipeline, data, records) if clean else None
+    searches = Searches(choice, settings, records, report, device)
+    windows = settings.screen is None  # a screen does without
+
+    def deceived(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        answer = pipeline.predict(images).argmax(1)
+        wrong: NDArray[np.bool_] = answer != data.labels[chosen] if target is None else answer == target
+        return wrong
+
+    adaptive, passed, whole = None, None, None
+    with screen_or_none(settings.screen, bare) as behind_screen:
         if settings.adaptive:  # before the long work, as a purifier of one's own may be unfit
             whole = purified_pipeline(pipeline, bare, windows=windows, own_code=settings.own_code)
             passed = whole.passes is not None if settings.asks_passes else None
             if passed is False:
                 warn_of_silence(pipeline, settings.own_code)
         transferred = searches.transfer(behind_screen(bare_classifier(bare, windows=windows), bare.predict), chosen)
-        attacked = changed_images(transferred, data)
-        survived = pipeline.predict(attacked).argmax(1) != data.labels[chosen]
+        survived = deceived(changed_images(transferred, data))
         if whole is not None:
             carried = [record for record, wrong in zip(transferred, survived, strict=True) if record.success and wrong]
+            lost = chosen[deceived(data.images[chosen])]
             victim = behind_screen(whole, pipeline.predict)
-            adaptive = searches.adaptive(victim, pipeline.predict, chosen, kept, carried)
-        found = chosen, transferred, survived, adaptive
-        provider = pipeline.provider
-        return Measured(settings, pipeline.manifest, data, right, kept, *found, provider, passed, called)
+            adaptive = searches.adaptive(victim, pipeline.predict, chosen, lost, carried)
+    found = chosen, transferred, survived, adaptive
+    return Measured(settings, pipeline.manifest, data, right, kept, *found, pipeline.provider, passed, called)
 
 
 def check_purifies(bundle: Path, pipeline: Pipeline) -> None:

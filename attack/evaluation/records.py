@@ -75,16 +75,11 @@ class Store:
     """
 
     def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
-        if folder.is_file():
-            raise DataError(
-                f"'{folder}' is a file, and records are kept in a folder; the SQLite files of earlier versions are not "
-                "read. Next: give another --records"
-            )
+        _make(folder)  # at once: a folder that cannot be made is reported before the long work
         self._header = json.dumps(settings, sort_keys=True)
         self.path = folder / f"{hashlib.sha256(self._header.encode()).hexdigest()[:16]}.jsonl"
         self.records = {record.image: record for record in _read(self.path, self._header)}
         self._file: TextIO | None = None  # made with the first record: what never began leaves none
-        folder.mkdir(parents=True, exist_ok=True)  # at once: that it can't be is told before the long work
 
     def add(self, record: Record) -> None:
         """Keep `record`, handed to the system before this returns."""
@@ -104,6 +99,15 @@ class Store:
         if self._file is not None:
             with errors_name(self.path):  # what a full disk refused is tried once more
                 self._file.close()
+
+
+def _make(folder: Path) -> None:
+    if folder.is_file():
+        raise DataError(
+            f"'{folder}' is a file, and records are kept in a folder; the SQLite files of earlier versions are not "
+            "read. Next: give another --records"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
 
 
 def _read(path: Path, header: str) -> list[Record]:
@@ -174,6 +178,7 @@ def gets_right(
     if path.exists():
         return _kept(path, of, len(data))
     shown = data.images if behind is None else behind[1](data.images)
+    _make(folder)
     right: NDArray[np.bool_] = network.predict(shown).argmax(1) == data.labels
     write_text(path, json.dumps(of | {"wrong": np.flatnonzero(~right).tolist()}) + "\n")
     return right

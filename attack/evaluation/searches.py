@@ -223,23 +223,24 @@ class Searches:
         victim: Victim,
         deployed: Predict,
         chosen: NDArray[np.int64],
-        kept: NDArray[np.bool_],
+        lost: NDArray[np.int64],
         carried: Sequence[Record],
     ) -> dict[int, Record]:
-        """The attack on the whole, by image: one that the purifier alone loses falls with no change.
+        """The attack on the whole, a record by image.
 
-        Whoever knows the whole knows the bare classifier too, and tries what fooled that one behind the own searches.
+        Whoever knows the whole knows the bare classifier too, and tries what fooled that one after the own searches.
 
         Args:
             victim: the whole pipeline.
             deployed: the bundle's own prediction.
             chosen: indices of the images to attack.
-            kept: bool, one an image of the data: the pipeline gets it right.
-            carried: what the attack on the bare classifier found that the whole gets wrong too.
+            lost: those of them that the purifier alone turns into a success, with no pixel changed.
+            carried: what the attack on the bare classifier found that deceives the whole too.
         """
-        lost = {image: Record(image, True, [], [], 0, False, 0.0) for image in chosen[~kept[chosen]].tolist()}
+        found = {image: Record(image, True, [], [], 0, False, 0.0) for image in lost.tolist()}
         tasks = self.tasks("adaptive", passed=victim.passes is not None)
-        found = lost | self.union(tasks, victim, deployed, chosen[kept[chosen]])
+        left = np.array([image for image in chosen.tolist() if image not in found], np.int64)
+        found |= self.union(tasks, victim, deployed, left)
         for record in carried:
             if record.image in found and not (own := found[record.image]).success:
                 found[record.image] = replace(record, queries=own.queries + 1, seconds=own.seconds)

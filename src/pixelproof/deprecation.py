@@ -1,9 +1,13 @@
 """Names of before: each works for one more release, with a warning that states the new one."""
 
+import functools
 import importlib
 import warnings
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 def warn_renamed(old: str, new: str) -> None:
@@ -17,6 +21,19 @@ def renamed(values: Mapping[str, Any], old: str, new: str, where: str) -> dict[s
         return dict(values)
     warn_renamed(f"{where}({old}=)", f"{where}({new}=)")
     return {new: values[old], **{name: value for name, value in values.items() if name != old}}
+
+
+def keyword_renamed(old: str, new: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Decorate a function so that it takes its keyword argument `new` by the name `old` too, with a warning."""
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        @functools.wraps(function)
+        def call(*args: P.args, **options: P.kwargs) -> R:
+            return function(*args, **renamed(options, old, new, function.__name__))
+
+        return call
+
+    return decorate
 
 
 def moved(module: str, homes: Mapping[str, str]) -> Callable[[str], Any]:

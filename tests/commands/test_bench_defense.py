@@ -82,9 +82,18 @@ def test_an_evolution_of_ones_own_is_told_with_the_method(lenet_median_bundle: P
     assert "| de, population 10, generations 4 |" in Path("results.md").read_text()
 
 
+def test_the_earlier_name_of_a_protocol_warns(lenet_median_bundle: Path, run_cli):
+    arguments = ["bench", "defense", lenet_median_bundle, "--sample", "--images", "1", "--json"]
+    before = run_cli(*arguments, "--protocol", "both")
+    assert "--protocol both is --protocol adaptive now" in before.err
+    now = run_cli(*arguments)
+    assert "is --protocol adaptive now" not in now.err
+    assert json.loads(before.out)["rows"] == json.loads(now.out)["rows"]
+
+
 REFUSED = {
     "method": (["--method", "cornerz"], 2, "unknown method 'cornerz'; did you mean 'corners'?"),
-    "protocol": (["--protocol", "adaptive"], 2, "unknown protocol 'adaptive'; there are: both, transfer."),
+    "protocol": (["--protocol", "whole"], 2, "unknown protocol 'whole'; there are: adaptive, transfer."),
     "output": (["-o", "results.txt"], 2, "results are written as .json and .md, got 'results.txt'"),
     "folder": (["-o", "folder"], 2, "'folder.json' is a folder, not a result file"),
     "below a file": (["-o", "file/found"], 1, "/file'. Next: check the disk and the folder's permissions"),

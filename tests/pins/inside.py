@@ -137,7 +137,7 @@ def files_of(victim: Victim, protocol: str, data: str, settings: Settings, devic
         if protocol == "transfer":
             made.transfer(victim, chosen)
         else:
-            made.adaptive(victim, victim.predict, chosen, kept, [])
+            made.adaptive(victim, victim.predict, chosen, chosen[~kept[chosen]], [])
     return [Store(RECORDS, depends_on).path.name for depends_on in asked]
 
 

@@ -104,7 +104,7 @@ def test_a_measurement_finds_all_in_the_committed_records(run, bundle, choice, t
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     settings = Settings(images=2, **options)
     with uncompiled():
-        found = measure_bundle(bundle(classifier, purifier), choice, settings, folder=folder, threads=1)
+        found = measure_bundle(bundle(classifier, purifier), choice, settings, records=folder, threads=1)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     row = found.row
     told = [row.attack_success.count, row.success_after.count, row.adaptive_success.count]

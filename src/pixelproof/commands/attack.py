@@ -34,9 +34,11 @@ def attack(
     bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle's folder.")],
     data: Data = None,
     sample: Sample = False,
-    images: Annotated[int, typer.Option(min=1, help="Attack the first so many that the victim gets right.")] = 100,
+    images: Annotated[int, typer.Option(min=1, help="Attack the first so many that the classifier gets right.")] = 100,
     method: Annotated[str, typer.Option(help="corners, levels, de, or strongest (all of them).")] = "corners",
-    protocol: Annotated[str, typer.Option(help="transfer (the classifier) or adaptive (all of it).")] = "transfer",
+    protocol: Annotated[
+        str, typer.Option(help="transfer (the bare classifier), or adaptive (purifier and all).")
+    ] = "transfer",
     pixels: Annotated[int, typer.Option(min=1, help="Pixels that may change.")] = 1,
     target: Annotated[
         str | None, typer.Option(metavar="CLASS", help="Reach this class.", show_default="any wrong class")

@@ -91,7 +91,7 @@ def attack_speed(
     settings = AttackSpeedSettings(tuple(numbers("--images", images)), Budget(generations, population, seed))
     with resumable(f"finished images are kept in '{records}'"):
         choice = DataChoice.sample() if sample else DataChoice.at(data, bundles[0])
-        _run(bench_attack, output, as_json, bundles, choice, settings, folder=records, threads=threads)
+        _run(bench_attack, output, as_json, bundles, choice, settings, records=records, threads=threads)
 
 
 @bench.command()
@@ -126,7 +126,7 @@ def techniques(
             bundles,
             DataChoice.sample() if sample else DataChoice.at(data, bundles[0]),
             TechniqueSettings(images, adaptive_images, seed=seed, screen=screen, own_code=own_code),
-            folder=records,
+            records=records,
             command=typed(),
             threads=threads,
             report=progress,

@@ -22,8 +22,6 @@ from pixelproof.commands.options import (
 )
 from pixelproof.errors import resumable, unknown_name
 
-PROTOCOLS = ("both", "transfer")
-
 
 def defense(
     bundles: Annotated[list[Path], typer.Argument(metavar="BUNDLE...", help="Bundles' folders, each with a purifier.")],
@@ -31,7 +29,7 @@ def defense(
     sample: Sample = False,
     images: Annotated[int, typer.Option(min=1, help="Attack the first so many that the classifier gets right.")] = 200,
     method: Annotated[str, typer.Option(help="corners, levels, de, or strongest (all of them).")] = "corners",
-    protocol: Annotated[str, typer.Option(help="both, or transfer alone.")] = "both",
+    protocol: Annotated[str, typer.Option(help="transfer alone, or transfer, then adaptive.")] = "adaptive",
     pixels: Annotated[int, typer.Option(min=1, help="Pixels that may change.")] = 1,
     seed: Annotated[int, typer.Option(help="Of the attack's randomness.")] = 0,
     population: Population = 400,
@@ -45,8 +43,12 @@ def defense(
     as_json: AsJson = False,
 ) -> None:
     """Attack each bundle's bare classifier and its whole pipeline, and put the paper's figures beside ours."""
+    from pixelproof.attack.evaluation.settings import PROTOCOLS
     from pixelproof.attack.methods import METHODS
 
+    if protocol == "both":  # its name in earlier versions
+        typer.echo("--protocol both is --protocol adaptive now; the next release has that one", err=True)
+        protocol = "adaptive"
     if method not in METHODS:
         raise unknown_name("method", method, METHODS, "pixelproof bench defense --method NAME")
     if protocol not in PROTOCOLS:
@@ -63,7 +65,7 @@ def defense(
         images=images,
         pixels=pixels,
         seed=seed,
-        adaptive=protocol == "both",
+        adaptive=protocol == "adaptive",
         screen=screen,
         own_code=own_code,
         population=population,
@@ -82,7 +84,7 @@ def defense(
             bundles,
             chosen,
             settings,
-            folder=records,
+            records=records,
             threads=threads,
             command=command,
             device=device,

@@ -86,7 +86,7 @@ def _defend(bundles: Sequence[tuple[Path, int]], folder: Path, command: str) -> 
                     [bundle],
                     choice,
                     Settings(images=images),
-                    folder=folder / "records",
+                    records=folder / "records",
                     command=command,
                     report=progress,
                 )

@@ -23,10 +23,28 @@ def test_a_transfer_attack_is_on_what_the_bare_classifier_gets_right(run_attack,
     assert run.names == ("00001-red.png", "00004-green.png")
 
 
-def test_an_adaptive_attack_is_on_what_the_whole_pipeline_gets_right(run_attack):
+def test_an_adaptive_attack_is_on_the_same_images_and_counts_what_the_purifier_loses(run_attack, choice: DataChoice):
     run = run_attack(protocol="adaptive")
-    assert run.summary["attack_success"] == encode(Share(1, 3))  # the image that the purifier loses is none of them
-    assert {image["image"]: image["success"] for image in run.images} == {1: True, 2: False, 4: False}
+    assert run.summary["attack_success"] == encode(Share(2, 4))
+    assert {image["image"]: image["success"] for image in run.images} == {1: True, 2: False, 3: True, 4: False}
+    lost = run.images[2]
+    assert (lost["pixels"], lost["queries"], lost["label"], lost["label_after"]) == ([], 0, "green", "red")
+    np.testing.assert_array_equal(run.adversarial[run.names.index("00003-green.png")], choice.images.images[3])
+
+
+def test_both_ways_to_measure_give_the_same_figure(run_attack, measure):
+    for options in ({}, {"method": "levels"}, {"images": 3}):
+        row = measure(**{"images": 100, **options}).row
+        assert run_attack(**options).summary["attack_success"] == encode(row.attack_success)
+        assert run_attack(**options, protocol="adaptive").summary["attack_success"] == encode(row.adaptive_success)
+
+
+def test_a_target_counts_alone_what_reaches_it(run_attack):
+    """Red is what the purifier makes of the image that it loses; the image of the target class is left out."""
+    run = run_attack(protocol="adaptive", target=0)
+    assert {image["image"]: image["success"] for image in run.images} == {3: True, 4: False}
+    run = run_attack(protocol="adaptive", target=2)
+    assert {image["image"]: image["success"] for image in run.images} == {1: False, 2: False, 3: False, 4: False}
 
 
 @pytest.mark.parametrize("protocol", ["transfer", "adaptive"])
@@ -127,7 +145,7 @@ def test_a_seed_or_pixels_out_of_range_leave_no_record(run_attack, tmp_path: Pat
     for options in ({"seed": -1}, {"pixels": 25}, {"pixels": 0}):
         with pytest.raises(UsageError, match="expected"):
             run_attack(**options)
-    assert not list(tmp_path.glob("records/*"))
+    assert not list(tmp_path.glob("records/*.jsonl"))
 
 
 def test_the_strongest_attack_is_one_record_an_image(run_attack):
@@ -162,7 +180,7 @@ def test_what_evolves_nothing_has_no_population(run_attack, tmp_path: Path):
 def test_adaptive_corners_try_what_the_purifier_lets_pass(lenet_median_bundle, some_real, run_attack):
     seen: list[str] = []
     run_attack(lenet_median_bundle, some_real, protocol="adaptive", images=2, report=lambda name, _: seen.append(name))
-    assert list(dict.fromkeys(seen)) == ["adaptive, colors let pass", "adaptive"]
+    assert list(dict.fromkeys(seen)) == ["transfer", "adaptive, colors let pass", "adaptive"]
 
 
 def test_a_method_that_there_is_not_is_named(run_attack):

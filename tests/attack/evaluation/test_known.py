@@ -144,7 +144,7 @@ def test_one_that_is_not_the_bundles_or_fails_is_named(function: str, error, mes
 
 
 def row(bundle: Path, some: DataChoice, records: Path, **settings) -> DefenseRow:
-    return measure_bundle(bundle, some, Settings(images=3, **settings), folder=records).row
+    return measure_bundle(bundle, some, Settings(images=3, **settings), records=records).row
 
 
 def test_its_row_is_the_shipped_ones_and_says_what_was_known(own, lenet_median_bundle: Path, some_real, tmp_path):

@@ -179,5 +179,5 @@ def test_numbers_of_images_that_do_not_fit_are_refused(images, measure, tmp_path
 def test_data_that_do_not_fit_are_refused(lenet_median_bundle: Path, some, tmp_path: Path):
     small = type(some)(type(some.images)(some.images.images[:, :16], some.images.labels, some.images.class_names), "x")
     with pytest.raises(UsageError, match="takes 32x32 images"):
-        bench_attack([lenet_median_bundle], small, AttackSpeedSettings(), folder=tmp_path / "r", command="")
+        bench_attack([lenet_median_bundle], small, AttackSpeedSettings(), records=tmp_path / "r", command="")
     assert not (tmp_path / "r").exists()

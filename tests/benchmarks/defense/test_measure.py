@@ -111,8 +111,21 @@ UNFIT = {
 def test_what_cannot_be_measured_is_named(fields, change, message, make_bundle, choice: DataChoice, tmp_path: Path):
     unfit = DataChoice(change(choice.images), "unfit")
     with pytest.raises(UsageError, match=message + r".*Next: "):
-        bench_defense([make_bundle(**fields)], unfit, Settings(), folder=tmp_path / "records", command="")
+        bench_defense([make_bundle(**fields)], unfit, Settings(), records=tmp_path / "records", command="")
     assert list(tmp_path.glob("records/*.jsonl")) == []  # but what it says of clean images
+
+
+def test_a_table_is_of_attacks_without_a_target(stand_in, choice: DataChoice, tmp_path: Path):
+    with pytest.raises(UsageError, match=r"any wrong class, got target=1\. Next: leave it out, or pixelproof attack"):
+        bench_defense([stand_in], choice, Settings(target=1), records=tmp_path / "records", command="")
+    assert not (tmp_path / "records").exists()
+
+
+def test_the_folder_of_records_by_its_earlier_name(stand_in, choice: DataChoice, tmp_path: Path):
+    with pytest.warns(DeprecationWarning, match=r"bench_defense\(folder=\) is bench_defense\(records=\) now"):
+        results = bench_defense([stand_in], choice, Settings(images=1), folder=tmp_path / "r", command="")
+    assert results.rows[0].n == 1
+    assert list(tmp_path.glob("r/*.jsonl"))
 
 
 @pytest.mark.parametrize("bad", ["missing", "bare"])
@@ -122,7 +135,7 @@ def test_every_bundle_is_looked_at_before_the_first_is_attacked(
     bundles = [make_bundle("good", purifier="cap"), tmp_path / bad]
     make_bundle("bare", purifier=None)
     with pytest.raises((BundleError, UsageError), match=bad):
-        bench_defense(bundles, choice, Settings(), folder=tmp_path / "records", command="")
+        bench_defense(bundles, choice, Settings(), records=tmp_path / "records", command="")
     assert asked == []
     assert not (tmp_path / "records").exists()
 
@@ -131,13 +144,13 @@ def test_two_bundles_of_one_classifier_and_purifier_are_told_apart(
     make_bundle: Callable[..., Path], choice: DataChoice, tmp_path: Path
 ):
     bundles = [make_bundle("one", purifier="cap"), make_bundle("two", purifier="cap"), make_bundle("3", purifier="lid")]
-    results = bench_defense(bundles, choice, Settings(images=1), folder=tmp_path / "r", command="")
+    results = bench_defense(bundles, choice, Settings(images=1), records=tmp_path / "r", command="")
     assert [(row.purifier, row.bundle) for row in results.rows] == [("cap", "one"), ("cap", "two"), ("lid", None)]
     assert [line.cells[1].text for line in defense_table(results.rows).rows] == ["cap (one)", "cap (two)", "lid"]
     (tmp_path / "other").mkdir()
     bundles[1].rename(tmp_path / "other" / "one")
     bundles[1] = tmp_path / "other" / "one"
-    again = bench_defense(bundles, choice, Settings(images=1), folder=tmp_path / "r", command="")
+    again = bench_defense(bundles, choice, Settings(images=1), records=tmp_path / "r", command="")
     assert [row.bundle for row in again.rows] == [*map(str, bundles[:2]), None]
     assert {each.purifier for each in results.gallery} <= {"cap (one)", "cap (two)", "lid"}
 
@@ -148,7 +161,7 @@ def test_two_bundles_of_one_classifier_share_the_transfer_attack(
     bundles = [make_bundle("one", purifier="cap"), make_bundle("two", purifier="lid")]
     seen: list[str] = []
     results = bench_defense(
-        bundles, choice, Settings(), folder=tmp_path / "r", command="", report=lambda stage, _: seen.append(stage)
+        bundles, choice, Settings(), records=tmp_path / "r", command="", report=lambda stage, _: seen.append(stage)
     )
     assert [row.purifier for row in results.rows] == ["cap", "lid"]
     assert results.rows[0].attack_success == results.rows[1].attack_success
@@ -162,7 +175,7 @@ def test_two_bundles_of_one_classifier_share_the_transfer_attack(
 
 def test_merged_results_hold_all_rows_and_each_map_once(stand_in: Path, choice: DataChoice, tmp_path: Path):
     each = [
-        bench_defense([stand_in], choice, Settings(images=n), folder=tmp_path / "r", command=str(n)) for n in (2, 4)
+        bench_defense([stand_in], choice, Settings(images=n), records=tmp_path / "r", command=str(n)) for n in (2, 4)
     ]
     merged = merge_results(each)
     assert [row.n for row in merged.rows] == [2, 4]
@@ -174,7 +187,7 @@ def test_merged_results_hold_all_rows_and_each_map_once(stand_in: Path, choice: 
 @pytest.fixture(scope="module")
 def real(lenet_median_bundle: Path, some_real: DataChoice, tmp_path_factory: pytest.TempPathFactory) -> DefenseResults:
     folder = tmp_path_factory.mktemp("records")
-    return bench_defense([lenet_median_bundle], some_real, Settings(), folder=folder, command="a command", threads=1)
+    return bench_defense([lenet_median_bundle], some_real, Settings(), records=folder, command="a command", threads=1)
 
 
 def test_lenets_figures_are_those_that_its_bundle_gives(real: DefenseResults, lenet_median_bundle: Path, some_real):

@@ -33,7 +33,7 @@ def some() -> DataChoice:
 def compared(lenet_median_bundle: Path, some: DataChoice, tmp_path_factory) -> tuple[TechniqueResults, Path]:
     """The comparison in front of LeNet, and its folder of records."""
     folder = tmp_path_factory.mktemp("records")
-    return bench_techniques([lenet_median_bundle], some, SETTINGS, folder=folder, command="as typed"), folder
+    return bench_techniques([lenet_median_bundle], some, SETTINGS, records=folder, command="as typed"), folder
 
 
 def test_every_technique_has_a_row_and_the_purifiers_come_first(compared):
@@ -48,7 +48,7 @@ def test_every_technique_has_a_row_and_the_purifiers_come_first(compared):
 
 def test_a_purifiers_row_is_that_of_the_defense_table(compared, lenet_median_bundle: Path, some: DataChoice):
     results, folder = compared
-    defense = measure_bundle(lenet_median_bundle, some, Settings(images=4), folder=folder).row
+    defense = measure_bundle(lenet_median_bundle, some, Settings(images=4), records=folder).row
     row = results.rows[0]
     assert (row.n, row.attack_success) == (defense.n, defense.attack_success)
     assert (row.defense_rate, row.performance_loss) == (defense.defense_rate, defense.performance_loss)
@@ -82,7 +82,7 @@ def test_slow_techniques_and_none_asked_for_are_not_attacked(lenet_median_bundle
         TechniqueSettings(images=4, adaptive_images=2, rounds=1, slowest_query_ms=0.0),
         TechniqueSettings(images=4, rounds=1),
     ):
-        results = bench_techniques([lenet_median_bundle], some, settings, folder=compared[1], command="")
+        results = bench_techniques([lenet_median_bundle], some, settings, records=compared[1], command="")
         assert {row.adaptive_success for row in results.rows} == {None}
 
 
@@ -91,7 +91,7 @@ def test_a_screened_comparison_has_the_same_figures_and_says_so(
 ):
     monkeypatch.delitem(TRANSFORMS, "total variation, weight 0.05")  # the slowest by far
     settings = replace(SETTINGS, screen="int8")
-    results = bench_techniques([lenet_median_bundle], some, settings, folder=compared[1], command="")
+    results = bench_techniques([lenet_median_bundle], some, settings, records=compared[1], command="")
     for mine, right in zip(results.rows, compared[0].rows[:-1], strict=True):
         assert replace(mine, milliseconds=right.milliseconds, screen=None) == right
         assert mine.screen == "int8"
@@ -103,7 +103,7 @@ def test_what_has_no_screen_is_refused_before_anything_is_timed(make_bundle, som
     bundle = make_bundle(purifier="cap", size=(32, 32))
     some = DataChoice(replace(some.images, labels=some.images.labels % 3, class_names=("a", "b", "c")), "some")
     with pytest.raises(UsageError, match="is not screened: only shipped weights in fp32 are"):
-        bench_techniques([bundle], some, replace(SETTINGS, screen="int8"), folder=tmp_path / "r", command="")
+        bench_techniques([bundle], some, replace(SETTINGS, screen="int8"), records=tmp_path / "r", command="")
     assert not (tmp_path / "r").exists()
 
 
@@ -120,7 +120,7 @@ def test_results_survive_their_file_and_stand_in_the_report(compared, tmp_path: 
 
 def test_data_that_do_not_fit_are_refused(make_bundle, some: DataChoice, tmp_path: Path):
     with pytest.raises(UsageError, match="takes 4x6 images"):
-        bench_techniques([make_bundle()], some, SETTINGS, folder=tmp_path / "r", command="")
+        bench_techniques([make_bundle()], some, SETTINGS, records=tmp_path / "r", command="")
     assert not (tmp_path / "r").exists()
 
 
@@ -134,7 +134,7 @@ def test_each_classifier_has_its_own_rows(lenet_median_bundle: Path, some: DataC
     export_bundle(constant, tmp_path / "constant", purifier="median", size=(32, 32), class_names=names)
     bundles = [lenet_median_bundle, tmp_path / "constant"]
     settings = TechniqueSettings(images=1, rounds=1)
-    rows = bench_techniques(bundles, some, settings, folder=tmp_path / "records", command="").rows
+    rows = bench_techniques(bundles, some, settings, records=tmp_path / "records", command="").rows
     assert [row.classifier for row in rows] == ["lenet"] * 6 + ["Sequential"] * 6
     assert [row.technique for row in rows] == ["median", *TRANSFORMS] * 2
     assert {row.attack_success.count for row in rows[6:]} == {0}
