@@ -62,7 +62,7 @@ def export_bundle(
         output: the bundle's folder.
         purifier: a name in `pixelproof.models.PURIFIERS`, "none", or one's own: an `nn.Module` from float32
             `(n, 3, H, W)` on the 0..255 scale to the same, or `module:function` that builds one. A module with
-            `whole_levels = True` says that it gives whole levels within 0..255, one with a method `folded()` that this
+            `whole_values = True` says that it gives whole levels within 0..255, one with a method `fused()` that this
             gives a cheaper module to export in its place.
         size: height and width of the images; known for a shipped classifier, and for an ONNX file that fixes them.
         class_names: in the order of the classifier's outputs; known for a shipped classifier.

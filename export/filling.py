@@ -145,7 +145,7 @@ class Filling:
         graphs = {CLASSIFIER: fuse(interface, body, None, graph_metadata(interface, classifier, None, precision))}
         if front is not None and purifier is not None:
             metadata = graph_metadata(interface, classifier, purifier, precision)
-            graphs[PIPELINE] = fuse(interface, body, front, metadata, whole_levels=purifier.whole_levels)
+            graphs[PIPELINE] = fuse(interface, body, front, metadata, whole_values=purifier.whole_values)
         for name, graph in graphs.items():
             write_bytes(folder / name, serialized(graph))
         facts = manifest(folder, interface, classifier, purifier, precision)

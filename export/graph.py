@@ -84,7 +84,7 @@ def fuse(
     purifier: onnx.ModelProto | None,
     metadata: dict[str, str],
     *,
-    whole_levels: bool = False,
+    whole_values: bool = False,
 ) -> onnx.ModelProto:
     """The fused graph, or without a `purifier` the bare classifier's, from uint8 `images` to the design's outputs.
 
@@ -93,7 +93,7 @@ def fuse(
         classifier: one float32 `(batch, 3, H, W)` to one float32 `(batch, classes)`.
         purifier: one float32 `(batch, 3, H, W)` on the 0..255 scale to the same.
         metadata: what the file says of itself.
-        whole_levels: the purifier gives whole levels within 0..255, which need no rounding.
+        whole_values: the purifier gives whole levels within 0..255, which need no rounding.
 
     Raises:
         ExportError: the graphs cannot be brought to one opset, or do not join.
@@ -104,7 +104,7 @@ def fuse(
     try:
         joined, shown = glue.parse(_DECODE), "levels"
         if purifier is not None:
-            compare = glue.parse(_COMPARE, **(_WHOLE if whole_levels else _ROUND))
+            compare = glue.parse(_COMPARE, **(_WHOLE if whole_values else _ROUND))
             joined, shown = _purify(joined, _fit(purifier, "purifier.", opset, ir_version), compare), "seen"
         joined = _join(joined, glue.parse(_NORMALIZE if interface.normalization else _SCALE), [(shown, "shown")])
         joined = _join(joined, body := _fit(classifier, "classifier.", opset, ir_version), [("pixels", _input(body))])

@@ -55,19 +55,19 @@ class Purifier:
         return UsageError(f"purifier '{self.name}' {what}. Next: mend its forward(), then export again")
 
     @property
-    def whole_levels(self) -> bool:
+    def whole_values(self) -> bool:
         """Whether it says that whole levels within 0..255 come out as such, and need no rounding."""
-        return offers_of(self.module).whole_levels
+        return offers_of(self.module).whole_values
 
     def to_onnx(self, size: tuple[int, int]) -> onnx.ModelProto:
         """The ONNX graph for images of (H, W), one input and one output, traced once and not to be changed.
 
-        A module that has a cheaper form of itself for this, `folded()`, is exported in that form, and the bundle is
+        A module that has a cheaper form of itself for this, `fused()`, is exported in that form, and the bundle is
         then verified against the module as it is. `ExportError` where PyTorch cannot export it.
         """
         if size not in self._graphs:
-            folded = offers_of(self.module).folded
-            module = frozen(folded()) if folded else self.module
+            fused = offers_of(self.module).fused
+            module = frozen(fused()) if fused else self.module
             self._graphs[size] = trace(module, size, what=f"purifier '{self.name}'", next_step=_NEXT)
         return self._graphs[size]
 

@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
+from torch import nn
 
 from pixelproof.attack import attack
 from pixelproof.attack.evaluation import Settings
 from pixelproof.errors import UsageError
+from pixelproof.models.purifiers import offers_of
+from pixelproof.models.purifiers.median import Median
 
 
 def darker(images: np.ndarray) -> np.ndarray:
@@ -42,3 +45,46 @@ def test_engines_were_built_by_another_spelling(make_bundle):
         pytest.raises(UsageError, match="unknown flavor 'rtx'"),
     ):
         build_engine(make_bundle(), flavour="rtx")
+
+
+class OldNames(nn.Module):
+    reach = 3
+    whole_levels = True
+
+    def passes(self, images):
+        return images
+
+    def folded(self):
+        return self
+
+
+class OwnMedian(Median):
+    def passes(self, images):
+        return images
+
+
+class Delegating(nn.Module):
+    def __getattr__(self, name):
+        return getattr(OldNames(), name)
+
+
+@pytest.mark.parametrize("module", [OldNames(), Delegating()])
+def test_a_purifiers_attributes_had_other_names(module):
+    with pytest.warns(DeprecationWarning, match="of a purifier") as warned:
+        found = offers_of(module)
+    assert [str(warning.message).split(";")[0] for warning in warned] == [
+        "the attribute 'passes' of a purifier is 'accepted_colors' now",
+        "the attribute 'reach' of a purifier is 'receptive_field' now",
+        "the attribute 'whole_levels' of a purifier is 'whole_values' now",
+        "the attribute 'folded' of a purifier is 'fused' now",
+    ]
+    assert found.accepted_colors(7) == 7
+    assert (found.receptive_field, found.whole_values) == (3, True)
+    assert isinstance(found.fused(), OldNames)
+
+
+def test_a_derived_purifiers_old_name_stands_for_the_inherited_new_one():
+    with pytest.warns(DeprecationWarning, match="'passes' of a purifier is 'accepted_colors' now"):
+        found = offers_of(OwnMedian())
+    assert found.accepted_colors(7) == 7
+    assert found.receptive_field == 1

@@ -41,11 +41,11 @@ def own_passes(bundle: Pipeline) -> Passes | None:
     """What a purifier of one's own lets pass, told by the function that the bundle's manifest names, `module:function`.
 
     The function is called: whoever wrote the manifest chose it, so that this has to be asked for. None where the
-    manifest names no function, or what it builds has no `passes`.
+    manifest names no function, or what it builds has no `accepted_colors`.
 
     Raises:
         UsageError: there is no such function here, or what it builds is not what the bundle purifies with.
-        ExportError: it fails, or `passes` does or gives something else than it has to.
+        ExportError: it fails, or `accepted_colors` does or gives something else than it has to.
     """
     name: str = bundle.manifest["purifier"]["name"]
     if ":" not in name:
@@ -63,12 +63,12 @@ def own_passes(bundle: Pipeline) -> Passes | None:
 
 
 def passes_of(purifier: "nn.Module | None", *, contiguous: bool = False) -> Passes | None:
-    """Its method `passes` for images on the host; None where there is none.
+    """Its method `accepted_colors` for images on the host; None where there is none.
 
-    `passes` takes float32 `(n, 3, H, W)`, 0..255, and gives uint8 `(n, H, W, k, 3)`. `contiguous`: in that order in
-    memory too, as an export shows them; shipped ones are asked as their records were made, whose last bits it moves.
+    It takes float32 `(n, 3, H, W)`, 0..255, and returns uint8 `(n, H, W, k, 3)`. `contiguous`: in that order in memory
+    too, as an export shows them; shipped ones are asked as their records were made, whose last bits it moves.
     """
-    tell = offers_of(purifier).passes
+    tell = offers_of(purifier).accepted_colors
     if tell is None:
         return None
     import torch
@@ -84,7 +84,7 @@ def passes_of(purifier: "nn.Module | None", *, contiguous: bool = False) -> Pass
 
 
 def told_sha256(bundle: Pipeline, passes: Passes) -> str:
-    """The SHA-256 of what is told of some real images: records made with a weaker `passes` must not serve another."""
+    """The SHA-256 of the colors for some real images: records of weaker `accepted_colors` must not serve another."""
     return hashlib.sha256(np.ascontiguousarray(passes(_real_images(bundle))).tobytes()).hexdigest()
 
 
@@ -96,9 +96,9 @@ def warn_of_silence(bundle: Pipeline, own_code: bool) -> None:
     if ":" not in name:
         remedy = "export it by a function, --purifier MODULE:FUNCTION, then --own-code"
     elif not own_code:
-        remedy = "--own-code (in Python, own_code=True), where it has a method `passes` that tells"
+        remedy = "--own-code (in Python, own_code=True), where it has a method `accepted_colors` that tells"
     else:
-        remedy = "give it a method `passes`, if there are colors that it leaves alone"
+        remedy = "give it a method `accepted_colors`, if there are colors that it leaves alone"
     _log.warning("'%s' is attacked without asking it which colors it lets pass. Next: %s", name, remedy)
 
 
@@ -139,13 +139,13 @@ def _spotted(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _check_passes(name: str, passes: Passes, images: NDArray[np.uint8]) -> None:
-    told = _called(f"`passes` of {name}()", passes, images)
+    told = _called(f"`accepted_colors` of {name}()", passes, images)
     n, height, width, _ = images.shape
     shape = _shape(told)
     if len(shape) != 5 or shape[:3] != (n, height, width) or shape[3] < 1 or shape[4] != 3 or told.dtype != np.uint8:
         raise ExportError(
-            f"`passes` of {name}() has to give uint8 ({n}, {height}, {width}, k, 3), got {told.dtype} {shape}. "
-            "Next: mend it, or leave out --own-code"
+            f"`accepted_colors` of {name}() has to give uint8 ({n}, {height}, {width}, k, 3), got {told.dtype} "
+            f"{shape}. Next: mend it, or leave out --own-code"
         )
 
 

@@ -19,8 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pixelproof.models.purifiers.folded import FoldedGate, scaled
-from pixelproof.models.purifiers.gate import replace_where, worst_around
+from pixelproof.models.purifiers.gate import FusedGate, replace_where, scaled, worst_around
 
 WINDOW = 5
 REACH = WINDOW // 2
@@ -88,8 +87,8 @@ class BlindPredictor(nn.Module):
         self.whitening.copy_(whitened @ directions.T)
 
     @torch.no_grad()
-    def folded(self, threshold: float) -> tuple[nn.Conv2d, nn.Conv2d, nn.Conv2d]:
-        """The three layers with units, mid-gray and `threshold` in their weights, as `FoldedGate` takes them."""
+    def fused(self, threshold: float) -> tuple[nn.Conv2d, nn.Conv2d, nn.Conv2d]:
+        """The three layers with units, mid-gray and `threshold` in their weights, as `FusedGate` takes them."""
         window, output, out = self._weight().double(), self.output.weight.double(), self.output
         assert self.window.bias is not None
         assert out.bias is not None
@@ -121,21 +120,23 @@ class Gated(nn.Module):
     Args:
         width: hidden channels of the predictor.
         threshold: error, in scales, from which a pixel is pulled back.
-        hopeless: error, in thresholds, from which the prediction replaces the pixel; above 1.
+        rejection_threshold: error, in thresholds, from which the prediction replaces the pixel; above 1.
         share: share of the worst error in the neighborhood that a pixel's own must reach: an attacked pixel spoils
             the predictions of its neighbors, which must not be replaced for it.
     """
 
     axes: Tensor
-    reach = 2 * REACH
-    """Rows and columns from a changed pixel to the furthest output that it moves."""
-    whole_levels = True
+    receptive_field = 2 * REACH
+    """A radius: rows and columns from a changed pixel to the furthest output that it moves."""
+    whole_values = True
 
-    def __init__(self, width: int = 32, threshold: float = 4.0, hopeless: float = 4.0, share: float = 1.0) -> None:
+    def __init__(
+        self, width: int = 32, threshold: float = 4.0, rejection_threshold: float = 4.0, share: float = 1.0
+    ) -> None:
         super().__init__()
         self.predictor = BlindPredictor(width)
         self.threshold = threshold
-        self.hopeless = hopeless
+        self.rejection_threshold = rejection_threshold
         self.share = share
         self.register_buffer("axes", torch.tensor(_OHTA).view(3, 3, 1, 1), persistent=False)
 
@@ -149,23 +150,23 @@ class Gated(nn.Module):
         bar = (worst * (error < worst).to(error.dtype)).clamp(min=1)
         return replace_where(error - bar, images, prediction + off * self._kept(error))
 
-    def folded(self) -> FoldedGate:
+    def fused(self) -> FusedGate:
         """The same purifier in the form that is shipped."""
-        return FoldedGate(
-            *self.predictor.folded(self.threshold),
+        return FusedGate(
+            *self.predictor.fused(self.threshold),
             self.axes,
             bend=_BEND * self.threshold,
             least=_SMALLEST_SCALE * self.threshold,
-            hopeless=self.hopeless,
+            rejection_threshold=self.rejection_threshold,
             share=self.share,
         )
 
     def _kept(self, error: Tensor) -> Tensor:
-        """The share of its error that a pixel keeps: the threshold's, less and less of it up to `hopeless`."""
-        fading = (self.hopeless - error) / (self.hopeless - 1)
+        """The share of its error that a pixel keeps: at the threshold all of it, at `rejection_threshold` none."""
+        fading = (self.rejection_threshold - error) / (self.rejection_threshold - 1)
         return fading.clamp(0, 1) / error.clamp(min=1)
 
-    def passes(self, images: Tensor) -> Tensor:
+    def accepted_colors(self, images: Tensor) -> Tensor:
         """The extreme colors that are let pass at each position: uint8 `(n, H, W, 8, 3)`.
 
         They are the corners of the gate's parallelepiped in color space, cut to 0..255, then drawn towards the

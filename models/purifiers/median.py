@@ -25,9 +25,9 @@ class Median(nn.Module):
         tolerance: levels outside the neighbors' range that a channel may lie, above 0.
     """
 
-    reach = 1
-    """Rows and columns from a changed pixel to the furthest output that it moves."""
-    whole_levels = True
+    receptive_field = 1
+    """A radius: rows and columns from a changed pixel to the furthest output that it moves."""
+    whole_values = True
 
     def __init__(self, tolerance: float = 32.0) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class Median(nn.Module):
         # images hold whole levels: the first that is replaced gets margin 0
         return replace_where((outside - self.tolerance - 1) / self.tolerance, images, ranked[3])
 
-    def passes(self, images: Tensor) -> Tensor:
+    def accepted_colors(self, images: Tensor) -> Tensor:
         """The corners of the color box that is let pass at each position: uint8 `(n, H, W, 8, 3)`."""
         ranked = sorted_neighbors(images)
         low, high = ranked[0] - self.tolerance, ranked[-1] + self.tolerance

@@ -108,7 +108,7 @@ def test_ones_own_purifier_is_exported_verified_and_attacked(own: Path, run_cli,
     for command in (asked, again):
         caplog.clear()
         assert run_cli(*command, "--own-code").code == 0  # which builds it anew, and asks in vain
-        assert "Next: give it a method `passes`" in caplog.text
+        assert "Next: give it a method `accepted_colors`" in caplog.text
     assert (row["purifier"], row["adaptive_success"]["n"]) == ("own_purifier:Dim", 2)
 
 

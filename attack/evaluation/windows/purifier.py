@@ -20,8 +20,8 @@ def windowed(purifier: str, purify: Purify, *, threads: int | None, batch_size: 
     """`purify` by windows; None where they are not exactly the same.
 
     Args:
-        purifier: the shipped one's name that `purify` should be; its module tells by `reach` how far a changed pixel
-            reaches.
+        purifier: the shipped one's name that `purify` should be; its module's `receptive_field` states how far
+            a changed pixel reaches.
         purify: the deployed one, uint8 `(n, 32, 32, 3)` to the same.
         threads: CPU threads a call may use.
         batch_size: rows of every batch.
@@ -32,7 +32,7 @@ def windowed(purifier: str, purify: Purify, *, threads: int | None, batch_size: 
     except ModuleNotFoundError:  # the extra `export`
         return None
     opened = open_purifier(purifier)
-    reach = offers_of(opened.module).reach if opened else None
+    reach = offers_of(opened.module).receptive_field if opened else None
     if opened is None or reach is None:
         return None
     side = side_for(reach)

@@ -48,8 +48,8 @@ OwnCode = Annotated[
     bool,
     typer.Option(
         "--own-code",
-        help="Import purifiers of your own (MODULE:FUNCTION in a bundle's manifest): those with `passes` tell the "
-        "adaptive attacker which colors they let pass.",
+        help="Import purifiers of your own (MODULE:FUNCTION in a bundle's manifest): those with `accepted_colors` "
+        "state to the adaptive attacker which colors they let pass.",
     ),
 ]
 Records = Annotated[

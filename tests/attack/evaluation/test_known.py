@@ -33,17 +33,17 @@ class wider(Median):  # the same on clean images
 
 def weak():
     median = Median()
-    median.passes = lambda levels: torch.zeros((len(levels), 32, 32, 1, 3), dtype=torch.uint8)
+    median.accepted_colors = lambda levels: torch.zeros((len(levels), 32, 32, 1, 3), dtype=torch.uint8)
     return median
 
 def failing():
     median = Median()
-    median.passes = lambda levels: 1 / 0
+    median.accepted_colors = lambda levels: 1 / 0
     return median
 
 def unfit():
     median = Median()
-    median.passes = lambda levels: torch.zeros((len(levels), 32, 32, 3))
+    median.accepted_colors = lambda levels: torch.zeros((len(levels), 32, 32, 3))
     return median
 
 def larger():
@@ -51,8 +51,8 @@ def larger():
 
 def in_numpy():
     median = Median()
-    tell = median.passes
-    median.passes = lambda levels: tell(levels).numpy()
+    tell = median.accepted_colors
+    median.accepted_colors = lambda levels: tell(levels).numpy()
     return median
 
 class Flat(nn.Module):
@@ -63,8 +63,8 @@ class Flat(nn.Module):
     def forward(self, levels):
         return self.median(levels.view(-1).view(levels.shape))
 
-    def passes(self, levels):
-        return self.median.passes(levels.view(-1).view(levels.shape))
+    def accepted_colors(self, levels):
+        return self.median.accepted_colors(levels.view(-1).view(levels.shape))
 
 class Silent(nn.Module):
     def __init__(self):
@@ -134,7 +134,11 @@ def test_one_that_does_not_tell_is_attacked_by_corners_alone(own):
         ),
         ("wider", UsageError, r"median:wider\(\) builds another purifier than the bundle's: they differ in [\d,]+ of"),
         ("missing", UsageError, "function in my_known_median"),
-        ("failing", ExportError, r"`passes` of my_known_median:failing\(\) failed: ZeroDivisionError.* Next: mend it"),
+        (
+            "failing",
+            ExportError,
+            r"`accepted_colors` of my_known_median:failing\(\) failed: ZeroDivisionError.* Next: mend it",
+        ),
         ("unfit", ExportError, r"has to give uint8 \(8, 32, 32, k, 3\), got float32 \(8, 32, 32, 3\)\. Next: "),
     ],
 )

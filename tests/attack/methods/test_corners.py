@@ -134,7 +134,7 @@ def test_what_a_purifier_lets_pass_can_be_listed(make_network, lenet_images, che
     median = build_purifier("median")
 
     def passes(images):
-        return median.passes(torch.from_numpy(images).permute(0, 3, 1, 2).float()).numpy()[:, :, :, [0, 7]]
+        return median.accepted_colors(torch.from_numpy(images).permute(0, 3, 1, 2).float()).numpy()[:, :, :, [0, 7]]
 
     images, labels = (each[:4] for each in lenet_images)
     pipeline = make_network(median)

@@ -79,7 +79,7 @@ def neighbor_mean() -> Gated:
 
 @pytest.fixture(scope="session")
 def lattice_passes():
-    """`lattice_passes(purifier, images, step)`: is each color of `passes()` let pass? bool `(n, 8, H, W)`.
+    """`lattice_passes(purifier, images, step)`: is each color of `accepted_colors()` let pass? bool `(n, 8, H, W)`.
 
     Positions `step` apart, which do not see one another, are changed at once.
     """

@@ -26,7 +26,7 @@ def reference(gated: Gated, images: Tensor) -> tuple[np.ndarray, np.ndarray]:
         own, center = error[image, row, column], prediction[image, row, column]
         doubtful[image, row, column] = abs(own - bar) < 1e-4 * bar
         if own >= bar:
-            end = gated.threshold * gated.hopeless
+            end = gated.threshold * gated.rejection_threshold
             kept = gated.threshold / own * max(0, (end - own) / (end - gated.threshold))
             result[image, row, column] = (center + (values[image, row, column] - center) * kept).clip(0, 255)
     return result, doubtful
@@ -46,7 +46,7 @@ def test_real_images_come_out_like_the_references(gated: Gated, attacked_images:
 
 
 @torch.no_grad()
-def test_whole_levels_stay_whole_and_few_clean_pixels_change(gated: Gated, real_images: Tensor):
+def test_whole_values_stay_whole_and_few_clean_pixels_change(gated: Gated, real_images: Tensor):
     purified = gated(real_images)
     assert torch.equal(purified, purified.round().clamp(0, 255))
     assert (purified != real_images).any(1).float().mean() < 0.05
@@ -65,7 +65,7 @@ def test_a_changed_pixel_ends_between_itself_and_its_prediction(gated: Gated, at
 def test_every_color_it_names_passes(gated: Gated, real_images: Tensor, lattice_passes, size: tuple[int, int]):
     images = real_images[:, :, : size[0], : size[1]][:: 1 if size == (9, 13) else 8]
     gated.share = 0.0  # no pixel is shielded by a worse one
-    colors = gated.passes(images)
+    colors = gated.accepted_colors(images)
     assert colors.dtype == torch.uint8
     assert colors.shape == (len(images), *size, 8, 3)
     assert lattice_passes(gated, images, REACH + 1, colors).all()
@@ -76,7 +76,7 @@ def test_the_colors_are_the_extreme_ones(gated: Gated, real_images: Tensor):
     """Each lies within rounding (1.02 levels) of the gate's threshold, or at an end of the scale."""
     images = real_images[::4]
     prediction, scale = (values.movedim(1, -1).unsqueeze(-2) for values in gated.predictor(images))
-    colors = gated.passes(images).float()
+    colors = gated.accepted_colors(images).float()
     slack = gated.threshold * scale - ((colors - prediction) @ gated.axes[:, :, 0, 0].T).abs()
     at_gate = slack.amin(-1) < 1.05
     at_end = ((colors == 0) | (colors == 255)).any(-1)
@@ -174,7 +174,7 @@ def test_asking_for_a_gradient_changes_no_bit(gated: Gated, attacked_images: Ten
 )
 def test_the_further_off_a_pixel_is_the_more_it_is_pulled(neighbor_mean: Gated, level: float, expected: float):
     """20 levels, 5 scales of 4, pass; beyond, fewer and fewer of them are kept, up to 4 times as many."""
-    neighbor_mean.threshold, neighbor_mean.hopeless = 5.0, 4.0
+    neighbor_mean.threshold, neighbor_mean.rejection_threshold = 5.0, 4.0
     images = torch.full((1, 3, 9, 9), 120.0)
     images[0, :, 4, 4] = level
     with torch.no_grad():
@@ -184,7 +184,7 @@ def test_the_further_off_a_pixel_is_the_more_it_is_pulled(neighbor_mean: Gated, 
 @pytest.mark.parametrize("level", [139.5, 140.5, 170.0, 220.0])
 def test_the_gradient_goes_through_the_gate(neighbor_mean: Gated, level: float):
     """The gate opens 20 levels off; a step of the pixel moves it by a sigmoid's slope, and what it yields besides."""
-    neighbor_mean.threshold, neighbor_mean.hopeless = 5.0, 4.0
+    neighbor_mean.threshold, neighbor_mean.rejection_threshold = 5.0, 4.0
     images = torch.full((1, 3, 9, 9), 120.0)
     images[0, :, 4, 4] = level
     images.requires_grad_()

@@ -73,7 +73,7 @@ def test_colors_in_the_box_pass_and_one_level_more_does_not(kind: str, real_imag
     random_images = torch.randint(0, 256, (4, 3, 9, 13), generator=generator).float()
     images = real_images[:3] if kind == "real" else random_images
     median = Median()
-    colors = median.passes(images)
+    colors = median.accepted_colors(images)
     assert colors.dtype == torch.uint8
     assert colors.shape == (len(images), *images.shape[-2:], 8, 3)
     assert lattice_passes(median, images, 2, colors).all()
