@@ -14,7 +14,7 @@ import pytest
 from cuda_stand_in import CudaStandIn
 from tensorrt_stand_in import TensorRt
 
-pytest_plugins = ["command_line_fixtures", "evaluation_fixtures"]
+pytest_plugins = ["command_line_fixtures", "evaluation_fixtures", "web_server_fixtures"]
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # small networks: more threads of PyTorch only wait for one another
 

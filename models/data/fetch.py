@@ -1,14 +1,15 @@
-"""Fetching CIFAR-10's official archive into a folder where every file is verified."""
+"""Fetching CIFAR-10's official archive, and unpacking it without trusting it: every file is verified."""
 
+import hashlib
+import tarfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import IO
 
 from pixelproof.errors import DataError, Interrupted, UsageError
 from pixelproof.files import atomic_folder, sha256_file, user_cache
-from pixelproof.models.data.archive import README, unpack
-from pixelproof.models.data.cifar10 import FILE_NBYTES
+from pixelproof.models.data.cifar10 import ARCHIVE, FILE_NBYTES, FOLDER, opened, stream_of
 from pixelproof.models.data.download import Progress, download
-from pixelproof.models.data.locate import ARCHIVE, FOLDER
 
 URL = f"https://www.cs.toronto.edu/~kriz/{ARCHIVE}"
 SHA256 = {
@@ -21,6 +22,8 @@ SHA256 = {
     "batches.meta.txt": "558e74b5e208382e186da55784b4bac2cd52e558448e1b5800990fdb28ed8033",
 }
 """Of each file of the official archive."""
+_README = "readme.html"  # stands in the official archive; holds a link to the data set's page, and no data
+_CHUNK_NBYTES = 1 << 20
 
 
 def fetch_cifar10(
@@ -67,7 +70,7 @@ def fetch_cifar10(
 def _install(part: Path, folder: Path, sha256: Mapping[str, str]) -> None:
     try:
         with atomic_folder(folder, replace=True) as new:
-            unpack(part, new, sha256, max_nbytes=FILE_NBYTES)
+            _unpack(part, new, sha256)
     except DataError:
         part.unlink()  # going on from it would give the same again
         raise
@@ -81,9 +84,63 @@ def _is_whole(folder: Path, sha256: Mapping[str, str]) -> bool:
 def _refuse_to_replace_others(folder: Path, sha256: Mapping[str, str]) -> None:
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"'{folder}' is in the way, and no folder. Next: move it, or give another folder by --to")
-    others = sorted(p.name for p in folder.iterdir() if p.name not in {*sha256, README}) if folder.is_dir() else []
+    others = sorted(p.name for p in folder.iterdir() if p.name not in {*sha256, _README}) if folder.is_dir() else []
     if others:
         raise UsageError(
             f"'{folder}' is not replaced, for it holds other files too, such as '{others[0]}'. "
             "Next: move them, or give another folder by --to"
+        )
+
+
+def _unpack(archive: Path, folder: Path, sha256: Mapping[str, str]) -> None:
+    """Copy the files that `sha256` names into `folder`, each checked against its hash.
+
+    But for a `readme.html`, which is left out, the archive may hold nothing else: a path that leads elsewhere, a
+    link, a device, an unknown file or one larger than a data file is refused before a byte of it is written.
+
+    Raises:
+        DataError: something is refused, missing, damaged or of another hash.
+    """
+    found = set()
+    with opened(archive) as tar:
+        for member in tar:
+            name = _checked_name(member, (*sha256, _README))
+            if name in sha256:
+                with stream_of(tar, member) as content:
+                    _copy(content, folder / name, sha256[name])
+                found.add(name)
+    if missing := sorted(set(sha256) - found):
+        raise DataError(f"the archive has no '{missing[0]}'. Next: pixelproof data fetch")
+
+
+def _checked_name(member: tarfile.TarInfo, known: tuple[str, ...]) -> str:
+    """The member's name inside the data folder; empty for the folder itself."""
+    top, _, name = member.name.partition("/")
+    if top != FOLDER or not ((member.isreg() and name in known) or (member.isdir() and not name)):
+        raise _refused(f"{_kind(member)} '{member.name}' is none of CIFAR-10's ({', '.join(known)})")
+    if member.size > FILE_NBYTES:
+        raise _refused(f"file '{member.name}' has {member.size:,} bytes, expected at most {FILE_NBYTES:,}")
+    return name
+
+
+def _refused(why: str) -> DataError:
+    return DataError(f"the archive was refused: its {why}. Next: pixelproof data fetch, from a source you trust")
+
+
+def _kind(member: tarfile.TarInfo) -> str:
+    if member.issym() or member.islnk():
+        return "link"
+    return "folder" if member.isdir() else "file" if member.isreg() else "device"
+
+
+def _copy(content: IO[bytes], target: Path, expected: str) -> None:
+    digest = hashlib.sha256()
+    with target.open("wb") as file:
+        while chunk := content.read(_CHUNK_NBYTES):
+            digest.update(chunk)
+            file.write(chunk)
+    if digest.hexdigest() != expected:
+        raise DataError(
+            f"'{target.name}' in the archive is damaged: expected SHA-256 {expected}, got {digest.hexdigest()}. "
+            "Next: pixelproof data fetch"
         )

@@ -11,12 +11,10 @@ from pixelproof.commands.bench_defense import defense
 from pixelproof.commands.build_engine import build_engine
 from pixelproof.commands.classify import classify
 from pixelproof.commands.data import data
-from pixelproof.commands.demo import demo
+from pixelproof.commands.demo import demo, report
 from pixelproof.commands.doctor import doctor
-from pixelproof.commands.export import export
-from pixelproof.commands.export_triton import export_triton
+from pixelproof.commands.export import export, export_triton
 from pixelproof.commands.inspect import inspect
-from pixelproof.commands.report import report
 from pixelproof.commands.train import train
 
 app = typer.Typer(

@@ -1,17 +1,14 @@
 """`pixelproof data`: the official archive's stand-in over HTTP, and the sample as image files."""
 
 import hashlib
-import io
 import os
 import re
 import signal
 import subprocess
 import sys
-import tarfile
 import threading
 import time
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -22,84 +19,40 @@ from pixelproof.models.data import sample
 from pixelproof.models.data.fetch import SHA256
 
 FILES = {name: name.encode() * 1000 for name in SHA256}
-HALF = 700
-
-
-class Handler(BaseHTTPRequestHandler):
-    """Serves the archive: of a first request only half, and then nothing more until it is let go on."""
-
-    archive: bytes
-    goes_on: threading.Event
-
-    def do_GET(self) -> None:
-        start = int(self.headers.get("Range", "bytes=0-")[6:-1])
-        self.send_response(206 if start else 200)
-        self.send_header("Content-Length", str(len(self.archive) - start))
-        self.send_header("Content-Range", f"bytes {start}-{len(self.archive) - 1}/{len(self.archive)}")
-        self.end_headers()
-        if not start:
-            self.wfile.write(self.archive[:HALF])
-            self.goes_on.wait(60)
-            start = HALF
-        self.wfile.write(self.archive[start:])
-
-    def log_message(self, format: str, *arguments: object) -> None:
-        pass
-
-
-def make_archive(files: dict[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=0) as tar:
-        for name, content in files.items():
-            info = tarfile.TarInfo(f"cifar-10-batches-bin/{name}")
-            info.size = len(content)
-            tar.addfile(info, io.BytesIO(content))
-    return buffer.getvalue()
 
 
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ThreadingHTTPServer]:
-    """A server of an archive of `FILES`, which waits before the second half; the hashes expected are theirs."""
-    monkeypatch.setenv("no_proxy", "*")
+def make_archive(monkeypatch: pytest.MonkeyPatch, tar_gz) -> Callable[..., bytes]:
+    """`make_archive(changed files)`: an archive of `FILES`, whose hashes are the expected ones."""
     for name, content in FILES.items():
         monkeypatch.setitem(SHA256, name, hashlib.sha256(content).hexdigest())
-    handler = type("Half", (Handler,), {"archive": make_archive(FILES), "goes_on": threading.Event()})
-    running = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    running.handle_error = lambda request, client_address: None  # type: ignore[method-assign]
-    threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True).start()
-    yield running
-    handler.goes_on.set()
-    running.shutdown()
-    running.server_close()
+    return lambda changed=(): tar_gz(
+        *((f"cifar-10-batches-bin/{name}", content) for name, content in (FILES | dict(changed)).items())
+    )
 
 
-def address(server: ThreadingHTTPServer) -> str:
-    return f"http://127.0.0.1:{server.server_port}/"
-
-
-def test_fetch_fills_the_user_cache(run_cli, server, monkeypatch, tmp_path: Path):
+def test_fetch_fills_the_user_cache(run_cli, serve, make_archive, monkeypatch, tmp_path: Path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    server.RequestHandlerClass.goes_on.set()
-    code, out, _ = run_cli("data", "fetch", "--url", address(server))
+    code, out, _ = run_cli("data", "fetch", "--url", serve(make_archive()).url)
     folder = tmp_path / "pixelproof" / "cifar-10-batches-bin"
     assert (code, out) == (0, f"{folder}: complete, the SHA-256 of every file is right\n")
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == FILES
     assert list(folder.parent.iterdir()) == [folder]
 
 
-def test_fetch_says_how_a_folder_of_ones_own_is_found(run_cli, server, tmp_path: Path):
-    server.RequestHandlerClass.goes_on.set()
-    code, out, err = run_cli("data", "fetch", "--to", tmp_path / "own", "--url", address(server))
+def test_fetch_says_how_a_folder_of_ones_own_is_found(run_cli, serve, make_archive, tmp_path: Path):
+    code, out, err = run_cli("data", "fetch", "--to", tmp_path / "own", "--url", serve(make_archive()).url)
     assert code == 0
     assert out.startswith(str(tmp_path / "own" / "cifar-10-batches-bin"))
     assert f"PIXELPROOF_DATA='{tmp_path / 'own'}'" in err
 
 
-def test_ctrl_c_keeps_what_came_and_the_same_command_goes_on(run_cli, server, tmp_path: Path):
+def test_ctrl_c_keeps_what_came_and_the_same_command_goes_on(run_cli, serve, answer, make_archive, tmp_path: Path):
+    site = serve(make_archive(), answer(cut=70, goes_on=(goes_on := threading.Event())))
     # a background job, as tests may be, hands down that SIGINT is ignored
     listen = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
     command = [sys.executable, "-c", listen + "from pixelproof.cli import main; main()"]
-    arguments = ["data", "fetch", "--to", str(tmp_path), "--url", address(server)]
+    arguments = ["data", "fetch", "--to", str(tmp_path), "--url", site.url]
     part = tmp_path / "cifar-10-binary.tar.gz.part"
     with subprocess.Popen([*command, *arguments], stderr=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 60
@@ -113,15 +66,14 @@ def test_ctrl_c_keeps_what_came_and_the_same_command_goes_on(run_cli, server, tm
     assert err.strip().splitlines()[-1].startswith("error: stopped fetching CIFAR-10; what came of the archive is kept")
     assert "Traceback" not in err
     assert list(tmp_path.iterdir()) == [part]
-    server.RequestHandlerClass.goes_on.set()
+    goes_on.set()
     assert run_cli(*arguments).code == 0
     assert list(tmp_path.iterdir()) == [tmp_path / "cifar-10-batches-bin"]
 
 
-def test_an_archive_that_is_another_is_one_line_and_leaves_nothing(run_cli, server, tmp_path: Path):
-    server.RequestHandlerClass.archive = make_archive(FILES | {"test_batch.bin": b"forged" * 1000})
-    server.RequestHandlerClass.goes_on.set()
-    code, out, err = run_cli("data", "fetch", "--to", tmp_path, "--url", address(server))
+def test_an_archive_that_is_another_is_one_line_and_leaves_nothing(run_cli, serve, make_archive, tmp_path: Path):
+    forged = serve(make_archive({"test_batch.bin": b"forged" * 1000}))
+    code, out, err = run_cli("data", "fetch", "--to", tmp_path, "--url", forged.url)
     assert (code, out) == (1, "")
     assert err.splitlines()[-1].startswith("error: 'test_batch.bin' in the archive is damaged: expected SHA-256")
     assert list(tmp_path.iterdir()) == []

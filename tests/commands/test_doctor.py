@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pixelproof.commands import diagnosis, diagnosis_gpu
+from pixelproof.commands import doctor
 from pixelproof.errors import BackendError
 from pixelproof.runtime.backends import BACKENDS
 
@@ -73,7 +73,7 @@ def test_what_a_gpu_needs_is_the_same_command_in_every_line(run_cli, monkeypatch
     for module in ("errors", "runtime.backends.onnxruntime_cpu", "runtime.backends.onnxruntime_cuda"):
         monkeypatch.setattr(f"pixelproof.{module}.installed_wheels", lambda: ["onnxruntime"])
     monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CPUExecutionProvider"])
-    monkeypatch.setattr(diagnosis, "_version", lambda package: None)
+    monkeypatch.setattr(doctor, "_version", lambda package: None)
     found = findings(run_cli("doctor", "--json").out)
     remedies = {finding["remedy"] for finding in found.values() if "[gpu]" in finding["remedy"]}
     assert remedies == {"pip uninstall -y onnxruntime && pip install 'pixelproof[gpu]'"}
@@ -97,22 +97,22 @@ def install(folder: Path, name: str, version: str) -> None:
 def test_a_version_too_old_is_told(monkeypatch, tmp_path: Path, version: str, fits: bool, text: str):
     install(tmp_path, "own", version)
     monkeypatch.syspath_prepend(tmp_path)
-    assert diagnosis._package("own", ">=1.20,<9") == (fits, text)
-    assert diagnosis._package("other", ">=1.20") == (False, "no other")
+    assert doctor._package("own", ">=1.20,<9") == (fits, text)
+    assert doctor._package("other", ">=1.20") == (False, "no other")
 
 
 def test_the_data_set_is_found_where_the_environment_says(monkeypatch, tmp_path: Path):
     monkeypatch.setenv("PIXELPROOF_DATA", str(tmp_path))
-    assert diagnosis._data_set().remedy == "pixelproof data fetch"
+    assert doctor._data_set().remedy == "pixelproof data fetch"
     (tmp_path / "test_batch.bin").write_bytes(b"")
-    assert diagnosis._data_set() == diagnosis.Finding("CIFAR-10", "ok", str(tmp_path))
+    assert doctor._data_set() == doctor.Finding("CIFAR-10", "ok", str(tmp_path))
 
 
 def test_damaged_weights_are_found(monkeypatch, tmp_path: Path):
     monkeypatch.setattr("pixelproof.models.weights_path", lambda name: tmp_path / f"{name}.safetensors")
     monkeypatch.setattr("pixelproof.models.provenance", lambda name: {"weights_sha256": "0" * 64})
     (tmp_path / "lenet.safetensors").write_bytes(b"altered")
-    states = {finding.subject: (finding.state, bool(finding.remedy)) for finding in diagnosis._weights()}
+    states = {finding.subject: (finding.state, bool(finding.remedy)) for finding in doctor._weights()}
     assert states["weights of 'lenet'"] == ("broken", True)
     assert states["weights of 'resnet'"] == ("broken", True)
 
@@ -127,7 +127,7 @@ def test_damaged_weights_come_back_by_the_command(monkeypatch, tmp_path: Path):
     weights.unlink()
     monkeypatch.setattr("pixelproof.models.weights_path", lambda name: weights if name == "lenet" else None)
     monkeypatch.setattr("pixelproof.models.provenance", lambda name: {"weights_sha256": "0" * 64})
-    (finding,) = diagnosis._weights()
+    (finding,) = doctor._weights()
     where, _, command = finding.remedy.partition(", ")
     restore, _, install = command.partition(" && ")
     assert (where, install) == ("in pixelproof's clone", "pip install --force-reinstall --no-deps .")
@@ -163,7 +163,7 @@ class Driver:
 )
 def test_a_driver_is_asked_for_its_gpus(monkeypatch, code: int, state: str, found: str):
     monkeypatch.setattr("ctypes.CDLL", lambda name: Driver(code))
-    finding = diagnosis_gpu.nvidia_driver()
+    finding = doctor.nvidia_driver()
     assert (finding.state, finding.found) == (state, found)
 
 
@@ -172,4 +172,4 @@ def test_a_toolkit_is_asked_for_its_version(monkeypatch, tmp_path: Path):
     nvcc.write_text("#!/bin/sh\necho 'Cuda compilation tools, release 13.0, V13.0.48'\n")
     nvcc.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert diagnosis_gpu.cuda_toolkit() == diagnosis.Finding("CUDA toolkit", "ok", f"13.0 ({nvcc})")
+    assert doctor.cuda_toolkit() == doctor.Finding("CUDA toolkit", "ok", f"13.0 ({nvcc})")

@@ -1,4 +1,4 @@
-"""Who waits for hours is told how long it still takes, on a terminal and in a log."""
+"""What commands print: plain tables, and how long the work still takes, on a terminal and in a log."""
 
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -8,6 +8,7 @@ from rich.console import Console
 
 from pixelproof.attack.search.results import Progress
 from pixelproof.commands import progress
+from pixelproof.commands.options import print_table
 from pixelproof.commands.progress import attack_progress, stages
 
 
@@ -91,3 +92,16 @@ def test_a_terminal_shows_a_bar_a_stage(at, monkeypatch: pytest.MonkeyPatch, cap
     told = capsys.readouterr().err
     assert "transfer ━━━━━━━━━━━━━━━━━━━━ 4 of 4, 3 fell, 100 queries/s, 0:00:02" in told
     assert "adaptive ━━━━━━━━━━━━━━━━━━━━ 4 of 4, 3 fell" in told
+
+
+def test_columns_are_as_wide_as_their_widest_cell(capsys):
+    print_table([("a", "1"), ("a long name that a terminal would fold" * 4, "22")], header=("name", "n"))
+    width = len("a long name that a terminal would fold" * 4)
+    lines = capsys.readouterr().out.splitlines()
+    assert [len(line) for line in lines] == [width + 3, width + 3, width + 4]
+    assert [line[width:].strip() for line in lines] == ["n", "1", "22"]
+
+
+def test_what_could_steer_a_terminal_is_replaced(capsys):
+    print_table([("bell\a\x9b2J", "line\nline", "\udcff.png", "Größe")])
+    assert capsys.readouterr().out == "bell??2J  line?line  ?.png  Größe\n"

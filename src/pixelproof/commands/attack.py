@@ -20,9 +20,9 @@ from pixelproof.commands.options import (
     Screen,
     Threads,
     check_data,
+    print_table,
     typed,
 )
-from pixelproof.commands.tables import print_table
 from pixelproof.errors import UsageError, resumable, unknown_name
 from pixelproof.files import check_writable, is_free
 

@@ -217,7 +217,7 @@ def growth(
 ) -> None:
     """Attack few images, more, and very many, to see whether an image's cost or the memory grows with their number."""
     from pixelproof.benchmarks.endurance import grow
-    from pixelproof.models.data.locate import locate
+    from pixelproof.models.data.cifar10 import locate
 
     check_data(data, sample)
     _check_json(output)

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pixelproof.commands.options import AsJson
-from pixelproof.commands.tables import print_table
+from pixelproof.commands.options import AsJson, print_table
 
 if TYPE_CHECKING:
     from pixelproof.runtime import Pipeline, Result

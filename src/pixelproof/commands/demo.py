@@ -1,4 +1,4 @@
-"""`pixelproof demo`: the whole job on the shipped models and images."""
+"""`pixelproof demo`: the whole job on the shipped models and images; `report`: results as one HTML page."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,6 +26,21 @@ def demo(
     command = typed()
     with resumable(f"what is done is kept in '{folder}'"):
         _run(output, folder, command)
+
+
+def report(
+    results: Annotated[
+        list[Path], typer.Argument(metavar="RESULTS", help="JSON files of pixelproof bench, or beside trained weights.")
+    ],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="The HTML file; .csv, .tex or .md: the tables alone.")
+    ] = Path("report.html"),
+) -> None:
+    """Write tables, attacked images, maps and learning curves of results as one HTML file that needs nothing else."""
+    from pixelproof.benchmarks.report import write_report
+
+    write_report(results, output)
+    typer.echo(output)
 
 
 def _run(output: Path, folder: Path, command: str) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pixelproof.commands.tables import print_table
+from pixelproof.commands.options import print_table
 from pixelproof.errors import BundleError, quote
 
 if TYPE_CHECKING:

@@ -1,7 +1,8 @@
-"""Options that several commands share, declared once."""
+"""What several commands share: options, checks of them, and plain tables."""
 
 import shlex
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -85,3 +86,19 @@ def numbers(option: str, text: str) -> list[int]:
     if min(found) < 1:
         raise UsageError(f"{option} takes whole numbers of 1 or more, got '{text}'. Next: {option} {_EXAMPLES[option]}")
     return found
+
+
+def print_table(rows: Iterable[Sequence[str]], header: Sequence[str] = ()) -> None:
+    """Print one row or more on stdout, under `header` where there is one, each column as wide as its widest cell.
+
+    The columns neither wrap nor fold, so that a pipe can read them.
+    """
+    lines = [[_printable(cell) for cell in line] for line in (header, *rows) if line]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def _printable(text: str) -> str:
+    """`text` without what could steer a terminal: file names and manifests are other people's."""
+    return "".join(mark if mark.isprintable() else "?" for mark in text)

@@ -1,4 +1,4 @@
-"""Reading the official binary version: full-size files, mostly zeros, with a few records that are known."""
+"""Finding and reading the official binary version: full-size files, mostly zeros, with a few known records."""
 
 import hashlib
 import subprocess
@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from pixelproof.errors import DataError, UsageError
+from pixelproof.files import user_cache
 from pixelproof.models.data import CIFAR10_CLASSES, ImageSet, data_sha256, load_cifar10
-from pixelproof.models.data.cifar10 import FILE_NBYTES, RECORD_NBYTES, SPLITS
+from pixelproof.models.data.cifar10 import ARCHIVE, FILE_NBYTES, FOLDER, RECORD_NBYTES, SPLITS, locate
 
 LAST = 9_999
 
@@ -129,3 +130,61 @@ def test_importing_brings_numpy_and_nothing_heavier():
     modules = set(done.stdout.split())
     assert "numpy" in modules
     assert not modules & {"torch", "onnx", "onnxruntime", "safetensors", "PIL", "typer", "rich", "matplotlib"}
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """An empty user cache, and no place named."""
+    monkeypatch.delenv("PIXELPROOF_DATA", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def put(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    (folder / "test_batch.bin").touch()
+    return folder
+
+
+@pytest.mark.usefixtures("environment")
+def test_what_is_given_comes_before_the_environment_and_that_before_the_cache(monkeypatch, tmp_path: Path):
+    cached = put(user_cache() / FOLDER)
+    assert locate() == cached
+    named = put(tmp_path / "named")
+    monkeypatch.setenv("PIXELPROOF_DATA", str(named))
+    assert locate() == named
+    given = put(tmp_path / "given")
+    assert locate(given) == locate(str(given)) == given
+
+
+@pytest.mark.usefixtures("environment")
+def test_an_archive_is_found_by_its_name_or_in_its_folder(tmp_path: Path):
+    archive = tmp_path / ARCHIVE
+    archive.touch()
+    assert locate(archive) == locate(tmp_path) == archive
+    folder = put(tmp_path / FOLDER)
+    assert locate(tmp_path) == folder
+
+
+@pytest.mark.usefixtures("environment")
+def test_the_cache_is_in_the_home_folder_where_nothing_else_is_said(monkeypatch, tmp_path: Path):
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert user_cache() == tmp_path / ".cache" / "pixelproof"
+
+
+@pytest.mark.usefixtures("environment")
+def test_the_place_that_was_looked_at_is_named(monkeypatch, tmp_path: Path):
+    with pytest.raises(DataError, match=rf"no CIFAR-10 in '{user_cache()}' \(the user cache; neither --data nor"):
+        locate()
+    monkeypatch.setenv("PIXELPROOF_DATA", str(tmp_path))
+    with pytest.raises(DataError, match=rf"'{tmp_path}' \(\$PIXELPROOF_DATA\): there is no '{FOLDER}', no '{ARCHIVE}'"):
+        locate()
+
+
+@pytest.mark.usefixtures("environment")
+def test_a_wrong_path_is_not_passed_over_for_another_place(monkeypatch, tmp_path: Path):
+    monkeypatch.setenv("PIXELPROOF_DATA", str(put(tmp_path / "named")))
+    with pytest.raises(
+        DataError, match=r"'.*/typo' \(as given\): there is no such file or folder.*Next: pixelproof data"
+    ):
+        locate(tmp_path / "typo")

@@ -10,9 +10,8 @@ import pytest
 
 from pixelproof.errors import DataError, Interrupted, UsageError
 from pixelproof.models.data import data_sha256
-from pixelproof.models.data.cifar10 import FILE_NBYTES
+from pixelproof.models.data.cifar10 import FILE_NBYTES, FOLDER, locate
 from pixelproof.models.data.fetch import SHA256, fetch_cifar10
-from pixelproof.models.data.locate import FOLDER, locate
 
 FILES = {"data_batch_1.bin": b"first" * 30_000, "test_batch.bin": b"test" * 30_000, "batches.meta.txt": b"frog\n"}
 HASHES = {name: hashlib.sha256(content).hexdigest() for name, content in FILES.items()}

@@ -9,7 +9,7 @@ from pixelproof.models import build_classifier, build_purifier
 from pixelproof.models.data import ImageSet, sample
 from pixelproof.models.purifiers.gated import Gated
 from pixelproof.models.training import Recipe, train
-from pixelproof.models.training.tasks import BlindPrediction, Classification, Reconstruction, mixed_precision
+from pixelproof.models.training.tasks import BlindPrediction, Classification, Reconstruction, mixed_precision, whiten
 
 
 @pytest.mark.parametrize(
@@ -120,3 +120,36 @@ def test_a_whitened_start_is_the_recipes_choice():
         weights.append([parameter.detach() for parameter in module.parameters()])
     same = [torch.equal(plain, whitened) for plain, whitened in zip(*weights, strict=True)]
     assert same == [False] + [True] * (len(same) - 1)
+
+
+def responses(name: str) -> tuple[torch.Tensor, int]:
+    """What the whitened first convolution gives at each position, `(filters, positions)`, and its input values."""
+    images = torch.from_numpy(sample().images).permute(0, 3, 1, 2).float() / 255
+    torch.manual_seed(0)
+    module = build_classifier(name, trained=False)
+    whiten(module, images)
+    first = next(layer for layer in module.modules() if isinstance(layer, torch.nn.Conv2d))
+    with torch.no_grad():
+        seen = torch.nn.functional.conv2d(module.normalise(images), first.weight)
+    return seen.transpose(0, 1).flatten(1), first.weight[0].numel()
+
+
+def correlations(seen: torch.Tensor) -> torch.Tensor:
+    return (seen @ seen.T / seen.shape[1]).abs()
+
+
+def test_pairs_of_signs_where_there_are_filters_enough():
+    seen, inputs = responses("nin")
+    directions = seen[: 2 * inputs]
+    assert torch.allclose(directions[::2], -directions[1::2], atol=1e-4)
+    together = correlations(directions[::2])
+    strong = together.diagonal() > 0.5  # of the faintest, the least variance leaves less than 1
+    assert strong.sum() > inputs / 2
+    assert together.diagonal().max() < 1.01
+    assert (together - together.diagonal().diag()).max() < 0.01
+
+
+def test_the_first_directions_where_there_are_fewer_filters():
+    seen, inputs = responses("wide_resnet")
+    assert len(seen) < inputs
+    assert torch.allclose(correlations(seen), torch.eye(len(seen)), atol=0.05)

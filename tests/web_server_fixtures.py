@@ -22,6 +22,7 @@ class Answer:
     honors_range: bool = True
     tells_length: bool = True
     shift: int = 0  # start so many bytes beside what was asked
+    goes_on: threading.Event | None = None  # send what `cut` left off once this is set
 
 
 @dataclass
@@ -61,6 +62,9 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body[: answer.cut])
+        if answer.goes_on:
+            answer.goes_on.wait(60)
+            self.wfile.write(body[answer.cut :])
         if answer.reset:
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.connection.close()
