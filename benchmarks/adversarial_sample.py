@@ -13,6 +13,7 @@ from pixelproof.attack.evaluation.attack_run import attack_bundle
 from pixelproof.attack.evaluation.device import open_attack_device
 from pixelproof.attack.evaluation.settings import DataChoice, Settings
 from pixelproof.attack.search.results import Progress
+from pixelproof.deprecation import keyword_renamed
 from pixelproof.errors import UsageError, unknown_name
 from pixelproof.export import export_bundle
 from pixelproof.models import CLASSIFIERS, provenance
@@ -23,6 +24,7 @@ from pixelproof.models.data.sample import SAMPLE_FOLDER
 _COMMAND = "pixelproof data adversarial"
 
 
+@keyword_renamed("screen", "cascade")
 def find(
     classifier: str,
     choice: DataChoice,
@@ -30,7 +32,7 @@ def find(
     backend: str = "auto",
     folder: Path = SAMPLE_FOLDER,
     *,
-    screen: str | None = None,
+    cascade: str | None = None,
     images: int | None = None,
 ) -> int:
     """Attack a shipped classifier, and keep what fooled it; how many images that is.
@@ -41,23 +43,23 @@ def find(
         records: folder of each image's outcome.
         backend: see `open_attack_device`.
         folder: of the sample, where it is kept.
-        screen: see `Settings`.
+        cascade: see `Settings`.
         images: attack the first so many that it gets right; None for all of those.
     """
     with TemporaryDirectory(prefix="pixelproof-") as temporary:
         bundle = Path(temporary) / classifier
         export_bundle(classifier, bundle, purifier="none")
-        with open_attack_device(backend, "corners", [bundle], screen=screen) as device:
+        with open_attack_device(backend, "corners", [bundle], cascade=cascade) as device:
             run = attack_bundle(
                 bundle,
                 choice,
-                Settings(images=len(choice.images) if images is None else images, screen=screen),
+                Settings(images=len(choice.images) if images is None else images, cascade=cascade),
                 protocol="transfer",
                 records=records,
                 report=lambda _, progress: _tell(classifier, progress),
                 device=device,
             )
-            screened = f"on {device.name}" if device is not None else screen and f"in {screen}"
+            screened = f"on {device.name}" if device is not None else cascade and f"in {cascade}"
             method = f"corners, one pixel, screened {screened}" if screened else "corners, one pixel"
     changes = [(each["image"], *each["pixels"][0], *each["colours"][0]) for each in run.images if each["success"]]
     digest = provenance(classifier)["weights_sha256"]
@@ -70,8 +72,9 @@ def _tell(classifier: str, progress: Progress) -> None:
     print(f"\r{classifier}: {progress.finished} of {progress.images}", end="", file=sys.stderr)
 
 
+@keyword_renamed("screen", "cascade")
 def attack_all(
-    names: Sequence[str], backend: str, records: Path, screen: str | None = None, images: int | None = None
+    names: Sequence[str], backend: str, records: Path, cascade: str | None = None, images: int | None = None
 ) -> None:
     """Find those of the named classifiers whose present weights were not attacked on as many images.
 
@@ -79,7 +82,7 @@ def attack_all(
         names: of shipped classifiers.
         backend: see `open_attack_device`.
         records: folder of the outcomes.
-        screen: see `Settings`.
+        cascade: see `Settings`.
         images: see `find`.
 
     Raises:
@@ -95,5 +98,5 @@ def attack_all(
         digest = provenance(name)["weights_sha256"]
         if not is_attacked(name, digest, images):
             outcomes = records / f"{name}-{digest[:12]}"
-            found = find(name, DataChoice.sample(), outcomes, backend, screen=screen, images=images)
+            found = find(name, DataChoice.sample(), outcomes, backend, cascade=cascade, images=images)
             print(f"\r{name}: {found} adversarial images", file=sys.stderr)

@@ -167,7 +167,7 @@ def bench_attack(
     rows: list[AttackSpeedRow] = []
     notes: list[str] = []
     with ExitStack() as stack:
-        # First, since a target's screen sets it too, and sets back what it found.
+        # First, since a target's cascade sets it too, and sets back what it found.
         stack.enter_context(pytorch_threads(threads, purpose="comparing attacks"))
         targets = [stack.enter_context(closing(Target(bundle, threads))) for bundle in bundles]
         for target in targets:  # what is unfit is told before the long work

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelproof.attack import attack, gradient_order
-from pixelproof.attack.evaluation.cascades import screen_or_none
+from pixelproof.attack.evaluation.cascades import open_cascade
 from pixelproof.attack.evaluation.half_precision import pytorch_threads
 from pixelproof.attack.evaluation.victims import BATCH_SIZE, Predict, Victim, bare_classifier, on_levels
 from pixelproof.attack.methods.orders import Order
@@ -81,12 +81,12 @@ class Target:
         """The deployed classifier as `pixelproof attack` searches it: by windows where that is faster."""
         return bare_classifier(self.deployed)
 
-    def screened(self, screen: str) -> Victim:
-        """The deployed classifier, asked of what the screen of that name is not sure of; open until `close`."""
-        if screen not in self._screened:
-            behind = self._opened.enter_context(screen_or_none(screen, self.deployed))
-            self._screened[screen] = behind(bare_classifier(self.deployed, windows=False), self.deployed.predict)
-        return self._screened[screen]
+    def screened(self, cascade: str) -> Victim:
+        """The deployed classifier, asked of what the cheaper network `cascade` is not sure of; open until `close`."""
+        if cascade not in self._screened:
+            behind = self._opened.enter_context(open_cascade(cascade, self.deployed))
+            self._screened[cascade] = behind(bare_classifier(self.deployed, windows=False), self.deployed.predict)
+        return self._screened[cascade]
 
     def close(self) -> None:
         """Close what was opened."""
@@ -191,11 +191,11 @@ def de_in_pytorch(target: Target, budget: Budget) -> Contender:
     return Own("de, PyTorch", "PyTorch, CPU", predict, "de", budget.seed, _evolution(budget, predict))
 
 
-def _screened(screen: str, target: Target, budget: Budget) -> Own:
-    name = f"corners, screened in {screen}"
+def _screened(cascade: str, target: Target, budget: Budget) -> Own:
+    name = f"corners, screened in {cascade}"
     if (precision := target.manifest["precision"]) != "fp32":
-        raise Absent(f"{name}: left out, since a classifier in {precision} is not screened")
-    return _as_searched(name, target, target.screened(screen), budget)
+        raise Absent(f"{name}: left out, since a classifier in {precision} has no cascade")
+    return _as_searched(name, target, target.screened(cascade), budget)
 
 
 def _as_searched(name: str, target: Target, victim: Victim, budget: Budget) -> Own:

@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelproof.attack.evaluation.cascades import SCREENS, check_screen
+from pixelproof.attack.evaluation.cascades import CASCADES, check_cascade
 from pixelproof.attack.evaluation.victims import BATCH_SIZE, Predict, purified_pipeline
 from pixelproof.attack.predictors.cascade import margins
 from pixelproof.attack.search.canvas import Canvas
 from pixelproof.attack.search.colors import box_table, decode
 from pixelproof.benchmarks.endurance import heading
 from pixelproof.codec import encode
+from pixelproof.deprecation import keyword_renamed, moved
 from pixelproof.errors import UsageError, unknown_name
 from pixelproof.models.data import ImageSet, sample
 from pixelproof.runtime import Pipeline
@@ -26,10 +27,11 @@ SUCCESSES = 2_000
 PROTOCOLS = ("transfer", "adaptive")
 
 
-def validate_screen(
+@keyword_renamed("screen", "cascade")
+def validate_cascade(
     bundle: Path,
     *,
-    screen: str = "int8",
+    cascade: str = "int8",
     protocol: str = "transfer",
     successes: int = SUCCESSES,
     margin: float | None = None,
@@ -38,42 +40,42 @@ def validate_screen(
     threads: int | None = None,
     command: str = "",
 ) -> dict[str, Any]:
-    """Sweep images in float32, without stopping at a success, and see what a screen would have discarded.
+    """Sweep images in float32, without stopping at a success, and see what a cascade would have discarded.
 
     Args:
         bundle: of a shipped classifier, in float32.
-        screen: one of `SCREENS`.
+        cascade: one of `CASCADES`.
         protocol: "transfer" for the bare classifier, "adaptive" for the whole pipeline.
         successes: candidates that change the label, after which no further image is begun.
-        margin: see `Screened`; the screen's own where None.
-        within: ask float32 only of candidates that the screen leaves a lead below so many nats, above the margin:
-            where all would take too long, many times the margin is nearly as good.
+        margin: see `Screened`; the cascade's own where None.
+        within: ask float32 only of candidates that the cheaper network leaves a lead below so many nats, above the
+            margin: where all would take too long, many times the margin is nearly as good.
         data: the images, in their order; the shipped ones where None.
         threads: CPU threads a call may use.
         command: for the record.
 
     Returns:
-        How many successes there were, the share lost with its 95 % interval, the largest lead that the screen left the
-        true class at one, the share of all candidates discarded, and milliseconds a candidate, by the screen and in
+        How many successes there were, the share lost with its 95 % interval, the largest lead that it left the
+        true class at one, the share of all candidates discarded, and milliseconds a candidate, by it and in
         float32 (None with `within`: few at a time take longer).
 
     Raises:
-        UsageError: no bundle of a shipped classifier or, to be adaptive to, without a purifier; no such screen or
+        UsageError: no bundle of a shipped classifier or, to be adaptive to, without a purifier; no such cascade or
             protocol; nothing to sweep; or a margin or `within` that tells nothing.
     """
     if protocol not in PROTOCOLS:
         raise unknown_name("protocol", protocol, PROTOCOLS, "choose one with --protocol NAME")
     with Pipeline(bundle, backend="cpu", part="classifier", threads=threads) as bare, ExitStack() as opened:
-        check_screen(screen, bare)
+        check_cascade(cascade, bare)
         if protocol == "adaptive" and bare.manifest["purifier"] is None:
             raise UsageError(f"bundle '{bundle}' has no purifier to adapt to. Next: --protocol transfer")
-        limit = SCREENS[screen].margin if margin is None else margin
+        limit = CASCADES[cascade].margin if margin is None else margin
         if not 0 < limit < within:
             raise UsageError(
                 f"margin {limit} and within {within} tell nothing: what float32 is not asked of cannot be lost. "
                 "Next: a margin above 0, and --within above it"
             )
-        cheap = opened.enter_context(SCREENS[screen].open(bare)).predict
+        cheap = opened.enter_context(CASCADES[cascade].open(bare)).predict
         victim = bare
         if protocol == "adaptive":
             victim = opened.enter_context(Pipeline(bundle, backend="cpu", threads=threads))
@@ -97,7 +99,7 @@ def validate_screen(
         ),
         "protocol": protocol,
         "purifier": None if protocol == "transfer" else bare.manifest["purifier"]["name"],
-        "screen": screen,
+        "screen": cascade,
         "margin": limit,
         "within": None if np.isinf(within) else within,
         "images": swept.images,
@@ -160,3 +162,6 @@ def _corner_batches(image: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
         candidates = decode(colors, numbers[start : start + BATCH_SIZE])
         rows = len(candidates.positions)
         yield Canvas(image[None], rows).draw(np.zeros(rows, np.int64), *candidates)
+
+
+__getattr__ = moved(__name__, {"validate_screen": f"{__name__}:validate_cascade"})

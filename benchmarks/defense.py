@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from pixelproof.attack.cuda.device import Device
-from pixelproof.attack.evaluation.cascades import check_screen_or_none
+from pixelproof.attack.evaluation.cascades import check_cascade
 from pixelproof.attack.evaluation.evaluate import Measured, check_purifies, evaluate
 from pixelproof.attack.evaluation.known import own_passes
 from pixelproof.attack.evaluation.records import Record
@@ -234,7 +234,7 @@ def row(measured: Measured) -> DefenseRow:
         adaptive_queries_p90=adaptive_queries[1],
         adaptive_seconds_per_image=_mean_seconds(adaptive or []),
         paper=PAPER.get(classifier["name"]) if measured.settings.pixels == 1 else None,
-        screen=measured.settings.screen,
+        screen=measured.settings.cascade,
         passed_colors=measured.passed,
         bundle=measured.bundle,
         classifier_sha256=classifier["weights_sha256"],
@@ -312,7 +312,7 @@ def bench_defense(
         with Pipeline(bundle, threads=threads) as pipeline:
             check_purifies(bundle, pipeline)
             check_fit(bundle, pipeline, choice.images)
-            check_screen_or_none(settings.screen, pipeline, settings.pixels)
+            check_cascade(settings.cascade, pipeline, settings.pixels)
             if settings.adaptive and settings.own_code:
                 own_passes(pipeline)
             made_of.append((pipeline.manifest["classifier"]["name"], pipeline.manifest["purifier"]["name"]))

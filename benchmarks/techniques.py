@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter, ImageOps
 
-from pixelproof.attack.evaluation.cascades import BehindScreen, check_screen_or_none, screen_or_none
+from pixelproof.attack.evaluation.cascades import BehindCascade, check_cascade, open_cascade
 from pixelproof.attack.evaluation.known import warn_of_silence
 from pixelproof.attack.evaluation.records import Transform, gets_right
 from pixelproof.attack.evaluation.searches import Report, Searches, changed_images
@@ -26,7 +26,7 @@ from pixelproof.attack.evaluation.victims import Predict, Victim, bare_classifie
 from pixelproof.benchmarks.conditions import Conditions, describe_conditions, now
 from pixelproof.benchmarks.latency import Contender, measure_latency
 from pixelproof.benchmarks.tables import NOTHING, Column, Table, make_table, number, share_cell
-from pixelproof.deprecation import keyword_renamed
+from pixelproof.deprecation import field_renamed, keyword_renamed
 from pixelproof.errors import missing_extra
 from pixelproof.models.data import ImageSet
 from pixelproof.runtime import Pipeline, read_bundle
@@ -134,6 +134,7 @@ TRANSFORMS: dict[str, Transform] = {
 """By name, with their settings."""
 
 
+@field_renamed("screen", "cascade")
 @dataclass(frozen=True)
 class TechniqueSettings:
     """How techniques are compared.
@@ -144,7 +145,7 @@ class TechniqueSettings:
         slowest_query_ms: techniques that take longer an image are not attacked.
         rounds: how often each is timed.
         seed: of the attack's randomness.
-        screen: see `defense.settings.Settings`.
+        cascade: see `Settings` of `pixelproof.attack.evaluation`.
         own_code: likewise.
     """
 
@@ -153,7 +154,7 @@ class TechniqueSettings:
     slowest_query_ms: float = 2.0
     rounds: int = 100
     seed: int = 0
-    screen: str | None = None
+    cascade: str | None = None
     own_code: bool = False
 
 
@@ -210,20 +211,20 @@ def bench_techniques(
         report: told what is under way.
 
     Raises:
-        UsageError: data that do not fit a bundle, none that its classifier gets right, or a screen that is not for it.
+        UsageError: data that do not fit a bundle, none that its classifier gets right, or a cascade that is not for it.
         BundleError: a bundle that is missing or damaged.
         DataError: kept outcomes that are damaged.
         BackendError: what is asked for does not run here.
         ExportError: as for `own_passes`, if `settings.own_code`.
     """
     with ExitStack() as opened:
-        subjects = _open(bundles, choice, settings.screen, threads, opened)
+        subjects = _open(bundles, choice, settings.cascade, threads, opened)
         # All are timed first, in one go, so that the machine need be quiet no longer than that.
         times = [_milliseconds(subject.pipelines, choice.images.images, settings.rounds) for subject in subjects]
         rows: list[TechniqueRow] = []
         for subject, each in zip(subjects, times, strict=True):
-            with screen_or_none(settings.screen, subject.bare) as behind_screen:
-                rows += _compare(subject, behind_screen, each, choice, settings, records, report)
+            with open_cascade(settings.cascade, subject.bare) as behind_cascade:
+                rows += _compare(subject, behind_cascade, each, choice, settings, records, report)
         provider = subjects[-1].bare.provider
     conditions = describe_conditions(
         provider=provider, threads=threads, data=choice.name, command=command, seed=settings.seed
@@ -232,14 +233,14 @@ def bench_techniques(
 
 
 def _open(
-    bundles: Sequence[Path], choice: DataChoice, screen: str | None, threads: int | None, opened: ExitStack
+    bundles: Sequence[Path], choice: DataChoice, cascade: str | None, threads: int | None, opened: ExitStack
 ) -> list[_Subject]:
     """The classifiers of the bundles, in their order, each with the bundles that purify before it."""
     groups: dict[str, list[tuple[Path, Pipeline]]] = {}
     for bundle in bundles:
         pipeline = opened.enter_context(Pipeline(bundle, threads=threads))
         check_fit(bundle, pipeline, choice.images)
-        check_screen_or_none(screen, pipeline)
+        check_cascade(cascade, pipeline)
         groups.setdefault(graph_sha256(read_bundle(bundle).files[CLASSIFIER]), []).append((bundle, pipeline))
     subjects = []
     for group in groups.values():
@@ -252,7 +253,7 @@ def _open(
 
 def _compare(
     subject: _Subject,
-    behind_screen: BehindScreen,
+    behind_cascade: BehindCascade,
     times: dict[str, float],
     choice: DataChoice,
     settings: TechniqueSettings,
@@ -270,9 +271,9 @@ def _compare(
         folder,
         lambda stage, progress: report(f"{name}: {stage}", progress),
     )
-    windows = settings.screen is None  # a screen does without
+    windows = settings.cascade is None  # a cascade does without
     victim = bare_classifier(bare, windows=windows)
-    records = searches.transfer(behind_screen(victim, bare.predict), chosen)
+    records = searches.transfer(behind_cascade(victim, bare.predict), chosen)
     fell = np.array([record.success for record in records], np.bool_)
     attacked = changed_images(records, data)
     rows = []
@@ -285,7 +286,7 @@ def _compare(
                 warn_of_silence(technique.network, settings.own_code)
             some = chosen[: settings.adaptive_images]
             carried = [record for record, still in zip(records, fell & ~undone, strict=True) if still]
-            victim = behind_screen(technique.victim, technique.predict)
+            victim = behind_cascade(technique.victim, technique.predict)
             found = searches.adaptive(victim, technique.predict, some, some[~kept[some]], carried)
             adaptive = Share(sum(record.success for record in found.values()), len(found))
         rows.append(
@@ -298,7 +299,7 @@ def _compare(
                 performance_loss=Share(int((right & ~kept).sum()), int(right.sum())),
                 adaptive_success=adaptive,
                 milliseconds=times[technique.name],
-                screen=settings.screen,
+                screen=settings.cascade,
             )
         )
     return rows
@@ -307,7 +308,7 @@ def _compare(
 def _techniques(
     bare: Pipeline, victim: Victim, pipelines: Sequence[Pipeline], settings: TechniqueSettings
 ) -> list[_Technique]:
-    known = {"windows": settings.screen is None, "own_code": settings.own_code and settings.adaptive_images > 0}
+    known = {"windows": settings.cascade is None, "own_code": settings.own_code and settings.adaptive_images > 0}
     purifiers = [_Technique(_name(each), purified_pipeline(each, bare, **known), each) for each in pipelines]
     return [*purifiers, *(_transform(name, transform, bare, victim) for name, transform in TRANSFORMS.items())]
 

@@ -88,3 +88,25 @@ def test_a_derived_purifiers_old_name_stands_for_the_inherited_new_one():
         found = offers_of(OwnMedian())
     assert found.accepted_colors(7) == 7
     assert found.receptive_field == 1
+
+
+def test_a_cascade_was_called_a_screen():
+    with pytest.warns(DeprecationWarning, match=r"Settings\(screen=\) is Settings\(cascade=\) now") as warned:
+        settings = Settings(screen="int8")
+    assert warned[0].filename == __file__
+    assert settings == Settings(cascade="int8")
+    with pytest.warns(DeprecationWarning, match=r"Settings\.screen is Settings\.cascade now"):
+        assert settings.screen == "int8"
+    from pixelproof.attack.evaluation import cascades
+
+    with pytest.warns(DeprecationWarning, match="cascades.SCREENS is .*cascades.CASCADES now"):
+        assert cascades.SCREENS is cascades.CASCADES
+
+
+@pytest.mark.parametrize("old", [["--screen", "fp8"], ["--screen=fp8"]])
+def test_the_option_was_called_screen(old, lenet_median_bundle, run_cli):
+    _, out, err = run_cli("attack", lenet_median_bundle, "--sample", "--images", "1", *old)
+    note, error = err.splitlines()
+    assert (out, note) == ("", "--screen is --cascade now; the next release has that one")
+    assert error.startswith("error: unknown cascade 'fp8'")
+    assert "--screen" not in run_cli("attack", "--help").out

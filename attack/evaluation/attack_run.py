@@ -60,11 +60,11 @@ def attack_bundle(
         records: folder of each image's outcome, from which an attack that was stopped goes on.
         threads: CPU threads a call may use.
         report: called with how far it has come.
-        device: the GPU that `de` runs on, and that screens other methods' candidates; None for the CPU.
+        device: the GPU that `de` runs on, and that is other methods' cascade; None for the CPU.
 
     Raises:
         UsageError: an unknown protocol, data that do not fit the bundle, nothing to attack in them, an adaptive attack
-            on a bundle without a purifier, or a screen that the attack has no use for; or as for `own_passes`, if
+            on a bundle without a purifier, or a cascade that the attack has no use for; or as for `own_passes`, if
             `settings.own_code`.
         BundleError: the bundle is missing or damaged.
         DataError: kept outcomes that are damaged.
@@ -135,7 +135,7 @@ def _asked(settings: Settings, choice: DataChoice) -> dict[str, Any]:
     asked = {"method": settings.method, "pixels": settings.pixels, "seed": settings.seed, "target": target}
     if settings.evolves:
         asked |= {"population": settings.population, "generations": settings.generations}
-    return asked | {"screen": settings.screen}
+    return asked | {"screen": settings.cascade}
 
 
 def _figures(records: list[Record]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import logging
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from pixelproof.attack.evaluation.half_precision import half_precision, pytorch_
 from pixelproof.attack.evaluation.victims import BATCH_SIZE, Predict, Victim
 from pixelproof.attack.search.batches import in_batches
 from pixelproof.attack.search.canvas import Canvas
+from pixelproof.deprecation import moved
 from pixelproof.errors import UsageError, missing_extra, unknown_name
 from pixelproof.models import build_classifier, is_shipped
 from pixelproof.models.data import training_sample
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger("pixelproof")
 _ROWS = 64  # a batch; larger ones leave the cache, and DenseNet takes up to twice as long
 _CHANGED = 3  # times that each calibration image is shown with a changed pixel
-BehindScreen = Callable[[Victim, Predict], Victim]
-"""A victim and its `predict` as deployed to the victim behind a screen."""
+BehindCascade = Callable[[Victim, Predict], Victim]
+"""A victim and its `predict` as deployed to the victim behind a cascade."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Cheap:
     """A classifier in lower precision.
 
     Attributes:
-        identity: what the records of a search depend on that it screens.
+        identity: what the records of a search in this cascade depend on.
         predict: uint8 `(n, H, W, 3)` to probabilities `(n, classes)`.
     """
 
@@ -46,7 +47,7 @@ class Cheap:
 
 
 @dataclass(frozen=True)
-class Screen:
+class Cascade:
     """A way to make a classifier cheaper.
 
     Attributes:
@@ -58,77 +59,67 @@ class Screen:
     open: Callable[[Pipeline], AbstractContextManager[Cheap]]
 
 
-def check_screen(name: str, classifier: Pipeline, pixels: int = 1) -> None:
-    """Refuse a screen that there is not, or that the search has no use for.
+def check_cascade(name: str | None, classifier: Pipeline, pixels: int = 1) -> None:
+    """Refuse a cascade that does not exist, or that the search has no use for.
 
     Args:
-        name: one of `SCREENS`.
+        name: one of `CASCADES`; None for no cascade, which is never refused.
         classifier: a bundle, or its bare classifier.
         pixels: that the search may change.
 
     Raises:
-        UsageError: no such screen, more than one pixel, or a classifier that is not a shipped one in float32: a screen
-            is made of that.
+        UsageError: no such cascade, more than one pixel, or a classifier that is not a shipped one in float32: the
+            cheaper network is made of that.
+        PixelproofError: the extra `export` is not installed.
     """
+    if name is None:
+        return
     try:
         import onnx  # noqa: F401  (what makes the cheaper network)
         import torch  # noqa: F401
     except ModuleNotFoundError as error:
-        raise missing_extra(error.name or "PyTorch", "export", "a screen") from None
-    if name not in SCREENS:
-        raise unknown_name("screen", name, SCREENS, "choose one with --screen NAME")
+        raise missing_extra(error.name or "PyTorch", "export", "a cascade") from None
+    if name not in CASCADES:
+        raise unknown_name("cascade", name, CASCADES, "choose one with --cascade NAME")
     if pixels > 1:
         raise UsageError(
-            f"{pixels} pixels are not screened: a screen was validated for one. Next: leave out --screen, or --pixels 1"
+            f"a cascade was validated for one pixel, got {pixels}. Next: leave out --cascade, or --pixels 1"
         )
     made_of, precision = classifier.manifest["classifier"], classifier.manifest["precision"]
     if not is_shipped(made_of) or precision != "fp32":
         raise UsageError(
-            f"classifier '{made_of['name']}' in {precision} is not screened: only shipped weights in fp32 are. "
-            "Next: leave out --screen, or export a shipped classifier"
+            f"classifier '{made_of['name']}' in {precision} has no cascade: only shipped weights in fp32 have. "
+            "Next: leave out --cascade, or export a shipped classifier"
         )
 
 
 @contextmanager
-def open_screen(name: str, classifier: Pipeline) -> Iterator[BehindScreen]:
-    """What puts a victim behind the screen `name`; records of screened searches are kept apart from those of full ones.
+def open_cascade(name: str | None, classifier: Pipeline) -> Iterator[BehindCascade]:
+    """What puts a victim behind the cascade `name`, and leaves the victim as it is where that is None.
+
+    Records of searches in a cascade are kept apart from those of full searches.
 
     Args:
-        name: one of `SCREENS`.
+        name: one of `CASCADES`, or None.
         classifier: the bare one of a bundle; the victim's may stand behind a purifier.
 
     Raises:
-        UsageError: as for `check_screen`.
+        UsageError, PixelproofError: as for `check_cascade`.
         ExportError: int8 costs it more than five points of accuracy.
     """
-    check_screen(name, classifier)
-    screen = SCREENS[name]
-    with screen.open(classifier) as cheap:
+    if name is None:
+        yield lambda victim, _: victim
+        return
+    check_cascade(name, classifier)
+    cascade = CASCADES[name]
+    with cascade.open(classifier) as cheap:
 
         def behind(victim: Victim, deployed: Predict) -> Victim:
-            predict = Screened(deployed, victim.around(cheap.predict), margin=screen.margin, batch_size=BATCH_SIZE)
-            identity = f"{victim.identity}, screened by {cheap.identity} at {screen.margin} nats"
+            predict = Screened(deployed, victim.around(cheap.predict), margin=cascade.margin, batch_size=BATCH_SIZE)
+            identity = f"{victim.identity}, screened by {cheap.identity} at {cascade.margin} nats"
             return replace(victim, predict=predict, identity=identity)
 
         yield behind
-
-
-def check_screen_or_none(name: str | None, bundle: Pipeline, pixels: int = 1) -> None:
-    """Refuse a screen that a search has no use for, before the long work; None passes. See `check_screen`."""
-    if name is not None:
-        check_screen(name, bundle, pixels)
-
-
-def screen_or_none(name: str | None, classifier: Pipeline) -> AbstractContextManager[BehindScreen]:
-    """What puts a victim behind the screen `name`; it leaves it as it is where that is None.
-
-    Errors as for `open_screen`.
-    """
-    if name is None:
-        return nullcontext(lambda victim, _: victim)
-    check_screen(name, classifier)
-    opened: AbstractContextManager[BehindScreen] = open_screen(name, classifier)
-    return opened
 
 
 @contextmanager
@@ -138,7 +129,7 @@ def open_bfloat16(classifier: Pipeline) -> Iterator[Cheap]:
     It is compiled where that can be: that takes seconds, and for DenseNet a minute. Meanwhile PyTorch uses as many CPU
     threads as `classifier`.
     """
-    with pytorch_threads(classifier.threads, purpose="a screen in bfloat16"):
+    with pytorch_threads(classifier.threads, purpose="a cascade in bfloat16"):
         network = build_classifier(classifier.manifest["classifier"]["name"])
         shape = (_ROWS, *classifier.image_size, 3)
         yield Cheap("the same in bfloat16", _compiled(network, shape) or _plain(network))
@@ -169,7 +160,7 @@ def _compiled(network: "nn.Module", shape: tuple[int, ...]) -> Predict | None:
         predict(np.zeros(shape, np.uint8))  # now rather than on a search's clock
     except RuntimeError as error:
         first_line = str(error).partition("\n")[0]
-        _log.warning("PyTorch could not compile the screen, which is slower as it is: %s", first_line)
+        _log.warning("PyTorch could not compile the cascade, which is slower as it is: %s", first_line)
         return None
     return predict
 
@@ -212,10 +203,26 @@ def _with_a_changed_pixel(images: NDArray[np.uint8], seed: int) -> NDArray[np.ui
     return Canvas(images, len(images)).draw(np.arange(len(images)), positions, colors)
 
 
-SCREENS = {
+CASCADES = {
     # the largest lead that it left a true class which had lost it: 0.70, of 3,372 on ResNet-32
-    "int8": Screen(1.0, open_int8),
+    "int8": Cascade(1.0, open_int8),
     # likewise: 0.09, of 3,372 on ResNet-32
-    "bf16": Screen(0.5, open_bfloat16),
+    "bf16": Cascade(0.5, open_bfloat16),
 }
 """int8 is what a bundle can be deployed in; bf16 is nearer to the truth, and fast with AMX or AVX-512 BF16."""
+
+__getattr__ = moved(
+    __name__,
+    {
+        old: f"{__name__}:{new}"
+        for old, new in {
+            "SCREENS": "CASCADES",
+            "Screen": "Cascade",
+            "BehindScreen": "BehindCascade",
+            "check_screen": "check_cascade",
+            "check_screen_or_none": "check_cascade",
+            "open_screen": "open_cascade",
+            "screen_or_none": "open_cascade",
+        }.items()
+    },
+)

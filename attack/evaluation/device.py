@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pixelproof.attack.evaluation.settings import STRONGEST
+from pixelproof.deprecation import keyword_renamed
 from pixelproof.errors import BackendError, PixelproofError, UsageError, unknown_name
 from pixelproof.models import is_shipped
 from pixelproof.runtime import Pipeline, read_bundle
@@ -31,8 +32,9 @@ and ResNet-32, in PyTorch on the CPU)."""
 ROWS = 3200  # candidates a batch
 
 
+@keyword_renamed("screen", "cascade")
 def open_attack_device(
-    asked: str, method: str, bundles: Sequence[Path] = (), *, pixels: int = 1, screen: str | None = None
+    asked: str, method: str, bundles: Sequence[Path] = (), *, pixels: int = 1, cascade: str | None = None
 ) -> "AbstractContextManager[Device | None]":
     """The GPU that an attack by `method` runs on, to be closed; None for the CPU.
 
@@ -43,16 +45,16 @@ def open_attack_device(
             CPU, unless they are part of `strongest`.
         bundles: to be attacked; "auto" leaves to the CPU those that nothing here runs on the GPU.
         pixels: changed at most.
-        screen: the network that screens the candidates on the CPU, if any.
+        cascade: the cheaper network that leaves out candidates on the CPU, if any.
 
     Raises:
-        UsageError: an unknown backend, CUDA for a sweep that is not screened there, or a screen beside CUDA.
+        UsageError: an unknown backend, CUDA for a sweep that is not screened there, or a cascade beside CUDA.
         PixelproofError: CUDA was asked for by name and does not work here; the message says why.
     """
     if asked not in ATTACK_BACKENDS:
         raise unknown_name("attack backend", asked, ATTACK_BACKENDS, "choose one with --attack-backend NAME")
-    if screen is not None:
-        _check_alone(screen, asked)
+    if cascade is not None:
+        _check_alone(cascade, asked)
         return nullcontext()
     if asked == "cuda" and method not in _AUTOMATIC and pixels > 1:
         raise UsageError(
@@ -71,11 +73,11 @@ def open_attack_device(
         return nullcontext()
 
 
-def _check_alone(screen: str, asked: str) -> None:
+def _check_alone(cascade: str, asked: str) -> None:
     if asked == "cuda":
         raise UsageError(
-            f"--screen {screen} runs on the CPU, and a GPU screens by itself. "
-            "Next: leave out --screen, or --attack-backend cpu"
+            f"--cascade {cascade} runs on the CPU, and a GPU has a cascade of its own. "
+            "Next: leave out --cascade, or --attack-backend cpu"
         )
 
 

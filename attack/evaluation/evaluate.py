@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelproof.attack.evaluation.cascades import check_screen_or_none, screen_or_none
+from pixelproof.attack.evaluation.cascades import check_cascade, open_cascade
 from pixelproof.attack.evaluation.known import warn_of_silence
 from pixelproof.attack.evaluation.records import Record, gets_right
 from pixelproof.attack.evaluation.searches import Report, Searches, changed_images
@@ -87,7 +87,7 @@ def evaluate(
             was stopped goes on from there.
         threads: CPU threads a call may use.
         report: called with what is under way.
-        device: the GPU that `de` runs on, and that screens other methods' candidates; None for the CPU.
+        device: the GPU that `de` runs on, and that is other methods' cascade; None for the CPU.
         called: what distinguishes the bundle from another of the same classifier and purifier.
 
     Raises:
@@ -130,14 +130,14 @@ def attack_both(
     """
     data, target = choice.images, settings.target
     check_fit(bundle, pipeline, data)
-    check_screen_or_none(settings.screen, bare, settings.pixels)
+    check_cascade(settings.cascade, bare, settings.pixels)
     right = gets_right(bare, data, records)
     eligible = right if target is None else right & (data.labels != target)
     chosen = np.flatnonzero(eligible)[: settings.images]
     check_some(bundle, chosen, data, target)
     kept = gets_right(pipeline, data, records) if clean else None
     searches = Searches(choice, settings, records, report, device)
-    windows = settings.screen is None  # a screen does without
+    windows = settings.cascade is None  # a cascade does without
 
     def deceived(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
         answer = pipeline.predict(images).argmax(1)
@@ -145,18 +145,18 @@ def attack_both(
         return wrong
 
     adaptive, passed, whole = None, None, None
-    with screen_or_none(settings.screen, bare) as behind_screen:
+    with open_cascade(settings.cascade, bare) as behind_cascade:
         if settings.adaptive:  # before the long work, as a purifier of one's own may be unfit
             whole = purified_pipeline(pipeline, bare, windows=windows, own_code=settings.own_code)
             passed = whole.passes is not None if settings.asks_passes else None
             if passed is False:
                 warn_of_silence(pipeline, settings.own_code)
-        transferred = searches.transfer(behind_screen(bare_classifier(bare, windows=windows), bare.predict), chosen)
+        transferred = searches.transfer(behind_cascade(bare_classifier(bare, windows=windows), bare.predict), chosen)
         survived = deceived(changed_images(transferred, data))
         if whole is not None:
             carried = [record for record, wrong in zip(transferred, survived, strict=True) if record.success and wrong]
             lost = chosen[deceived(data.images[chosen])]
-            victim = behind_screen(whole, pipeline.predict)
+            victim = behind_cascade(whole, pipeline.predict)
             adaptive = searches.adaptive(victim, pipeline.predict, chosen, lost, carried)
     found = chosen, transferred, survived, adaptive
     return Measured(settings, pipeline.manifest, data, right, kept, *found, pipeline.provider, passed, called)

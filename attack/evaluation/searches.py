@@ -198,7 +198,7 @@ class Searches:
         settings: the method, and what it may change.
         records: the folder of their outcomes.
         report: told what is under way.
-        device: the GPU that `de` runs on, and that screens the other methods' candidates; None for the CPU alone.
+        device: the GPU that `de` runs on, and that is the other methods' cascade; None for the CPU alone.
     """
 
     def __init__(
@@ -282,7 +282,7 @@ class Searches:
         return found
 
     def _run(self, task: Task, victim: Victim, deployed: Predict, chosen: NDArray[np.int64]) -> list[Record]:
-        if self.device is not None and task.method != "de" and task.pixels == 1:  # what a screen was validated for
+        if self.device is not None and task.method != "de" and task.pixels == 1:  # what a cascade was validated for
             victim = self._on_gpu(self.device, victim, len(chosen))
         elif self.device is not None and task.method == "de":  # by another network's fitness, which may go another way
             victim = replace(victim, identity=f"{victim.identity}, evolved on a GPU")

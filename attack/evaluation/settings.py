@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from pixelproof.attack.methods import METHODS, options_of
 from pixelproof.attack.methods.differential_evolution import DifferentialEvolution
+from pixelproof.deprecation import field_renamed
 from pixelproof.errors import UsageError, unknown_name
 from pixelproof.export.own_images import Labeled, labeled_images
 from pixelproof.models.data import ImageSet, sample
@@ -35,6 +36,7 @@ class DataChoice(Labeled):
         return cls(found.images, found.name, found.files)
 
 
+@field_renamed("screen", "cascade")
 @dataclass(frozen=True)
 class Settings:
     """How a bundle is measured.
@@ -46,7 +48,7 @@ class Settings:
         seed: of the attacks' randomness.
         adaptive: attack the whole pipeline too.
         target: index of the class to reach; None where any wrong one will do.
-        screen: leave out what this cheaper network is sure of (one of `SCREENS`), so that nothing is exhausted; `de`
+        cascade: leave out what this cheaper network is sure of (one of `CASCADES`), so that nothing is exhausted; `de`
             goes by its probabilities then, and may take another way.
         own_code: build purifiers of one's own by the functions that the bundles name, so that the attacker is told what
             they let pass; see `own_passes`.
@@ -63,7 +65,7 @@ class Settings:
     seed: int = 0
     adaptive: bool = True
     target: int | None = None
-    screen: str | None = None
+    cascade: str | None = None
     own_code: bool = False
     population: int = DifferentialEvolution.population
     generations: int = DifferentialEvolution.generations

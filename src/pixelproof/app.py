@@ -15,6 +15,7 @@ from pixelproof.commands.demo import demo, report
 from pixelproof.commands.doctor import doctor
 from pixelproof.commands.export import export, export_triton
 from pixelproof.commands.inspect import inspect
+from pixelproof.commands.options import WithOldNames
 from pixelproof.commands.train import train
 
 app = typer.Typer(
@@ -50,8 +51,8 @@ app.command(name="export")(export)
 app.command(name="build-engine")(build_engine)
 app.command(name="export-triton")(export_triton)
 app.command(name="classify")(classify)
-app.command(name="attack")(attack)
-bench.command(name="defense")(defense)
+app.command(name="attack", cls=WithOldNames)(attack)
+bench.command(name="defense", cls=WithOldNames)(defense)
 app.command(name="inspect")(inspect)
 app.command(name="report")(report)
 app.command(name="doctor")(doctor)

@@ -30,7 +30,7 @@ def test_what_is_found_is_kept_beside_the_others_and_fools_the_classifier(tmp_pa
     kept["lenet"] = {**kept["lenet"], "changes": []}
     (folder / "adversarial.json").write_text(json.dumps(kept))
     choice = DataChoice(sample().take(range(3)), "the first three")
-    found = command.find("lenet", choice, tmp_path / "records", folder=folder, screen="int8")
+    found = command.find("lenet", choice, tmp_path / "records", folder=folder, cascade="int8")
     attacked = adversarial_sample("lenet", shipped_digest("lenet"), folder)
     assert attacked is not None
     assert 0 < found == len(attacked)
@@ -48,7 +48,7 @@ def test_the_first_images_alone_count_as_no_more(tmp_path: Path):
     folder = tmp_path / "sample"
     shutil.copytree(SAMPLE_FOLDER, folder)
     choice = DataChoice(sample().take(range(9)), "the first nine")
-    found = command.find("lenet", choice, tmp_path / "records", folder=folder, screen="int8", images=5)
+    found = command.find("lenet", choice, tmp_path / "records", folder=folder, cascade="int8", images=5)
     assert 2 < found <= 5
     known = [is_attacked("lenet", shipped_digest("lenet"), images, folder) for images in (2, 5, 6, None)]
     assert known == [True, True, False, False]
@@ -69,8 +69,8 @@ def test_the_others_are_attacked_on_the_device_asked_for_each_with_its_own_recor
     asked = []
     monkeypatch.setattr(command, "is_attacked", lambda name, digest, images: False)
 
-    def find(name, choice, records, backend, *, screen, images):
-        asked.append((name, records, backend, screen, images))
+    def find(name, choice, records, backend, *, cascade, images):
+        asked.append((name, records, backend, cascade, images))
         return 7
 
     monkeypatch.setattr(command, "find", find)
@@ -79,7 +79,7 @@ def test_the_others_are_attacked_on_the_device_asked_for_each_with_its_own_recor
     files = {name: tmp_path / f"{name}-{shipped_digest(name)[:12]}" for name in CLASSIFIERS}
     assert asked == [(name, files[name], "cuda", None, None) for name in ("resnet", "nin")]
     assert "nin: 7 adversarial images" in err
-    run_cli(*line, "--screen", "bf16", "--images", "5")
+    run_cli(*line, "--cascade", "bf16", "--images", "5")
     assert [(name, *how) for name, _, _, *how in asked[2:]] == [(name, "bf16", 5) for name in CLASSIFIERS]
 
 

@@ -111,7 +111,7 @@ def test_an_evolution_of_ones_own(lenet_median_bundle: Path, run_cli):
 def test_a_screened_attack_finds_the_same_and_exhausts_nothing(protocol: str, lenet_median_bundle: Path, run_cli):
     arguments = ["attack", lenet_median_bundle, "--sample", "--images", "3", "--protocol", protocol]
     assert run_cli(*arguments, "-o", "full").code == 0
-    assert run_cli(*arguments, "--screen", "int8", "-o", "screened").code == 0
+    assert run_cli(*arguments, "--cascade", "int8", "-o", "screened").code == 0
     full, screened = (json.loads(Path(folder, "results.json").read_text()) for folder in ("full", "screened"))
     for name in ("image", "success", "pixels"):
         assert [image[name] for image in screened["images"]] == [image[name] for image in full["images"]]
@@ -152,7 +152,7 @@ REFUSED = {
     "class": (["--target", "shipp"], 2, "unknown class 'shipp'; did you mean 'ship'? there are: airplane, automobile"),
     "existing output": (["-o", "mine"], 2, "'mine' exists already. Next: choose another --output"),
     "output below a file": (["-o", "mine/found"], 1, "/mine'. Next: check the disk and the folder's permissions"),
-    "screen": (["--screen", "fp8"], 2, "unknown screen 'fp8'; there are: bf16, int8. Next: "),
+    "cascade": (["--cascade", "fp8"], 2, "unknown cascade 'fp8'; there are: bf16, int8. Next: "),
     "pixels": (["--pixels", "1025"], 2, "pixels is 1025, expected 1 to 1024"),
     "seed": (["--seed", "-1"], 2, "seed is -1, expected 0 to"),
     "data beside the sample": (["--data", "x"], 2, "--sample and --data x are both given. Next: leave out one of them"),

@@ -22,7 +22,7 @@ def test_it_prints_and_writes_the_comparison_and_goes_on_from_its_records(lenet_
     torch.set_num_threads(2)
     try:
         code, out, err = run_cli("bench", "attack", lenet_median_bundle, *BRIEF, "-o", "speed")
-        assert torch.get_num_threads() == 2  # as it was, whatever --threads and the screens asked for
+        assert torch.get_num_threads() == 2  # as it was, whatever --threads and the cascades asked for
     finally:
         torch.set_num_threads(threads)
     assert code == 0

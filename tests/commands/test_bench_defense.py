@@ -59,7 +59,7 @@ def test_a_screened_table_says_so_and_has_records_of_its_own(lenet_median_bundle
     arguments = ["bench", "defense", lenet_median_bundle, "--sample", "--images", "2"]
     full = json.loads(run_cli(*arguments, "--json").out)["rows"][0]
     kept = set(all_records())
-    code, out, _ = run_cli(*arguments, "--screen", "int8", "-o", "results.json")
+    code, out, _ = run_cli(*arguments, "--cascade", "int8", "-o", "results.json")
     assert code == 0
     assert "screened in int8" in " ".join(out.split())
     (row,) = read_results(Path("results.json")).rows
@@ -97,7 +97,7 @@ REFUSED = {
     "output": (["-o", "results.txt"], 2, "results are written as .json and .md, got 'results.txt'"),
     "folder": (["-o", "folder"], 2, "'folder.json' is a folder, not a result file"),
     "below a file": (["-o", "file/found"], 1, "/file'. Next: check the disk and the folder's permissions"),
-    "screen": (["--screen", "fp8"], 2, "unknown screen 'fp8'; there are: bf16, int8. Next: "),
+    "cascade": (["--cascade", "fp8"], 2, "unknown cascade 'fp8'; there are: bf16, int8. Next: "),
     "pixels": (["--pixels", "1025"], 2, "pixels is 1025, expected 1 to 1024"),
     "data": (["--data", "folder.json"], 1, "'folder.json' holds neither CIFAR-10 nor a subfolder for each class"),
     "second bundle": (["none"], 1, "there is no bundle 'none'"),

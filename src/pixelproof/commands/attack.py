@@ -11,13 +11,13 @@ import typer
 from pixelproof.commands.options import (
     AsJson,
     AttackBackend,
+    Cascade,
     Data,
     Generations,
     OwnCode,
     Population,
     Records,
     Sample,
-    Screen,
     Threads,
     check_data,
     print_table,
@@ -46,7 +46,7 @@ def attack(
     seed: Annotated[int, typer.Option(help="Of the attack's randomness.")] = 0,
     population: Population = 400,
     generations: Generations = 100,
-    screen: Screen = None,
+    cascade: Cascade = None,
     own_code: OwnCode = False,
     attack_backend: AttackBackend = "auto",
     threads: Threads = None,
@@ -82,14 +82,14 @@ def attack(
         pixels=pixels,
         seed=seed,
         target=_class_index(target, choice.images.class_names),
-        screen=screen,
+        cascade=cascade,
         own_code=own_code,
         population=population,
         generations=generations,
     )
     with (
         resumable(f"finished images are kept in '{records}'"),
-        open_attack_device(attack_backend, method, [bundle], pixels=pixels, screen=screen) as device,
+        open_attack_device(attack_backend, method, [bundle], pixels=pixels, cascade=cascade) as device,
         attack_progress() as progress,
     ):
         run = attack_bundle(

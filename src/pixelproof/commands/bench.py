@@ -9,13 +9,14 @@ import typer
 
 from pixelproof.commands.options import (
     AsJson,
+    Cascade,
     Data,
     OwnCode,
     Records,
     Results,
     Sample,
-    Screen,
     Threads,
+    WithOldNames,
     check_data,
     numbers,
     typed,
@@ -94,7 +95,7 @@ def attack_speed(
         _run(bench_attack, output, as_json, bundles, choice, settings, records=records, threads=threads)
 
 
-@bench.command()
+@bench.command(cls=WithOldNames)
 def techniques(
     bundles: Annotated[
         list[Path],
@@ -107,7 +108,7 @@ def techniques(
         int, typer.Option(min=0, help="Attack the first so many of them behind each technique that takes under 2 ms.")
     ] = 0,
     seed: Seed = 0,
-    screen: Screen = None,
+    cascade: Cascade = None,
     own_code: OwnCode = False,
     threads: Threads = None,
     records: Records = Path("runs/records"),
@@ -125,7 +126,7 @@ def techniques(
         results = bench_techniques(
             bundles,
             DataChoice.sample() if sample else DataChoice.at(data, bundles[0]),
-            TechniqueSettings(images, adaptive_images, seed=seed, screen=screen, own_code=own_code),
+            TechniqueSettings(images, adaptive_images, seed=seed, cascade=cascade, own_code=own_code),
             records=records,
             command=typed(),
             threads=threads,
@@ -244,10 +245,10 @@ def survival(
         raise typer.Exit(1)
 
 
-@bench.command()
-def cascade(
+@bench.command(name="cascade", cls=WithOldNames)
+def cascade_validation(
     bundle: Bundle,
-    screen: Annotated[str, typer.Option(metavar="NAME", help="The cheaper network: int8 or bf16.")] = "int8",
+    cascade: Annotated[str, typer.Option(metavar="NAME", help="The cheaper network: int8 or bf16.")] = "int8",
     protocol: Annotated[str, typer.Option(help="transfer (the classifier) or adaptive (all of it).")] = "transfer",
     successes: Annotated[int, typer.Option(min=1, help="Successes after which no further image is begun.")] = 2_000,
     margin: Annotated[float | None, typer.Option(help="In nats.", show_default="the cheaper network's own")] = None,
@@ -259,14 +260,14 @@ def cascade(
 ) -> None:
     """Count the successes that a cheaper network would discard; 1 where any is lost, or there was none."""
     try:
-        from pixelproof.benchmarks.cascade import validate_screen
+        from pixelproof.benchmarks.cascade import validate_cascade
     except ModuleNotFoundError as error:
-        raise missing_extra(error.name or "PyTorch", "export", "a screen") from None
+        raise missing_extra(error.name or "PyTorch", "export", "a cascade") from None
 
     _check_json(output)
-    found = validate_screen(
+    found = validate_cascade(
         bundle,
-        screen=screen,
+        cascade=cascade,
         protocol=protocol,
         successes=successes,
         margin=margin,

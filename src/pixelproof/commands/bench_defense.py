@@ -8,6 +8,7 @@ import typer
 from pixelproof.commands.options import (
     AsJson,
     AttackBackend,
+    Cascade,
     Data,
     Generations,
     OwnCode,
@@ -15,7 +16,6 @@ from pixelproof.commands.options import (
     Records,
     Results,
     Sample,
-    Screen,
     Threads,
     check_data,
     typed,
@@ -34,7 +34,7 @@ def defense(
     seed: Annotated[int, typer.Option(help="Of the attack's randomness.")] = 0,
     population: Population = 400,
     generations: Generations = 100,
-    screen: Screen = None,
+    cascade: Cascade = None,
     own_code: OwnCode = False,
     attack_backend: AttackBackend = "auto",
     threads: Threads = None,
@@ -66,7 +66,7 @@ def defense(
         pixels=pixels,
         seed=seed,
         adaptive=protocol == "adaptive",
-        screen=screen,
+        cascade=cascade,
         own_code=own_code,
         population=population,
         generations=generations,
@@ -76,7 +76,7 @@ def defense(
     command = typed()
     with (
         resumable(f"finished images are kept in '{records}'"),
-        open_attack_device(attack_backend, method, bundles, pixels=pixels, screen=screen) as device,
+        open_attack_device(attack_backend, method, bundles, pixels=pixels, cascade=cascade) as device,
         attack_progress() as progress,
     ):
         place = ran_on(method, device)

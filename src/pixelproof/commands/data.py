@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from pixelproof.commands.options import WithOldNames
 from pixelproof.errors import UsageError
 
 data = typer.Typer(no_args_is_help=True, help="Fetch CIFAR-10, write the shipped sample, or make images fit a bundle.")
@@ -31,13 +32,13 @@ def fetch(
         typer.echo(f"it is found by --data '{to}', or by PIXELPROOF_DATA='{to}'", err=True)
 
 
-@data.command()
+@data.command(cls=WithOldNames)
 def adversarial(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="[NAME]...", help="Shipped classifiers.", show_default="all")
     ] = None,
-    attack_backend: Annotated[str, typer.Option(help="auto or cpu, or cuda, which screens the candidates.")] = "auto",
-    screen: Annotated[
+    attack_backend: Annotated[str, typer.Option(help="auto or cpu, or cuda, in a cascade of its own.")] = "auto",
+    cascade: Annotated[
         str | None, typer.Option(metavar="NAME", help="Leave out what the classifier in int8 or bf16 is sure of.")
     ] = None,
     images: Annotated[
@@ -49,7 +50,7 @@ def adversarial(
     from pixelproof.benchmarks.adversarial_sample import attack_all
     from pixelproof.models import CLASSIFIERS
 
-    attack_all(names or CLASSIFIERS, attack_backend, records, screen, images)
+    attack_all(names or CLASSIFIERS, attack_backend, records, cascade, images)
 
 
 @data.command()

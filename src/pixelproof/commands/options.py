@@ -4,12 +4,14 @@ import shlex
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from pixelproof.errors import UsageError
 
+_OLD_NAMES = {"--screen": "--cascade"}
 _EXAMPLES = {"--batch": "1,8,64,256", "--images": "50,10"}
 Data = Annotated[
     Path | None,
@@ -32,12 +34,12 @@ Results = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 AttackBackend = Annotated[
-    str, typer.Option("--attack-backend", help="auto, cpu or cuda (de; sweeps of one pixel are screened there).")
+    str, typer.Option("--attack-backend", help="auto, cpu or cuda (de; sweeps of one pixel run in a cascade there).")
 ]
 
 Population = Annotated[int, typer.Option(min=4, help="Of de: candidates a generation.")]
 Generations = Annotated[int, typer.Option(min=0, help="Of de: generations after the first.")]
-Screen = Annotated[
+Cascade = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
@@ -56,6 +58,22 @@ OwnCode = Annotated[
 Records = Annotated[
     Path, typer.Option("--records", help="Folder of what came of each image; the same command resumes from there.")
 ]
+
+
+class WithOldNames(TyperCommand):
+    """A command that takes its options by their old names too, for one release, with a line on stderr for each."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401  (Click's context, from Click or Typer)
+        """See `click.Command`; an old name stands for the new one."""
+        return super().parse_args(ctx, [_new_name(each) for each in args])
+
+
+def _new_name(argument: str) -> str:
+    option, equals, value = argument.partition("=")
+    if option not in _OLD_NAMES:
+        return argument
+    typer.echo(f"{option} is {_OLD_NAMES[option]} now; the next release has that one", err=True)
+    return f"{_OLD_NAMES[option]}{equals}{value}"
 
 
 def check_data(data: Path | None, sample: bool) -> None:

@@ -10,7 +10,7 @@ import torch
 from pixelproof.attack.evaluation import DataChoice, Settings
 from pixelproof.attack.evaluation import cascades as bfloat16
 from pixelproof.attack.evaluation.attack_run import attack_bundle
-from pixelproof.attack.evaluation.cascades import check_screen, screen_or_none
+from pixelproof.attack.evaluation.cascades import check_cascade, open_cascade
 from pixelproof.attack.evaluation.victims import bare_classifier, purified_pipeline
 from pixelproof.errors import PixelproofError, UsageError
 from pixelproof.export import export_bundle
@@ -41,16 +41,16 @@ def some() -> DataChoice:
 
 
 @pytest.mark.parametrize(
-    ("screen", "protocol", "purifier"),
+    ("cascade", "protocol", "purifier"),
     [("int8", "transfer", "median"), ("bf16", "adaptive", "gated")],
 )
 def test_the_same_images_fall_by_the_same_pixels(
-    screen: str, protocol: str, purifier: str, bundles: dict[str, Path], some, tmp_path: Path
+    cascade: str, protocol: str, purifier: str, bundles: dict[str, Path], some, tmp_path: Path
 ):
     bundle = bundles[purifier]
     full, screened, again = (
-        attack_bundle(bundle, some, Settings(screen=name), protocol=protocol, records=tmp_path / "records")
-        for name in (None, screen, screen)
+        attack_bundle(bundle, some, Settings(cascade=name), protocol=protocol, records=tmp_path / "records")
+        for name in (None, cascade, cascade)
     )
     for mine, right in zip(screened.images, full.images, strict=True):
         assert {name: mine[name] for name in ("success", "pixels", "colours")} == {
@@ -58,7 +58,7 @@ def test_the_same_images_fall_by_the_same_pixels(
         }
     assert [each["exhausted"] for each in full.images] == [not each["success"] for each in full.images]
     assert not any(each["exhausted"] for each in screened.images)
-    assert screened.summary["screen"] == screen
+    assert screened.summary["screen"] == cascade
     assert again.images == screened.images  # seconds and all: nothing was attacked again
 
 
@@ -67,7 +67,7 @@ def test_other_methods_and_targets_are_screened_too(method: str, bundles: dict[s
     target = None if method == "de" else int(sample().labels[8])
     asked = {"protocol": "transfer", "records": tmp_path / "records"}
     full, screened = (
-        attack_bundle(bundles["median"], some, Settings(method=method, target=target, screen=name), **asked)
+        attack_bundle(bundles["median"], some, Settings(method=method, target=target, cascade=name), **asked)
         for name in (None, "bf16")
     )
     assert [each["success"] for each in screened.images] == [each["success"] for each in full.images]
@@ -81,7 +81,7 @@ def test_most_candidates_are_left_to_the_cheap_network(purifier: str, bundles: d
     images = np.repeat(sample().images[:4], 64, axis=0)
     rows, positions = np.repeat(np.arange(4), 64), np.arange(256)[:, None] * 4
     colors = np.full((256, 1, 3), 255, np.uint8)
-    with Pipeline(bundle) as whole, Pipeline(bundle, part="classifier") as bare, screen_or_none("bf16", bare) as behind:
+    with Pipeline(bundle) as whole, Pipeline(bundle, part="classifier") as bare, open_cascade("bf16", bare) as behind:
         for victim, deployed in ((bare_classifier(bare), bare), (purified_pipeline(whole, bare), whole)):
             screened = behind(victim, deployed.predict).predict
             drawn = images.copy()
@@ -94,17 +94,17 @@ def test_most_candidates_are_left_to_the_cheap_network(purifier: str, bundles: d
             np.testing.assert_array_equal(found[sure].argmax(1), expected[sure].argmax(1))
 
 
-def test_without_a_screen_a_victim_stays_as_it_is(lenet_median_bundle):
-    with Pipeline(lenet_median_bundle, part="classifier") as bare, screen_or_none(None, bare) as behind:
+def test_without_a_cascade_a_victim_stays_as_it_is(lenet_median_bundle):
+    with Pipeline(lenet_median_bundle, part="classifier") as bare, open_cascade(None, bare) as behind:
         victim = bare_classifier(bare)
         assert behind(victim, bare.predict) is victim
 
 
-def test_pytorchs_threads_are_as_before_once_a_screen_is_closed(lenet_median_bundle):
+def test_pytorchs_threads_are_as_before_once_a_cascade_is_closed(lenet_median_bundle):
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        with Pipeline(lenet_median_bundle, part="classifier", threads=1) as bare, screen_or_none("bf16", bare):
+        with Pipeline(lenet_median_bundle, part="classifier", threads=1) as bare, open_cascade("bf16", bare):
             assert torch.get_num_threads() == 1
         assert torch.get_num_threads() == 2
     finally:
@@ -114,24 +114,24 @@ def test_pytorchs_threads_are_as_before_once_a_screen_is_closed(lenet_median_bun
 def test_only_shipped_weights_are_screened(make_bundle):
     with (
         Pipeline(make_bundle(purifier="cap"), part="classifier") as bare,
-        pytest.raises(UsageError, match="classifier 'means' in fp32 is not screened: only shipped weights in fp32 are"),
-        screen_or_none("bf16", bare),
+        pytest.raises(UsageError, match="classifier 'means' in fp32 has no cascade: only shipped weights in fp32 have"),
+        open_cascade("bf16", bare),
     ):
         pass
 
 
 @pytest.mark.parametrize("precision", ["int8", "fp16"])
 def test_only_float32_is_screened(precision: str, lenet_median_bundle):
-    """What a screen was validated for: int8 is off by more than bf16's margin."""
+    """What a cascade was validated for: int8 is off by more than bf16's margin."""
     with Pipeline(lenet_median_bundle, part="classifier") as bare:
         bare.manifest["precision"] = precision
-        with pytest.raises(UsageError, match=rf"'lenet' in {precision} is not screened: only shipped weights in fp32"):
-            check_screen("bf16", bare)
+        with pytest.raises(UsageError, match=rf"'lenet' in {precision} has no cascade: only shipped weights in fp32"):
+            check_cascade("bf16", bare)
 
 
-def test_more_than_a_pixel_is_not_screened(lenet_median_bundle, some, tmp_path: Path):
-    asked = Settings(pixels=2, screen="bf16")
-    with pytest.raises(UsageError, match=r"2 pixels are not screened: .* Next: leave out --screen, or --pixels 1"):
+def test_more_than_a_pixel_has_no_cascade(lenet_median_bundle, some, tmp_path: Path):
+    asked = Settings(pixels=2, cascade="bf16")
+    with pytest.raises(UsageError, match=r"validated for one pixel, got 2\. Next: leave out --cascade, or --pixels 1"):
         attack_bundle(lenet_median_bundle, some, asked, protocol="transfer", records=tmp_path / "records")
 
 
@@ -154,14 +154,15 @@ def test_where_nothing_compiles_it_goes_without(at_once: bool, lenet_median_bund
         found, expected = cheap.predict(images), bare.predict(images)
     np.testing.assert_allclose(found, expected, atol=0.03)
     assert [each.getMessage() for each in caplog.records if each.name == "pixelproof"] == [
-        "PyTorch could not compile the screen, which is slower as it is: no C++ compiler"
+        "PyTorch could not compile the cascade, which is slower as it is: no C++ compiler"
     ]
 
 
 def test_a_missing_package_is_named(lenet_median_bundle, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
+    missing = pytest.raises(PixelproofError, match=r"needs torch, .*Next: pip install 'pixelproof\[export\]'")
     with Pipeline(lenet_median_bundle, part="classifier") as bare:
-        with pytest.raises(PixelproofError, match=r"needs torch, .*Next: pip install 'pixelproof\[export\]'"):
-            screen_or_none("bf16", bare)
-        with screen_or_none(None, bare):
+        with missing, open_cascade("bf16", bare):
+            pytest.fail("opened")
+        with open_cascade(None, bare):
             pass

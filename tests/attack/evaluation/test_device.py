@@ -71,12 +71,12 @@ def test_what_makes_no_sense_is_refused():
         open_attack_device("gpu", "de")
     with pytest.raises(UsageError, match=r"corners of 3 pixels does not run on CUDA: .* Next: --attack-backend cpu"):
         open_attack_device("cuda", "corners", pixels=3)
-    with pytest.raises(UsageError, match=r"--screen bf16 runs on the CPU, .* Next: leave out --screen"):
-        open_attack_device("cuda", "corners", screen="bf16")
+    with pytest.raises(UsageError, match=r"--cascade bf16 runs on the CPU, .* Next: leave out --cascade"):
+        open_attack_device("cuda", "corners", cascade="bf16")
 
 
-def test_a_screen_leaves_the_gpu_alone(a_gpu):
-    with open_attack_device("auto", "strongest", screen="bf16") as device:
+def test_a_cascade_leaves_the_gpu_alone(a_gpu):
+    with open_attack_device("auto", "strongest", cascade="bf16") as device:
         assert device is None
 
 

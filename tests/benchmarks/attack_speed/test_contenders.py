@@ -87,15 +87,15 @@ def test_a_screened_search_exhausts_nothing(make, name: str, lenet: Target, some
     withstanding, label = some.images.images[0], int(some.images.labels[0])
     assert corners(lenet, budget).attack(withstanding, label).exhausted
     assert not make(lenet, budget).attack(withstanding, label).exhausted
-    screen = lenet.screened(name).predict
-    assert screen.discarded > 0.5 * screen.asked
+    cascade = lenet.screened(name).predict
+    assert cascade.discarded > 0.5 * cascade.asked
 
 
 def test_only_float32_is_screened(lenet_median_bundle: Path, budget, monkeypatch):
     target = Target(lenet_median_bundle, threads=1)
     monkeypatch.setitem(target.manifest, "precision", "int8")
     for make in (corners_screened, corners_screened_in_bf16):
-        with pytest.raises(Absent, match="left out, since a classifier in int8 is not screened"):
+        with pytest.raises(Absent, match="left out, since a classifier in int8 has no cascade"):
             make(target, budget)
     target.close()
 

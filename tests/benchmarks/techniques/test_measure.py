@@ -90,7 +90,7 @@ def test_a_screened_comparison_has_the_same_figures_and_says_so(
     lenet_median_bundle: Path, some: DataChoice, compared, monkeypatch
 ):
     monkeypatch.delitem(TRANSFORMS, "total variation, weight 0.05")  # the slowest by far
-    settings = replace(SETTINGS, screen="int8")
+    settings = replace(SETTINGS, cascade="int8")
     results = bench_techniques([lenet_median_bundle], some, settings, records=compared[1], command="")
     for mine, right in zip(results.rows, compared[0].rows[:-1], strict=True):
         assert replace(mine, milliseconds=right.milliseconds, screen=None) == right
@@ -99,11 +99,11 @@ def test_a_screened_comparison_has_the_same_figures_and_says_so(
     assert len(compared[0].tables()[0].notes) == len(results.tables()[0].notes) - 1
 
 
-def test_what_has_no_screen_is_refused_before_anything_is_timed(make_bundle, some: DataChoice, tmp_path: Path):
+def test_what_has_no_cascade_is_refused_before_anything_is_timed(make_bundle, some: DataChoice, tmp_path: Path):
     bundle = make_bundle(purifier="cap", size=(32, 32))
     some = DataChoice(replace(some.images, labels=some.images.labels % 3, class_names=("a", "b", "c")), "some")
-    with pytest.raises(UsageError, match="is not screened: only shipped weights in fp32 are"):
-        bench_techniques([bundle], some, replace(SETTINGS, screen="int8"), records=tmp_path / "r", command="")
+    with pytest.raises(UsageError, match="has no cascade: only shipped weights in fp32 have"):
+        bench_techniques([bundle], some, replace(SETTINGS, cascade="int8"), records=tmp_path / "r", command="")
     assert not (tmp_path / "r").exists()
 
 
