@@ -25,7 +25,7 @@ from pixelproof.models import is_shipped
 from pixelproof.runtime import Pipeline, read_bundle
 from pixelproof.runtime.backends.onnxruntime_cuda import OnnxRuntimeCuda
 from pixelproof.runtime.backends.tensorrt import TensorRtSession
-from pixelproof.runtime.engines import FLAVORS
+from pixelproof.runtime.distributions import DISTRIBUTIONS
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -238,7 +238,7 @@ def _on_cuda(setting: Setting) -> Iterator[tuple[Pipeline, OnnxRuntimeCuda]]:
 def _engine(setting: Setting) -> Iterator[tuple[Pipeline, TensorRtSession]]:
     """The bundle's engine by the first TensorRT that runs it."""
     reasons = []
-    for flavor in FLAVORS:
+    for flavor in DISTRIBUTIONS:
         try:
             with _fused_on(flavor, setting) as pipeline:
                 session = pipeline.session

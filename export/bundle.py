@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from pixelproof.export.classifiers import Classifier
-    from pixelproof.export.filling import Calibration
+    from pixelproof.export.own_images import Calibration
     from pixelproof.models.data import ImageSet
 
 _log = logging.getLogger("pixelproof")
@@ -96,9 +96,10 @@ def export_bundle(
     path, say = Path(output), progress or (lambda _: None)
     _check_target(path, force)
     _check_packages()
+    from pixelproof.export.bundle_writer import BundleWriter
     from pixelproof.export.classifiers import open_classifier
-    from pixelproof.export.clean import warn_of_chance, warn_of_many_changes
-    from pixelproof.export.filling import Calibration, Filling
+    from pixelproof.export.decisions import warn_of_chance, warn_of_many_changes
+    from pixelproof.export.own_images import Calibration
     from pixelproof.export.precision import check_precision
     from pixelproof.export.purifiers import open_purifier
     from pixelproof.export.reference import Reference
@@ -124,7 +125,7 @@ def export_bundle(
     _ = reference.bare, reference.cleaned  # what does not fit is told before the long work
     try:
         with atomic_folder(path, replace=force) as folder:
-            Filling(reference, chosen, scales or Calibration.shipped(), compared, say).fill(folder)
+            BundleWriter(reference, chosen, scales or Calibration.shipped(), compared, say).write(folder)
     except FileExistsError:  # it came while we worked
         raise _exists(path) from None
     if engines:
@@ -144,11 +145,10 @@ def _images(
     interface: Interface, calibration: "Calibration | Path | None", test: "ImageSet | Path | None"
 ) -> "tuple[Calibration | None, ImageSet | None]":
     """Both, read where they are folders; `UsageError` where they do not fit."""
-    from pixelproof.export.filling import Calibration
     from pixelproof.export.own_images import calibration_images, labeled_images
 
     if isinstance(calibration, str | os.PathLike):
-        calibration = Calibration(*calibration_images(Path(calibration), interface.size))
+        calibration = calibration_images(Path(calibration), interface.size)
     if isinstance(test, str | os.PathLike):
         test = labeled_images(Path(test), interface.class_names, interface.size).images
     if test is not None and test.images.shape[1:3] != interface.size:

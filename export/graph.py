@@ -12,10 +12,12 @@ import onnx
 from onnx import compose, helper, parser, version_converter
 
 import pixelproof
-from pixelproof.errors import ExportError
+from pixelproof.errors import ExportError, UsageError
 from pixelproof.export.interface import Interface
-from pixelproof.export.messages import cause
+from pixelproof.export.others_code import cause
 
+LARGEST_NBYTES = 2**31 - 2**24
+"""An ONNX file with its weights inside is one protobuf message, below 2 GiB; the purifier has to fit in too."""
 _LEAST_OPSET = 18  # ReduceMax takes its axes as an input from here on
 _LEAST_IR = 10
 
@@ -124,6 +126,15 @@ def serialized(model: onnx.ModelProto) -> bytes:
     """The bytes of an ONNX file, the same for the same model each time."""
     content: bytes = model.SerializeToString(deterministic=True)  # type: ignore[no-untyped-call]
     return content
+
+
+def check_nbytes(what: str, nbytes: int) -> None:
+    """`UsageError` where `what` is larger than a bundle's ONNX file can hold."""
+    if nbytes > LARGEST_NBYTES:
+        raise UsageError(
+            f"{what} has {nbytes:,} bytes, and an ONNX file with its weights inside holds {LARGEST_NBYTES:,}. "
+            f"Next: give a smaller network"
+        )
 
 
 class _Glue:

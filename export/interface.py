@@ -7,7 +7,7 @@ from numbers import Integral, Real
 from typing import Any
 
 from pixelproof.errors import UsageError, unknown_name
-from pixelproof.runtime.signature import BARE_OUTPUTS, FUSED_OUTPUTS, tensors
+from pixelproof.runtime.backends.base import BARE_OUTPUTS, FUSED_OUTPUTS, tensors
 
 Size = tuple[int, int]
 Channels = tuple[float, float, float]

@@ -10,10 +10,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from pixelproof.errors import UsageError
-from pixelproof.export.classifiers.own_code import build_own
-from pixelproof.export.classifiers.torch_module import state_sha256, unwrapped
-from pixelproof.export.messages import cause, others_code
-from pixelproof.export.tracing import frozen, trace
+from pixelproof.export.classifiers.torch_module import frozen, state_sha256, trace, unwrapped
+from pixelproof.export.others_code import build_own, cause, others_code
 from pixelproof.files import sha256_file
 from pixelproof.models import PURIFIERS, build_purifier, weights_path
 from pixelproof.models.purifiers import offers_of

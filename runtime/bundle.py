@@ -3,12 +3,13 @@
 import difflib
 import hashlib
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pixelproof.errors import BundleError, UsageError, quote
-from pixelproof.runtime.manifest import MANIFEST, damaged, parse_manifest
+from pixelproof.runtime.manifest import MANIFEST, damaged, is_sha256, parse_manifest
 from pixelproof.runtime.onnx_bytes import has_external_data
 
 PIPELINE = "pipeline.onnx"
@@ -46,13 +47,6 @@ class Bundle:
         return self.manifest["purifier"] is not None
 
 
-def _checked_path(bundle: object) -> Path:
-    """The path of a bundle's folder; `UsageError` for what is none."""
-    if not isinstance(bundle, str | os.PathLike) or bundle == "":
-        raise UsageError(f"expected the path of a bundle's folder, got {bundle!r}. Next: Pipeline('BUNDLE')")
-    return Path(bundle)
-
-
 def read_bundle(path: str | os.PathLike[str], *, manifest_sha256: str | None = None) -> Bundle:
     """Read the bundle in the folder `path`; each file is read once, and its bytes are what is checked and run.
 
@@ -60,7 +54,9 @@ def read_bundle(path: str | os.PathLike[str], *, manifest_sha256: str | None = N
     damage; only this one catches a forger who rewrites the manifest too. Raises `BundleError`, and
     `UsageError` for what is no path.
     """
-    path = _checked_path(path)
+    if not isinstance(path, str | os.PathLike) or path == "":
+        raise UsageError(f"expected the path of a bundle's folder, got {path!r}. Next: Pipeline('BUNDLE')")
+    path = Path(path)
     content = _read_manifest(path)
     digest = hashlib.sha256(content).hexdigest()
     if manifest_sha256 is not None:
@@ -106,7 +102,7 @@ def _bundles_beside(path: Path) -> str:
 
 
 def _compare_manifest(path: Path, digest: str, expected: str) -> None:
-    if not isinstance(expected, str) or len(expected) != 64 or not set(expected.lower()) <= set("0123456789abcdef"):
+    if not isinstance(expected, str) or not is_sha256(expected.lower()):
         raise UsageError(
             f"a manifest's SHA-256 has 64 hex digits, got '{expected}'; an inspection prints it. "
             f"Next: pixelproof inspect {quote(path)}"
@@ -119,11 +115,7 @@ def _compare_manifest(path: Path, digest: str, expected: str) -> None:
 
 
 def _read_file(bundle: Path, name: str, entry: dict[str, Any]) -> bytes:
-    path = inside(bundle, name)
-    nbytes = path.stat().st_size  # before the reading: a file of the wrong size may be of any size
-    if nbytes != entry["nbytes"]:
-        raise damaged(bundle, f"'{name}' should have {entry['nbytes']} bytes and has {nbytes}")
-    content = path.read_bytes()
+    content = read_sized(inside(bundle, name), entry["nbytes"], f"'{name}'", lambda what: damaged(bundle, what))
     digest = hashlib.sha256(content).hexdigest()
     if digest != entry["sha256"]:
         raise damaged(bundle, f"'{name}' should have SHA-256 {entry['sha256'][:12]}... and has {digest[:12]}...")
@@ -132,12 +124,19 @@ def _read_file(bundle: Path, name: str, entry: dict[str, Any]) -> bytes:
     return content
 
 
+def read_sized(path: Path, nbytes: int, name: str, unfit: Callable[[str], BundleError]) -> bytes:
+    """The bytes of the file at `path`, which has to have `nbytes`, or the error that `unfit` makes."""
+    found = path.stat().st_size  # before the reading: a file of the wrong size may be of any size
+    if found != nbytes:
+        raise unfit(f"{name} should have {nbytes} bytes and has {found}")
+    return path.read_bytes()
+
+
 def inside(bundle: Path, name: str) -> Path:
     """The path of the file `name` in the folder, reached through no link; `BundleError` where there is none."""
     parts = PurePosixPath(name)
-    if not name.isprintable() or any(mark in name for mark in "\\:") or str(parts) != name or ".." in parts.parts:
-        raise _outside(bundle, f"{MANIFEST} names the file '{name}'")
-    if parts.is_absolute():
+    odd = not name.isprintable() or any(mark in name for mark in "\\:") or str(parts) != name
+    if odd or ".." in parts.parts or parts.is_absolute():
         raise _outside(bundle, f"{MANIFEST} names the file '{name}'")
     path = bundle / name
     if not path.exists():

@@ -1,7 +1,7 @@
 """The bundle's manifest, `bundle.json`: the format's name and version, and the fields that readers rely on."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,8 @@ from pixelproof.errors import BundleError, in_clone, quote
 MANIFEST = "bundle.json"
 FORMAT = "pixelproof-bundle"
 FORMAT_VERSION = 1
+Fields = Mapping[str, tuple[Callable[[object], bool], str]]
+"""By a field's name whether a value is fit for it, and in words what is."""
 
 
 def damaged(bundle: Path, what: str) -> BundleError:
@@ -23,10 +25,11 @@ def damaged(bundle: Path, what: str) -> BundleError:
 
 def parse_manifest(content: bytes, bundle: Path) -> dict[str, Any]:
     """The manifest in `content`, of a known version and with every field of the right kind, or a `BundleError`."""
-    try:
-        manifest = json.loads(content)
-    except (ValueError, RecursionError):
-        raise damaged(bundle, f"{MANIFEST} ({len(content)} bytes) is not valid JSON") from None
+
+    def unfit(what: str) -> BundleError:
+        return damaged(bundle, what)
+
+    manifest = parse_json(content, MANIFEST, unfit)
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise BundleError(
             f'\'{bundle}\' is not a pixelproof bundle: its {MANIFEST} does not say "format": "{FORMAT}". '
@@ -35,11 +38,24 @@ def parse_manifest(content: bytes, bundle: Path) -> dict[str, Any]:
     _check_version(manifest.get("format_version"), bundle)
     if "purifier" not in manifest:  # null says that there is none, and a lost key says nothing
         raise damaged(bundle, f"{MANIFEST} does not say whether there is a 'purifier'")
-    for field, (holds, wanted) in _FIELDS.items():
-        if not holds(manifest.get(field)):
-            got = json.dumps(manifest.get(field))
-            raise damaged(bundle, f"'{field}' in {MANIFEST} must be {wanted}, got {got[:60]}")
+    check_fields(manifest, _FIELDS, MANIFEST, unfit)
     return manifest
+
+
+def parse_json(content: bytes, where: str, unfit: Callable[[str], BundleError]) -> Any:  # noqa: ANN401  (any JSON)
+    """The value in a file's `content`, or the error that `unfit` makes; `where` names the file in it."""
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        raise unfit(f"{where} ({len(content)} bytes) is not valid JSON") from None
+
+
+def check_fields(values: Mapping[str, Any], fields: Fields, where: str, unfit: Callable[[str], BundleError]) -> None:
+    """Raise the error that `unfit` makes unless each of `fields` is of the right kind in `values`."""
+    for field, (holds, wanted) in fields.items():
+        if not holds(values.get(field)):
+            got = json.dumps(values.get(field))[:60]
+            raise unfit(f"'{field}' in {where} must be {wanted}, got {got}")
 
 
 def _check_version(version: object, bundle: Path) -> None:
@@ -60,6 +76,10 @@ def is_text(value: object) -> bool:
 def is_count(value: object) -> bool:
     """A whole number from 0 on."""
     return type(value) is int and value >= 0
+
+
+def _is_object(value: object) -> bool:
+    return isinstance(value, dict)
 
 
 def _is_size(value: object) -> bool:
@@ -106,31 +126,27 @@ def is_sha256(value: object) -> bool:
     return isinstance(value, str) and len(value) == 64 and set(value) <= set("0123456789abcdef")
 
 
-def _absent_or(holds: Callable[[object], bool]) -> Callable[[object], bool]:
+def absent_or(holds: Callable[[object], bool]) -> Callable[[object], bool]:
+    """Whether a value is missing or null, or `holds`."""
     return lambda value: value is None or holds(value)
 
 
-def _is_object(value: object) -> bool:
-    return isinstance(value, dict)
-
-
-_FIELDS: dict[str, tuple[Callable[[object], bool], str]] = {
+_DESCRIPTIONS = ("verification", "clean", "decisions", "calibration", "purification")
+_TENSORS = (_is_tensors, "a list of tensors, each with name, dtype and shape")
+_TEXT = (absent_or(is_text), "absent, or a text")
+_FIELDS: Fields = {
     "precision": (is_text, "a text"),
-    "inputs": (_is_tensors, "a list of tensors, each with name, dtype and shape"),
-    "outputs": (_is_tensors, "a list of tensors, each with name, dtype and shape"),
+    "inputs": _TENSORS,
+    "outputs": _TENSORS,
     "image_size": (_is_size, "two whole numbers above 0, [H, W]"),
     "class_names": (_is_classes, "a list of one or more printable names"),
     "classifier": (_is_classifier, "an object with a name"),
     "purifier": (_is_purifier, "null, or an object with a name and a truth value 'suspicion_is_detector'"),
-    "engines": (_absent_or(_is_engines), "absent, or an object of engines, each with its sha256"),
+    "engines": (absent_or(_is_engines), "absent, or an object of engines, each with its sha256"),
     "files": (_is_files, "an object of files, each with its sha256 and nbytes"),
-    "created": (_absent_or(is_text), "absent, or a text"),
-    "pixelproof": (_absent_or(is_text), "absent, or a text"),
-    "target": (_absent_or(is_text), "absent, or a text"),
-    "verification": (_absent_or(_is_object), "absent, or an object of figures"),
-    "clean": (_absent_or(_is_object), "absent, or an object of figures"),
-    "versions": (_absent_or(_is_object), "absent, or an object of versions"),
-    "decisions": (_absent_or(_is_object), "absent, or an object of figures"),
-    "calibration": (_absent_or(_is_object), "absent, or an object of figures"),
-    "purification": (_absent_or(_is_object), "absent, or an object of figures"),
+    "created": _TEXT,
+    "pixelproof": _TEXT,
+    "target": _TEXT,
+    "versions": (absent_or(_is_object), "absent, or an object of versions"),
+    **dict.fromkeys(_DESCRIPTIONS, (absent_or(_is_object), "absent, or an object of figures")),
 }

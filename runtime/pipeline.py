@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from pixelproof.errors import BackendError, BundleError, UsageError, unknown_name
 from pixelproof.runtime.backends import BACKENDS, Session, Source, check_backend, open_session
+from pixelproof.runtime.backends.base import BARE_OUTPUTS, FUSED_OUTPUTS, check_signature
 from pixelproof.runtime.bundle import CLASSIFIER, PIPELINE, read_bundle
 from pixelproof.runtime.images import check_images
 from pixelproof.runtime.onnx_bytes import keep_outputs
-from pixelproof.runtime.signature import BARE_OUTPUTS, FUSED_OUTPUTS, check_signature
 
 _MOST_A_CORE, _MOST_THREADS = 4, 64  # threads: more a core gain nothing; up to 64 are let pass on any machine
 

@@ -176,7 +176,7 @@ def open_int8(classifier: Pipeline) -> Iterator[Cheap]:
         ExportError: int8 costs it more than five points of accuracy.
     """
     from pixelproof.export import export_bundle
-    from pixelproof.export.filling import Calibration
+    from pixelproof.export.own_images import Calibration
 
     clean, shown = training_sample().images, "CIFAR-10, 200 training images (shipped), with and without a changed pixel"
     images = np.concatenate([clean, *(_with_a_changed_pixel(clean, seed) for seed in range(_CHANGED))])

@@ -50,8 +50,8 @@ def own_passes(bundle: Pipeline) -> Passes | None:
     name: str = bundle.manifest["purifier"]["name"]
     if ":" not in name:
         return None
-    from pixelproof.export.classifiers.own_code import build_own
-    from pixelproof.export.tracing import frozen
+    from pixelproof.export.classifiers.torch_module import frozen
+    from pixelproof.export.others_code import build_own
 
     module = frozen(build_own(name, "pixelproof export CLASSIFIER --purifier"))
     images = _real_images(bundle)
@@ -150,7 +150,7 @@ def _check_passes(name: str, passes: Passes, images: NDArray[np.uint8]) -> None:
 
 
 def _called(what: str, function: Callable[[Any], Any], given: Any) -> Any:  # noqa: ANN401  (the user's own)
-    from pixelproof.export.messages import cause, interrupts_kept
+    from pixelproof.export.others_code import cause, interrupts_kept
 
     try:
         with interrupts_kept():

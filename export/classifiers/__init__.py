@@ -1,17 +1,45 @@
-"""The classifiers that can be exported, one file a kind, and the choice of the kind by what was asked for."""
+"""What a classifier is to the export, and the choice of its kind by what was asked for; one file a kind."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pixelproof.errors import UsageError, unknown_name
-from pixelproof.export.classifiers.base import Classifier
+from pixelproof.export.others_code import build_own
 from pixelproof.files import sha256_file
 from pixelproof.models import CIFAR10_CLASSES, CLASSIFIERS, build_classifier, weights_path
 
 if TYPE_CHECKING:
+    import onnx
     from torch import nn
 
-__all__ = ["Classifier", "open_classifier"]
+
+class Classifier(Protocol):
+    """A classifier of float32 `(n, 3, H, W)` pixels, normalized where it expects them to be."""
+
+    name: str
+    """What was asked for: a shipped name, `module:function`, a class, an ONNX file's name."""
+    source: str
+    """"shipped", "module" or "onnx"."""
+    weights_sha256: str | None
+    size: tuple[int, int] | None
+    """The only (H, W) that it takes; None where that is not known."""
+    class_names: tuple[str, ...] | None
+    """Those of a shipped network, which normalizes inside; None for one's own."""
+
+    def run(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What the original gives for `pixels`, `(n, classes)`; `UsageError` where it does not run on them."""
+
+    def run_in_double(self, pixels: NDArray[np.float32]) -> "NDArray[np.float64] | None":
+        """The same with all arithmetic in float64; None where that cannot be."""
+
+    def to_onnx(self, size: tuple[int, int], *, half: bool = False) -> "onnx.ModelProto":
+        """One input, float32 `(batch, 3, H, W)`, and one output, float32 `(batch, classes)`; `ExportError`.
+
+        `half`: what lies between is float16; `UsageError` where it cannot be.
+        """
 
 
 def open_classifier(asked: "str | Path | nn.Module", weights: Path | None) -> Classifier:
@@ -28,8 +56,6 @@ def open_classifier(asked: "str | Path | nn.Module", weights: Path | None) -> Cl
     if text.lower().endswith(".onnx"):
         return _onnx_file(Path(text), weights)
     if ":" in text:
-        from pixelproof.export.classifiers.own_code import build_own
-
         return _own_module(build_own(text), text, weights)
     remedy = "choose one of them, or give module:function or FILE.onnx"
     if text.endswith(".py"):

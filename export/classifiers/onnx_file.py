@@ -10,9 +10,8 @@ from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
 from pixelproof.errors import UsageError, quote
-from pixelproof.export.graph import serialized
-from pixelproof.export.limits import check_nbytes
-from pixelproof.export.messages import cause
+from pixelproof.export.graph import check_nbytes, serialized
+from pixelproof.export.others_code import cause
 from pixelproof.runtime.backends.onnxruntime_cpu import PROVIDER, import_onnxruntime
 from pixelproof.runtime.onnx_bytes import has_external_data
 

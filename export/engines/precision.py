@@ -30,17 +30,17 @@ def lower_shares(trt: Any, network: Any) -> dict[str, float]:  # noqa: ANN401  (
     return {"fp16": half / len(convolutions), "int8": quantized / len(fed)}
 
 
-def inspected_shares(trt: Any, flavor_logger: Any, engine: bytes) -> dict[str, float] | None:  # noqa: ANN401
+def inspected_shares(trt: Any, logger: Any, engine: bytes) -> dict[str, float] | None:  # noqa: ANN401
     """The same, of the convolutions as they were built, by TensorRT's inspector; needs a GPU.
 
-    TensorRT may have joined layers into kernels of its own, which do not tell what their weights are; None where none
-    tells.
+    TensorRT may have joined layers into kernels of its own, which do not state what their weights are; None where none
+    does.
     """
-    loaded = trt.Runtime(flavor_logger).deserialize_cuda_engine(engine)
+    loaded = trt.Runtime(logger).deserialize_cuda_engine(engine)
     if loaded is None:
         return None
-    told = loaded.create_engine_inspector().get_engine_information(trt.LayerInformationFormat.JSON)
-    return shares_of_layers(json.loads(told).get("Layers", []))
+    report = loaded.create_engine_inspector().get_engine_information(trt.LayerInformationFormat.JSON)
+    return shares_of_layers(json.loads(report).get("Layers", []))
 
 
 def shares_of_layers(layers: list[Any]) -> dict[str, float] | None:
@@ -48,7 +48,7 @@ def shares_of_layers(layers: list[Any]) -> dict[str, float] | None:
     types = [layer["Weights"]["Type"] for layer in layers if _is_own_convolution(layer)]
     if not types:
         return None
-    # which of them is the first is not told: of all but one
+    # which of them is the first is not stated: of all but one
     int8 = min(1.0, types.count("Int8") / max(1, len(types) - 1))
     return {"fp16": types.count("Half") / len(types), "int8": int8}
 
@@ -65,10 +65,10 @@ def _is_own_convolution(layer: Any) -> bool:  # noqa: ANN401
 
 def check_shares(precision: str, shares: dict[str, float]) -> None:
     """`ExportError` where the shares contradict the name."""
-    told = f"{shares['fp16']:.0%} fp16, and of all but the first {shares['int8']:.0%} int8"
+    found = f"{shares['fp16']:.0%} fp16, and of all but the first {shares['int8']:.0%} int8"
     wrong = [name for name, share in shares.items() if name != precision and share > 1 - LEAST_SHARE]
     if wrong or shares.get(precision, 1.0) < LEAST_SHARE:
         raise ExportError(
-            f"the bundle is named {precision}, and of its classifier's convolutions are {told}. "
+            f"the bundle is named {precision}, and of its classifier's convolutions are {found}. "
             f"Next: pixelproof export ... --precision {precision} --target tensorrt --force"
         )

@@ -17,10 +17,8 @@ from numpy.typing import NDArray
 from pixelproof.errors import BackendError, PixelproofError
 from pixelproof.gpu import Gpu, Recording, open_gpu
 from pixelproof.runtime.backends.base import Session, Source, TensorSpec
-from pixelproof.runtime.engines.fit import Machine, choose_engine, engine_names, no_engine
-from pixelproof.runtime.engines.flavor import Flavor, open_flavor
-from pixelproof.runtime.engines.listening import first_cause, listener
-from pixelproof.runtime.engines.sidecar import Engine
+from pixelproof.runtime.distributions import Distribution, first_cause, listener, open_distribution
+from pixelproof.runtime.engines import Engine, Machine, choose_engine, engine_names, no_engine
 
 _PIXELS = 2**20  # of a batch at most, as far as the profile lets it: 1,024 images of 32x32
 _KEPT_SIZES = 64  # batch sizes that keep context and recording; the one unused for longest goes first
@@ -40,7 +38,7 @@ def open_tensorrt(flavor: str, source: Source, threads: int | None) -> Session:
         raise BackendError(f"{flavor} runs a bundle's engines, and this graph is of no bundle. Next: --backend cuda")
     if not engine_names(bundle, source.part, flavor):
         raise no_engine(bundle, source.part, flavor)
-    chosen = open_flavor(flavor, purpose="running")
+    chosen = open_distribution(flavor, purpose="running")
     gpu = open_gpu(purpose=_PURPOSE, instead="--backend cpu")
     try:
         engine = choose_engine(bundle, source.part, Machine.here(chosen, gpu))
@@ -52,7 +50,7 @@ def open_tensorrt(flavor: str, source: Source, threads: int | None) -> Session:
 
 def check_tensorrt(flavor: str) -> None:
     """`PixelproofError` unless TensorRT, PyCUDA and a GPU are there."""
-    chosen = open_flavor(flavor, purpose="running")
+    chosen = open_distribution(flavor, purpose="running")
     open_gpu(purpose=_PURPOSE, instead="--backend cpu").close()
     if chosen.trt.Runtime(listener(chosen.trt).logger) is None:
         raise BackendError(f"{flavor} {chosen.version} does not start. Next: pixelproof doctor")
@@ -63,7 +61,7 @@ class TensorRtSession:
 
     Args:
         engine: what to load.
-        flavor: its TensorRT.
+        distribution: its TensorRT.
         gpu: where; closed with the session.
 
     Attributes:
@@ -71,12 +69,12 @@ class TensorRtSession:
         graphs: whether a batch size that comes again is launched as a recording; a change holds for sizes not met yet.
     """
 
-    def __init__(self, engine: Engine, flavor: Flavor, gpu: Gpu) -> None:
-        self._trt, self._gpu, self.graphs = flavor.trt, gpu, True
+    def __init__(self, engine: Engine, distribution: Distribution, gpu: Gpu) -> None:
+        self._trt, self._gpu, self.graphs = distribution.trt, gpu, True
         self._lock = threading.Lock()
-        self.provider = f"{flavor.name} {flavor.version}"
+        self.provider = f"{distribution.name} {distribution.version}"
         with gpu.current():
-            self.engine: Any = _loaded(engine, flavor)
+            self.engine: Any = _loaded(engine, distribution)
             self.inputs, self.outputs = _tensors(self._trt, self.engine)
             self._smallest, self._rows = self._batches()
             self._sizes: OrderedDict[int, _Size] = OrderedDict()
@@ -208,13 +206,13 @@ class _Size:
             raise BackendError("TensorRT refuses to run the engine. Next: pixelproof build-engine BUNDLE --rebuild")
 
 
-def _loaded(engine: Engine, flavor: Flavor) -> Any:  # noqa: ANN401  (TensorRT's engine)
-    listening = listener(flavor.trt)
-    loaded = flavor.trt.Runtime(listening.logger).deserialize_cuda_engine(engine.content)
+def _loaded(engine: Engine, distribution: Distribution) -> Any:  # noqa: ANN401  (TensorRT's engine)
+    listening = listener(distribution.trt)
+    loaded = distribution.trt.Runtime(listening.logger).deserialize_cuda_engine(engine.content)
     if loaded is None:
         raise BackendError(
-            f"{flavor.name} {flavor.version} refuses engine '{engine.name}': {first_cause(listening.errors)}. "
-            "Next: pixelproof build-engine BUNDLE --rebuild"
+            f"{distribution.name} {distribution.version} refuses engine '{engine.name}': "
+            f"{first_cause(listening.errors)}. Next: pixelproof build-engine BUNDLE --rebuild"
         )
     return loaded
 

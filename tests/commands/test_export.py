@@ -13,9 +13,9 @@ from PIL import Image
 from tensorrt_stand_in import add_engine
 
 from pixelproof.errors import ExportError
-from pixelproof.export import export_bundle, filling, verification
+from pixelproof.export import bundle_writer, export_bundle, verification
 from pixelproof.export.own_images import labeled_images
-from pixelproof.export.quantization import quantized
+from pixelproof.export.precision import quantized
 from pixelproof.models import CIFAR10_CLASSES, weights_path
 from pixelproof.models.data import sample
 from pixelproof.runtime import Pipeline, read_bundle
@@ -183,7 +183,7 @@ def test_ctrl_c_that_pytorch_makes_another_error_of_is_still_one(own: Path, run_
 
 @pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_leaves_nothing(own: Path, run_cli, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(filling, "verify", lambda *_: signal.raise_signal(signal.SIGINT))
+    monkeypatch.setattr(bundle_writer, "verify", lambda *_: signal.raise_signal(signal.SIGINT))
     before = names(own)
     code, out, err = run_cli("export", "own.onnx", "--purifier", "none", "--classes", "classes.txt", "-o", "bundle")
     assert (code, out, err) == (130, "", "error: interrupted\n")

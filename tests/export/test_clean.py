@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pixelproof.export import export_bundle
-from pixelproof.export.clean import CleanImages
+from pixelproof.export.decisions import CleanImages
 from pixelproof.export.interface import Interface
 from pixelproof.models import CIFAR10_CLASSES
 from pixelproof.models.data import sample

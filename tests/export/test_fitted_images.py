@@ -7,10 +7,9 @@ import pytest
 from PIL import Image, ImageOps
 
 from pixelproof.errors import UsageError
-from pixelproof.export.fitted_images import fit_images
-from pixelproof.export.own_images import labeled_images
+from pixelproof.export.own_images import fit_images, labeled_images
 from pixelproof.models.data import sample
-from pixelproof.runtime.image_files import read_images
+from pixelproof.runtime.images import read_images
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from pixelproof.export.messages import interrupts_kept
+from pixelproof.export.others_code import interrupts_kept
 
 
 def renamed(first: BaseException, then: BaseException, *, chained: bool):

@@ -68,14 +68,14 @@ def test_what_does_not_fit_is_named(tmp_path: Path):
 
 def test_calibration_takes_every_image_of_a_folder(tmp_path: Path):
     folder = labeled(tmp_path, {"ship": 4}) / "ship"
-    images, name = calibration_images(folder, (24, 24))
+    found = calibration_images(folder, (24, 24))
     data = sample()
     ships = data.images[data.labels == data.class_names.index("ship")]
-    assert np.array_equal(images, ships[:4, :24, :24])
-    assert name == "4 images of folder 'ship'"
-    nested, name = calibration_images(folder.parent, (24, 24))
-    assert np.array_equal(nested, images)
-    assert name == f"4 images of folder '{folder.parent.name}'"
+    assert np.array_equal(found.images, ships[:4, :24, :24])
+    assert found.name == "4 images of folder 'ship'"
+    nested = calibration_images(folder.parent, (24, 24))
+    assert np.array_equal(nested.images, found.images)
+    assert nested.name == f"4 images of folder '{folder.parent.name}'"
     (tmp_path / "empty" / "within").mkdir(parents=True)
     for wrong, message in (
         (tmp_path / "none", "there is no folder of images"),

@@ -10,7 +10,7 @@ from onnx import TensorProto, numpy_helper
 
 from pixelproof.errors import ExportError, UsageError
 from pixelproof.export import export_bundle
-from pixelproof.export.filling import Calibration
+from pixelproof.export.own_images import Calibration
 from pixelproof.export.precision import check_precision
 from pixelproof.models import provenance
 from pixelproof.models.data import ImageSet, adversarial_sample, sample

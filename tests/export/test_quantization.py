@@ -5,7 +5,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from pixelproof.export.quantization import quantized
+from pixelproof.export.precision import quantized
 
 
 def network(*names: str, weights: tuple[float, float, float] = (1, 1, 1)) -> onnx.ModelProto:

@@ -68,7 +68,7 @@ def test_a_full_disk_leaves_the_old_bundle(
         target.write_bytes(b"half")
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
 
-    monkeypatch.setattr(f"pixelproof.export.filling.{fails}", full)
+    monkeypatch.setattr(f"pixelproof.export.bundle_writer.{fails}", full)
     with pytest.raises(OSError, match="No space left"):
         small(tmp_path / "bundle", force=True)
     assert {path: path.read_bytes() for path in (tmp_path / "bundle").iterdir()} == before

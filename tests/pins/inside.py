@@ -33,7 +33,7 @@ from pixelproof.benchmarks.defense import measure_bundle
 from pixelproof.benchmarks.results import KINDS, read_results, results_markdown, to_json
 from pixelproof.cli import main
 from pixelproof.errors import UsageError
-from pixelproof.export import export_bundle, filling, purifiers
+from pixelproof.export import bundle_writer, export_bundle, purifiers
 from pixelproof.export.classifiers import torch_module
 from pixelproof.models.data import ImageSet, sample
 from pixelproof.models.data.sample import sample_indices
@@ -97,7 +97,7 @@ def quick_export() -> Callable[..., Any]:
         with pytest.MonkeyPatch.context() as patch:
             for each in (torch_module, purifiers):
                 patch.setattr(each, "trace", once)
-            patch.setattr(filling, "verify", lambda *_: {"images": 0})
+            patch.setattr(bundle_writer, "verify", lambda *_: {"images": 0})
             return export_bundle(*given, **options)
 
     return export

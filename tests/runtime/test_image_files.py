@@ -15,7 +15,7 @@ from PIL import Image
 
 from pixelproof.cli import main
 from pixelproof.errors import UsageError
-from pixelproof.runtime.image_files import read_images
+from pixelproof.runtime.images import read_images
 
 HEIGHT, WIDTH = 24, 32
 PIXELS = np.random.default_rng(3).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)

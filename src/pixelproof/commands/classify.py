@@ -23,7 +23,7 @@ def classify(
 ) -> None:
     """Purify and classify image files: class, probability, and the pixel that looks attacked."""
     from pixelproof.runtime import Pipeline
-    from pixelproof.runtime.image_files import read_images
+    from pixelproof.runtime.images import read_images
 
     with Pipeline(bundle, backend=backend, manifest_sha256=manifest_sha256) as pipeline:
         result = pipeline(read_images(images, pipeline.image_size))

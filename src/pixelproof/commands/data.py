@@ -86,8 +86,8 @@ def fit(
     """Make images upright, 8-bit RGB and of one size: PNG files in the same subfolders, for --data or --calibration."""
     from pixelproof.commands.options import height_and_width
     from pixelproof.commands.progress import stages
-    from pixelproof.export.fitted_images import fit_images
     from pixelproof.export.interface import check_size
+    from pixelproof.export.own_images import fit_images
 
     checked = check_size(height_and_width("--size", size))
     with stages() as progress:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pixelproof.errors import ExportError, UsageError
-from pixelproof.export.classifiers.own_code import build_own
+from pixelproof.export.others_code import build_own
 
 
 @pytest.fixture

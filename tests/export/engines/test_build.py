@@ -70,14 +70,14 @@ def test_float32_is_float32(bundle: Path, monkeypatch: pytest.MonkeyPatch):
     """TF32, which TensorRT takes where it may, has ten bits of mantissa: too few for the purifier's comparisons."""
     import tensorrt_rtx as trt
 
-    allowed, configured = [], build._configured
+    allowed, configured = [], build._Build._configured
 
     def watched(*asked):
         config = configured(*asked)
         allowed.append(config.get_flag(trt.BuilderFlag.TF32))
         return config
 
-    monkeypatch.setattr(build, "_configured", watched)
+    monkeypatch.setattr(build._Build, "_configured", watched)
     build_engine(bundle, flavor=RTX, part="classifier")
     assert allowed == [False]
 

@@ -12,7 +12,8 @@ from tensorrt_stand_in import add_engine
 from pixelproof.errors import BackendError, UsageError
 from pixelproof.export.engines import build_engine, rebuild, rebuild_engines
 from pixelproof.runtime import read_bundle
-from pixelproof.runtime.engines import Flavor, Machine, read_engine
+from pixelproof.runtime.distributions import Distribution
+from pixelproof.runtime.engines import Machine, read_engine
 
 RTX = "tensorrt-rtx"
 
@@ -61,7 +62,7 @@ def test_a_tampered_engine_is_built_again_with_its_own_profile(bundle: Path, how
     path.with_suffix(".json").write_text("{")
     assert rebuild_engines(bundle) == [path]
     assert read_engine(read_bundle(bundle), path.name).profile == (1, 64, 1024)
-    assert f"no sidecar tells the profile of '{path.name}': it is built with the usual one, 1,64,1024" in caplog.text
+    assert f"no sidecar states the profile of '{path.name}': it is built with the usual one, 1,64,1024" in caplog.text
 
 
 def test_a_bundle_without_engines_is_told(lenet_median_bundle: Path):
@@ -76,11 +77,13 @@ def test_without_a_gpu_what_needs_none_is_built_all_the_same(bundle: Path, monke
         raise BackendError("there is no GPU here")
 
     monkeypatch.setattr("pixelproof.export.engines.build.open_gpu", open_gpu)
-    opened = rebuild.open_flavor
+    opened = rebuild.open_distribution
     monkeypatch.setattr(  # TensorRT itself need not be installed
         rebuild,
-        "open_flavor",
-        lambda name, purpose: Flavor(name, SimpleNamespace()) if name == "tensorrt" else opened(name, purpose=purpose),
+        "open_distribution",
+        lambda name, purpose: (
+            Distribution(name, SimpleNamespace()) if name == "tensorrt" else opened(name, purpose=purpose)
+        ),
     )
     add_engine(bundle, name="classifier.tensorrt.9.0.engine")
     path = bundle / "engines" / "pipeline.tensorrt-rtx.portable.engine"
@@ -104,7 +107,7 @@ def gpu_9_0(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     machine = Machine("tensorrt", "10.16.1", "9.0", "Stand-in GPU", "13.0")
     monkeypatch.setattr(rebuild, "machine_here", lambda flavor: machine)
     monkeypatch.setattr(
-        rebuild, "open_flavor", lambda name, purpose: Flavor(name, SimpleNamespace(__version__="10.16.1"))
+        rebuild, "open_distribution", lambda name, purpose: Distribution(name, SimpleNamespace(__version__="10.16.1"))
     )
     monkeypatch.setattr(rebuild, "build_engine", build)
     return asked

@@ -126,9 +126,9 @@ def test_damaged_engines_are_refused_without_their_hashes_too(deployed):
 import random
 from pathlib import Path
 from pixelproof.gpu import open_gpu
-from pixelproof.runtime.engines import listener, open_flavor
+from pixelproof.runtime.distributions import listener, open_distribution
 whole, draw, refused = Path({str(engine)!r}).read_bytes(), random.Random(0), 0
-trt = open_flavor({backend!r}, purpose="running").trt
+trt = open_distribution({backend!r}, purpose="running").trt
 with open_gpu(purpose="fuzzing", instead="nothing").current():
     runtime = trt.Runtime(listener(trt).logger)
     for turn in range({FUZZED}):

@@ -182,7 +182,7 @@ def test_auto_passes_over_an_engine_that_does_not_fit_and_says_why(trt: TensorRt
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("flavour", "tensorrt-rtx", "TensorRT flavor: built with 'tensorrt-rtx', and here is 'tensorrt'"),
+        ("flavour", "tensorrt-rtx", "TensorRT distribution: built with 'tensorrt-rtx', and here is 'tensorrt'"),
         ("version", "11.0.0", "TensorRT version: built with '11.0.0', and here is '10.16.1'"),
         ("compute_capability", "8.9", "compute capability: built with '8.9', and here is '9.0'"),
         ("gpu", "NVIDIA L4", "GPU: built with 'NVIDIA L4', and here is 'Stand-in GPU'"),

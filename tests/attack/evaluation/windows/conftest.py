@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pixelproof.export.classifiers.torch_module import frozen, trace
 from pixelproof.export.graph import fuse, serialized
 from pixelproof.export.interface import Interface
-from pixelproof.export.tracing import frozen, trace
 from pixelproof.models import build_classifier
 from pixelproof.models.data import sample
 from pixelproof.models.densenet import DenseNet
