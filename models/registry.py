@@ -113,11 +113,6 @@ def recipe_for(name: str, epochs: int | None = None, device: str = "cpu") -> Rec
     return recipe if epochs is None else replace(recipe, epochs=epochs)
 
 
-def task_of(name: str) -> str | None:
-    """What the network learns; see `Network`."""
-    return NETWORKS[name].task
-
-
 def build_classifier(name: str, *, weights: Path | None = None, trained: bool = True) -> "nn.Module":
     """The classifier `name` in evaluation mode: float32 `(n, 3, 32, 32)` in 0..1 to logits `(n, 10)`.
 
@@ -160,7 +155,7 @@ def is_shipped(part: dict[str, Any]) -> bool:
     """Whether a bundle's classifier or purifier, as its manifest describes it, is one that comes with this version.
 
     A classifier that was made of a function or a file has a `source` that says so; what was trained anew, or has
-    weights where the shipped one has none, is told by their hash.
+    weights where the shipped one has none, is recognized by the hash of its weights.
     """
     if part.get("source", "shipped") != "shipped" or part["name"] not in (*CLASSIFIERS, *PURIFIERS):
         return False

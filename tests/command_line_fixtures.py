@@ -45,6 +45,21 @@ def refused(run_cli: Callable[..., Outcome]) -> Callable[..., str]:
 
 
 @pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., None]:
+    """`installed(version, name, ...)`: from then on Python finds these distributions, before those that are there."""
+
+    def install(version: str, *names: str) -> None:
+        packages = tmp_path_factory.mktemp("packages")
+        for name in names:
+            folder = packages / f"{name.replace('-', '_')}-{version}.dist-info"
+            folder.mkdir()
+            (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        monkeypatch.syspath_prepend(packages)
+
+    return install
+
+
+@pytest.fixture
 def ctrl_c_when() -> Iterator[Callable[[Callable[[], bool]], None]]:
     """`ctrl_c_when(happened)`: this process gets SIGINT as soon as `happened()`, looked at every millisecond."""
 

@@ -61,16 +61,6 @@ def test_a_file_is_seen_only_when_it_is_whole(tmp_path: Path, existing: str | No
     assert tree(tmp_path) == {"file": "whole"}
 
 
-@pytest.mark.parametrize("existing", [None, "old"])
-@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
-def test_a_file_that_breaks_off_leaves_what_was_there(tmp_path: Path, existing: str | None, error: type[BaseException]):
-    if existing:
-        (tmp_path / "file").write_text(existing)
-    with pytest.raises(error), atomic_path(tmp_path / "file") as temporary:
-        break_off(temporary, error)
-    assert tree(tmp_path) == ({"file": existing} if existing else {})
-
-
 def test_a_file_that_cannot_be_renamed_leaves_nothing_behind(tmp_path: Path):
     (tmp_path / "target" / "inside").mkdir(parents=True)
     with pytest.raises(OSError, match="target"):
@@ -114,9 +104,9 @@ def test_missing_parents_are_made(tmp_path: Path):
     assert (tmp_path / "c" / "d" / "folder" / "file").read_text() == "new"
 
 
-def begin(target: Path, error: type[BaseException]) -> None:
+def begin(target: Path, error: type[BaseException], *, replace: bool = False) -> None:
     """Write to `target`, a file or (with a name that ends in "folder") a folder, and break off."""
-    writing = atomic_folder(target, replace=False) if target.name == "folder" else atomic_path(target)
+    writing = atomic_folder(target, replace=replace) if target.name == "folder" else atomic_path(target)
     with writing as temporary:
         break_off(temporary / "inside" if temporary.is_dir() else temporary, error)
 
@@ -203,19 +193,19 @@ def test_a_replaced_folder_holds_the_new_files_alone(tmp_path: Path):
     assert tree(tmp_path) == {"folder": None, "folder/other": "new"}
 
 
-@pytest.mark.parametrize("replace", [True, False])
+@pytest.mark.parametrize("existing", [False, True])
+@pytest.mark.parametrize(("name", "replace"), [("file", False), ("folder", False), ("folder", True)])
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
-def test_a_folder_that_breaks_off_leaves_nothing(tmp_path: Path, replace: bool, error: type[BaseException]):
-    with pytest.raises(error), atomic_folder(tmp_path / "folder", replace=replace) as new:
-        break_off(new / "deep" / "file", error)
-    assert tree(tmp_path) == {}
-
-
-def test_a_replacement_that_breaks_off_leaves_the_old_folder(tmp_path: Path):
-    target = old_folder(tmp_path)
+def test_what_breaks_off_leaves_what_was_there(
+    tmp_path: Path, existing: bool, name: str, replace: bool, error: type[BaseException]
+):
+    if existing and name == "file":
+        (tmp_path / name).write_text("old")
+    elif existing and replace:
+        old_folder(tmp_path)
     before = tree(tmp_path)
-    with pytest.raises(ValueError, match="half"), atomic_folder(target, replace=True) as new:
-        break_off(new / "file", ValueError)
+    with pytest.raises(error):
+        begin(tmp_path / name, error, replace=replace)
     assert tree(tmp_path) == before
 
 
@@ -228,12 +218,14 @@ def test_a_replacement_that_cannot_be_renamed_puts_the_old_folder_back(monkeypat
     assert tree(tmp_path) == before
 
 
-def test_an_empty_folders_mode_is_kept(tmp_path: Path):
+def test_an_empty_folder_gives_way_and_its_mode_is_kept(tmp_path: Path):
     target = tmp_path / "private"
     target.mkdir(mode=0o700)
+    assert is_free(target)
     with atomic_folder(target, replace=False) as new:
         (new / "file").write_text("new")
-    assert target.stat().st_mode & 0o777 == 0o700
+    assert mode(target) == 0o700
+    assert tree(tmp_path) == {"private": None, "private/file": "new"}
 
 
 def failing_for(source: Path, error: BaseException) -> Callable[[Path, Path], Path]:
@@ -260,15 +252,6 @@ def test_without_replace_a_folder_that_came_meanwhile_stays(tmp_path: Path):
     with pytest.raises(FileExistsError), atomic_folder(tmp_path / "folder", replace=False):
         old_folder(tmp_path)
     assert tree(tmp_path) == {"folder": None, "folder/inner": None, "folder/inner/file": "old"}
-
-
-def test_an_empty_folder_gives_way(tmp_path: Path):
-    target = tmp_path / "folder"
-    target.mkdir()
-    assert is_free(target)
-    with atomic_folder(target, replace=False) as new:
-        (new / "file").write_text("new")
-    assert tree(tmp_path) == {"folder": None, "folder/file": "new"}
 
 
 def test_an_empty_folder_that_is_filled_meanwhile_stays(tmp_path: Path):

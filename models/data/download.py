@@ -12,7 +12,7 @@ from urllib.request import Request, urlopen
 from pixelproof.errors import DataError, UsageError
 
 Progress = Callable[[int, int | None], None]
-"""Takes the bytes that are there and the bytes of the whole file, None where the server does not tell."""
+"""Takes the bytes that are there and the bytes of the whole file, None where the server does not state it."""
 
 _CHUNK_NBYTES = 1 << 16
 _TIMEOUT_S = 30

@@ -45,14 +45,27 @@ def sample_files() -> tuple[str, ...]:
     return tuple(f"{index:04d}-{name}.png" for index, name in zip(sample_indices(), names, strict=True))
 
 
-def write_sample(test: ImageSet, folder: Path, images_a_class: int = IMAGES_A_CLASS) -> None:
-    """Write `sample.bin` and `sample.json`: the first `images_a_class` of each class of CIFAR-10's test set."""
-    _write(test, folder, "sample", "test", images_a_class)
+def write_sample(
+    images: ImageSet, folder: Path, images_a_class: int = IMAGES_A_CLASS, *, training: bool = False
+) -> None:
+    """Write `sample.bin` and `sample.json`: the first `images_a_class` of each class of CIFAR-10's test set.
 
-
-def write_training_sample(training: ImageSet, folder: Path, images_a_class: int = IMAGES_A_CLASS) -> None:
-    """Write `training.bin` and `training.json`, likewise of CIFAR-10's training set."""
-    _write(training, folder, "training", "training", images_a_class)
+    With `training`, `training.bin` and `training.json`, of its training set.
+    """
+    name, of, files = "sample", "test", "test_batch.bin"
+    if training:
+        name, of, files = "training", "training", "data_batch_1.bin to data_batch_5.bin"
+    firsts = [np.flatnonzero(images.labels == label)[:images_a_class] for label in range(len(images.class_names))]
+    chosen = np.sort(np.concatenate(firsts))
+    planes = images.images[chosen].transpose(0, 3, 1, 2).reshape(len(chosen), -1)
+    content = np.column_stack([images.labels[chosen].astype(np.uint8), planes]).tobytes()
+    facts = {
+        "source": f"CIFAR-10, {files}: the first {images_a_class} images of each class, in file order",
+        "sha256": hashlib.sha256(content).hexdigest(),
+        f"{of}_set_indices": chosen.tolist(),
+    }
+    write_bytes(folder / f"{name}.bin", content)
+    write_json(folder / f"{name}.json", facts)
 
 
 def _read(folder: Path, name: str) -> ImageSet:
@@ -64,21 +77,6 @@ def _read(folder: Path, name: str) -> ImageSet:
             f"'{folder / file}' is damaged: expected SHA-256 {expected}, got {got}. Next: install pixelproof again"
         )
     return decode_records(content, file, len(content) // RECORD_NBYTES)
-
-
-def _write(images: ImageSet, folder: Path, name: str, of: str, images_a_class: int) -> None:
-    firsts = [np.flatnonzero(images.labels == label)[:images_a_class] for label in range(len(images.class_names))]
-    chosen = np.sort(np.concatenate(firsts))
-    planes = images.images[chosen].transpose(0, 3, 1, 2).reshape(len(chosen), -1)
-    content = np.column_stack([images.labels[chosen].astype(np.uint8), planes]).tobytes()
-    files = {"test": "test_batch.bin", "training": "data_batch_1.bin to data_batch_5.bin"}
-    facts = {
-        "source": f"CIFAR-10, {files[of]}: the first {images_a_class} images of each class, in file order",
-        "sha256": hashlib.sha256(content).hexdigest(),
-        f"{of}_set_indices": chosen.tolist(),
-    }
-    write_bytes(folder / f"{name}.bin", content)
-    write_json(folder / f"{name}.json", facts)
 
 
 def _facts(folder: Path, name: str) -> dict[str, Any]:

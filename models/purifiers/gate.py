@@ -13,8 +13,8 @@ TEMPERATURE = 0.1
 """Width of the sigmoid that stands in for the step in the backward pass, as a share of the gate's threshold."""
 
 
-def replace_where(margin: Tensor, images: Tensor, filling: Tensor) -> Tensor:
-    """`filling`, rounded to whole levels, where `margin` is 0 or more, and the image elsewhere.
+def replace_where(margin: Tensor, images: Tensor, replacement: Tensor) -> Tensor:
+    """`replacement`, rounded to whole pixel values, where `margin` is 0 or more, and the image elsewhere.
 
     Where the images ask for a gradient, the step's is that of a sigmoid of `TEMPERATURE` and the rounding's is 1, so
     that an attacker's backward pass goes through the gate; the values stay the same.
@@ -22,20 +22,20 @@ def replace_where(margin: Tensor, images: Tensor, filling: Tensor) -> Tensor:
     Args:
         margin: `(n, 1, H, W)`, as a share of the gate's threshold.
         images: `(n, 3, H, W)` on the 0..255 scale.
-        filling: `(n, 3, H, W)`, what replaces a pixel.
+        replacement: `(n, 3, H, W)` on the 0..255 scale, what replaces a pixel.
 
     Returns:
-        `(n, 3, H, W)`; whole levels where `images` are.
+        `(n, 3, H, W)`; whole pixel values where `images` are.
     """
     gate = margin >= 0
-    rounded = (filling + 0.5).floor().clamp(0, 255)
+    rounded = (replacement + 0.5).floor().clamp(0, 255)
     exact = torch.where(gate, rounded, images)
     if not images.requires_grad:
         return exact
     soft = torch.sigmoid(margin / TEMPERATURE)
     hard = gate.to(soft.dtype)
     gate_gradient = (soft - soft.detach()) * (rounded - images).detach()
-    path_gradient = hard * (filling - filling.detach()) + (1 - hard) * (images - images.detach())
+    path_gradient = hard * (replacement - replacement.detach()) + (1 - hard) * (images - images.detach())
     return exact.detach() + gate_gradient + path_gradient
 
 
@@ -49,12 +49,12 @@ class FusedGate(nn.Module):
     """Takes and gives what `Gated` does, `(n, 3, H, W)` on the 0..255 scale; `Gated.fused` makes it.
 
     Args:
-        window: from colors in levels and a channel that is 1 inside the image to the first hidden values.
+        window: from pixel values, 0 to 255, and a channel that is 1 inside the image to the first hidden values.
         hidden: to the second.
-        output: to the prediction in levels and the scale's parameter in thresholds.
+        output: to the prediction in pixel values and the scale's parameter in thresholds.
         axes: `(3, 3, 1, 1)`, the color axes that errors are measured on.
         bend: of the hyperbola that turns the parameter into a scale.
-        least: smallest scale, in levels times threshold.
+        least: smallest scale, in pixel values times threshold.
         rejection_threshold: as for `Gated`.
         share: likewise.
     """
@@ -91,7 +91,7 @@ class FusedGate(nn.Module):
         pull = (self.steepness - self.steepness / error).clamp(0, 1)
         worst = worst_around(error, self.radius)
         pull = pull * (error >= (worst if self.share == 1 else worst * self.share)).to(pull.dtype)
-        # a pull of 0 leaves whole levels exactly as they are
+        # a pull of 0 leaves whole pixel values exactly as they are
         purified: Tensor = (images - off * pull + 0.5).clamp(0, 255).floor()
         return purified
 

@@ -24,10 +24,10 @@ from pixelproof.models.purifiers.gate import FusedGate, replace_where, scaled, w
 WINDOW = 5
 REACH = WINDOW // 2
 _OHTA = ((1 / 3, 1 / 3, 1 / 3), (1 / 2, 0.0, -1 / 2), (-1 / 4, 1 / 2, -1 / 4))
-_SMALLEST_SCALE = 0.5  # levels: half a quantization step
-_GRAY, _UNIT = 128, 64  # levels: the network's zero and one
-_BEND = 4  # levels: the scale of a parameter of 0, the smallest scale left out
-_ROUNDING = 0.51  # levels that rounding a color may move it on each of Ohta's axes, and a little for float errors
+_SMALLEST_SCALE = 0.5  # pixel values: half a quantization step
+_GRAY, _UNIT = 128, 64  # pixel values: the network's zero and one
+_BEND = 4  # pixel values: the scale of a parameter of 0, the smallest scale left out
+_ROUNDING = 0.51  # pixel values that rounding may move a color by on each of Ohta's axes, and float errors
 _LEAST_VARIANCE = 1e-3  # of a direction that whitening still scales up to 1, in the network's units
 
 
@@ -58,7 +58,7 @@ class BlindPredictor(nn.Module):
         self.register_buffer("whitening", torch.eye(3 * WINDOW**2))
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """`(n, 3, H, W)` on the 0..255 scale to prediction (likewise) and scale (levels, on Ohta's axes)."""
+        """`(n, 3, H, W)` on the 0..255 scale to prediction (likewise) and scale (pixel values, on Ohta's axes)."""
         return self._read(F.conv2d(_with_validity(images), self._weight(), self.window.bias, padding=REACH))
 
     def at(self, images: Tensor, rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
@@ -187,5 +187,5 @@ class Gated(nn.Module):
 
 
 def _with_validity(images: Tensor) -> Tensor:
-    """The network's input, `(n, 4, H, W)`: colors in units of 64 levels around mid-gray, and 1 inside the image."""
+    """The network's input, `(n, 4, H, W)`: (color - mid-gray) / 64, and 1 inside the image."""
     return F.pad((images - _GRAY) / _UNIT, (0, 0, 0, 0, 0, 1), value=1.0)

@@ -22,7 +22,7 @@ class Median(nn.Module):
     """Replaces a pixel by the lower median of its 8 neighbors where a channel lies far outside their range.
 
     Args:
-        tolerance: levels outside the neighbors' range that a channel may lie, above 0.
+        tolerance: pixel values outside the neighbors' range that a channel may lie, above 0.
     """
 
     receptive_field = 1
@@ -37,7 +37,7 @@ class Median(nn.Module):
         """The purified images, `(n, 3, H, W)` on the 0..255 scale."""
         ranked = sorted_neighbors(images)
         outside = torch.maximum(ranked[0] - images, images - ranked[-1]).amax(1, keepdim=True)
-        # images hold whole levels: the first that is replaced gets margin 0
+        # images hold whole pixel values: the first that is replaced gets margin 0
         return replace_where((outside - self.tolerance - 1) / self.tolerance, images, ranked[3])
 
     def accepted_colors(self, images: Tensor) -> Tensor:

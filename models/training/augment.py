@@ -27,7 +27,7 @@ def crop(images: Tensor, margin: int, generator: torch.Generator) -> Tensor:
 
 
 def cutout(images: Tensor, side: int, generator: torch.Generator) -> Tensor:
-    """Set a square of `side` pixels to 0, centerd anywhere in the image; `(n, c, H, W)`, of any dtype.
+    """Set a square of `side` pixels to 0, centered anywhere in the image; `(n, c, H, W)`, of any dtype.
 
     Source: DeVries, Taylor, "Improved regularization of convolutional neural networks with cutout", 2017.
     """

@@ -16,7 +16,14 @@ from pixelproof.errors import DataError, Interrupted, UsageError
 from pixelproof.files import check_writable, write_text
 from pixelproof.models.data import ImageSet
 from pixelproof.models.recipe import Recipe
-from pixelproof.models.registry import PURIFIERS, build_classifier, build_purifier, check_trainable, recipe_for, task_of
+from pixelproof.models.registry import (
+    NETWORKS,
+    PURIFIERS,
+    build_classifier,
+    build_purifier,
+    check_trainable,
+    recipe_for,
+)
 from pixelproof.models.training.checkpoint import Checkpoint
 from pixelproof.models.training.loop import Loop, Progress, evaluate
 from pixelproof.models.training.tasks import TASKS, Task
@@ -59,7 +66,7 @@ def train(
 
     Raises:
         UsageError: no such network, or an output that is no `.safetensors`.
-        OSError: nothing can be written to the output, told before the training.
+        OSError: nothing can be written to the output; raised before the training.
         DataError: fewer training images than a batch takes.
         WeightsError: the run folder holds a damaged checkpoint, or a run with other settings.
         Interrupted: Ctrl-C; full epochs are kept.
@@ -88,7 +95,7 @@ def make_task(name: str, recipe: Recipe, device: str) -> Task:
     """The untrained network `name` on `device`, with what it is to learn."""
     build = build_purifier if name in PURIFIERS else build_classifier
     module = build(name, trained=False).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    kind = task_of(name)
+    kind = NETWORKS[name].task
     assert kind is not None
     return TASKS[kind](module, recipe)
 

@@ -1,7 +1,7 @@
 """What a network learns: what is drawn for a step, its loss, and the figures of an evaluation."""
 
-from collections.abc import Callable
-from typing import Any, Protocol, cast
+from abc import ABC, abstractmethod
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -23,39 +23,41 @@ def mixed_precision(device: torch.device) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=enabled)
 
 
-class Task(Protocol):
-    """One kind of training, behind the loop."""
+class Task(ABC):
+    """What one kind of network learns.
 
-    module: nn.Module
+    Args:
+        module: the network to train.
+        recipe: how.
+    """
 
-    def prepare(self, images: Tensor) -> None:
+    def __init__(self, module: nn.Module, recipe: Recipe) -> None:
+        self.module = module
+        self.recipe = recipe
+
+    def prepare(self, images: Tensor) -> None:  # noqa: B027  (most need nothing)
         """Take from the training images, uint8 `(n, 3, H, W)`, what the module has to know before the first step."""
-        ...
 
+    @abstractmethod
     def draw(self, images: Tensor, labels: Tensor, generator: torch.Generator, done: float) -> tuple[Tensor, ...]:
         """All that is random in a step: what `loss` takes, of uint8 `images` `(n, 3, H, W)` and int64 `labels` `(n,)`.
 
         `done` is the share of the run that lies behind, 0 to 1.
         """
-        ...
 
+    @abstractmethod
     def loss(self, *drawn: Tensor) -> Tensor:
         """The scalar to minimize: the same operations for whatever was drawn, as a recording plays them again."""
-        ...
 
+    @abstractmethod
     def score(self, module: nn.Module, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
         """Figures an image, each `(n,)`; their means over a data set are logged and shipped."""
-        ...
 
 
-class Classification:
+class Classification(Task):
     """Cross entropy on flipped, shifted (and cut out) images; the score is `accuracy`."""
 
-    whitened = 2000  # images whose windows tell how neighbors go together
-
-    def __init__(self, module: nn.Module, recipe: Recipe) -> None:
-        self.module = module
-        self.recipe = recipe
+    whitened = 2000  # images whose windows show how neighbors correlate
 
     def prepare(self, images: Tensor) -> None:
         """Let the first convolution start from filters that whiten some of the images, where the recipe says so."""
@@ -86,15 +88,11 @@ class Classification:
         return {"accuracy": (module(inputs).argmax(1) == labels).float()}
 
 
-class Reconstruction:
-    """The mean squared error of the clean image from one with random pixels; the scores are mean errors in levels."""
+class Reconstruction(Task):
+    """The mean squared error of the clean image from one with random pixels.
 
-    def __init__(self, module: nn.Module, recipe: Recipe) -> None:
-        self.module = module
-        self.recipe = recipe
-
-    def prepare(self, images: Tensor) -> None:
-        """Nothing is needed."""
+    The scores are mean errors in pixel values, 0 to 255.
+    """
 
     def draw(self, images: Tensor, labels: Tensor, generator: torch.Generator, done: float) -> tuple[Tensor, ...]:
         """Corrupted images on the 0..255 scale, the mask of their changed pixels `(n, 1, H, W)`, clean images."""
@@ -119,16 +117,16 @@ class Reconstruction:
         return {"mean_error": error.mean((1, 2, 3)), "mean_error_corrupted": (repaired * mask).sum((1, 2, 3))}
 
 
-class BlindPrediction:
+class BlindPrediction(Task):
     """The likelihood of pixels under the scales that were predicted for them without seeing them (Laplace)."""
 
     positions = 128  # an image and step
-    whitened = 500  # images whose windows tell how neighbors go together
+    whitened = 500  # images whose windows show how neighbors correlate
 
-    def __init__(self, module: Gated, recipe: Recipe) -> None:
-        self.module: nn.Module = module
-        self.gated = module
-        self.recipe = recipe
+    @property
+    def gated(self) -> Gated:
+        """The module, whose blind predictor is what learns."""
+        return cast(Gated, self.module)
 
     def prepare(self, images: Tensor) -> None:
         """Whiten the predictor's windows by those of some images."""
@@ -156,7 +154,7 @@ class BlindPrediction:
         return nats
 
     def score(self, module: nn.Module, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """Mean absolute error in levels, pixels replaced in a clean image, and random changed pixels that were."""
+        """Mean absolute error (0 to 255), pixels replaced in a clean image, and random changed pixels that were."""
         clean = images.float()
         prediction, _ = cast(Gated, module).predictor(clean)
         corrupted, mask = augment.corrupt(clean, 1, torch.Generator().manual_seed(len(images)))
@@ -168,7 +166,7 @@ class BlindPrediction:
         }
 
 
-TASKS: dict[str, Callable[[Any, Recipe], Task]] = {
+TASKS: dict[str, type[Task]] = {
     "classification": Classification,
     "reconstruction": Reconstruction,
     "blind prediction": BlindPrediction,
@@ -181,7 +179,7 @@ def whiten(module: nn.Module, images: Tensor) -> None:
     """Set the filters of `module`'s first convolution to the principal directions of the windows it sees.
 
     Neighbors in an image are so alike that random filters nearly all see its brightness. Each direction is scaled so
-    that its response to `images` has a variance of 1, and taken with both signs, which a ReLU tells apart, where there
+    that its response to `images` has a variance of 1, and taken with both signs, which a ReLU separates, where there
     are filters enough. Those left over keep their first, random weights.
 
     Source: ZCA's principal directions as a first layer: Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU", 2024

@@ -68,15 +68,15 @@ class Terminated(Interrupted):
 @contextmanager
 def resumable(kept: str) -> Iterator[None]:
     """Make of Ctrl-C or SIGTERM in the block an error that says what is `kept`: the same command goes on from there."""
-    told = f"stopped; {kept}. Next: the same command goes on"
+    message = f"stopped; {kept}. Next: the same command goes on"
     try:
         yield
     except KeyboardInterrupt:
-        raise Interrupted(told) from None
+        raise Interrupted(message) from None
     except SystemExit as left:
         if left.code != Terminated.exit_code:
             raise
-        raise Terminated(told) from None
+        raise Terminated(message) from None
 
 
 def quote(path: str | os.PathLike[str]) -> str:

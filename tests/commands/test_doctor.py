@@ -43,7 +43,7 @@ def test_without_onnxruntime_it_fails_with_the_command(run_cli, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "subject", "remedy"),
     [
-        ("cuda", "backend 'cuda'", "nvidia-smi tells whether the GPU works"),
+        ("cuda", "backend 'cuda'", "nvidia-smi shows whether the GPU works"),
         ("cpu", "bundles on the CPU", "pip install --force-reinstall onnxruntime"),
     ],
 )
@@ -56,10 +56,8 @@ def test_it_does_not_send_the_user_to_itself(run_cli, monkeypatch, name: str, su
     assert (found["found"], found["remedy"]) == ("ONNX Runtime refuses the graph: no device", remedy)
 
 
-def test_both_wheels_are_found(run_cli, monkeypatch, tmp_path: Path):
-    for name in ("onnxruntime", "onnxruntime-gpu"):
-        install(tmp_path, name, "1.31.1")
-    monkeypatch.syspath_prepend(tmp_path)
+def test_both_wheels_are_found(run_cli, installed):
+    installed("1.31.1", "onnxruntime", "onnxruntime-gpu")
     code, out, _ = run_cli("doctor", "--json")
     assert code == 1
     clash = findings(out)["bundles on the CPU"]
@@ -83,20 +81,12 @@ def test_what_a_gpu_needs_is_the_same_command_in_every_line(run_cli, monkeypatch
     assert found["extra 'report'"]["remedy"] == "pip install 'pixelproof[report]'"  # --upgrade would ask the index
 
 
-def install(folder: Path, name: str, version: str) -> None:
-    """Make a distribution that importlib.metadata finds in `folder`."""
-    info = folder / f"{name.replace('-', '_')}-{version}.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
-
-
 @pytest.mark.parametrize(
     ("version", "fits", "text"),
     [("1.19.2", False, "own 1.19.2 (needs 1.20)"), ("1.20", True, "own 1.20"), ("2.13.0+cpu", True, "own 2.13.0+cpu")],
 )
-def test_a_version_too_old_is_told(monkeypatch, tmp_path: Path, version: str, fits: bool, text: str):
-    install(tmp_path, "own", version)
-    monkeypatch.syspath_prepend(tmp_path)
+def test_a_version_too_old_is_named(installed, version: str, fits: bool, text: str):
+    installed(version, "own")
     assert doctor._package("own", ">=1.20,<9") == (fits, text)
     assert doctor._package("other", ">=1.20") == (False, "no other")
 
@@ -106,15 +96,6 @@ def test_the_data_set_is_found_where_the_environment_says(monkeypatch, tmp_path:
     assert doctor._data_set().remedy == "pixelproof data fetch"
     (tmp_path / "test_batch.bin").write_bytes(b"")
     assert doctor._data_set() == doctor.Finding("CIFAR-10", "ok", str(tmp_path))
-
-
-def test_damaged_weights_are_found(monkeypatch, tmp_path: Path):
-    monkeypatch.setattr("pixelproof.models.weights_path", lambda name: tmp_path / f"{name}.safetensors")
-    monkeypatch.setattr("pixelproof.models.provenance", lambda name: {"weights_sha256": "0" * 64})
-    (tmp_path / "lenet.safetensors").write_bytes(b"altered")
-    states = {finding.subject: (finding.state, bool(finding.remedy)) for finding in doctor._weights()}
-    assert states["weights of 'lenet'"] == ("broken", True)
-    assert states["weights of 'resnet'"] == ("broken", True)
 
 
 def test_damaged_weights_come_back_by_the_command(monkeypatch, tmp_path: Path):
@@ -128,11 +109,14 @@ def test_damaged_weights_come_back_by_the_command(monkeypatch, tmp_path: Path):
     monkeypatch.setattr("pixelproof.models.weights_path", lambda name: weights if name == "lenet" else None)
     monkeypatch.setattr("pixelproof.models.provenance", lambda name: {"weights_sha256": "0" * 64})
     (finding,) = doctor._weights()
+    assert (finding.state, finding.found) == ("broken", f"no file '{weights}'")
     where, _, command = finding.remedy.partition(", ")
     restore, _, install = command.partition(" && ")
     assert (where, install) == ("in pixelproof's clone", "pip install --force-reinstall --no-deps .")
     subprocess.run(["bash", "-c", restore], cwd=tmp_path, check=True)
     assert weights.read_bytes() == b"whole"
+    (finding,) = doctor._weights()  # of another hash than its provenance has
+    assert (finding.state, bool(finding.remedy)) == ("broken", True)
 
 
 class Driver:

@@ -299,8 +299,8 @@ def test_without_ones_own_images_it_says_whose_were_taken(pictures: Path, run_cl
     asked = ("export", "own.onnx", "--classes", "classes.txt", "--precision", "int8", "--max-accuracy-drop", "100")
     code, out, err = run_cli(*asked, "-o", "bundle")
     assert code == 0, err
-    assert "of 200 decisions as in fp32, on CIFAR-10's images, told " in out
-    assert "classes apart (on yours: --data FOLDER)" in out
+    assert "of 200 decisions as in fp32, on CIFAR-10's images, " in out
+    assert " classes predicted (on yours: --data FOLDER)" in out
 
 
 @pytest.mark.parametrize("size", ["64", "8,8,3"])

@@ -35,14 +35,9 @@ def test_without_onnx_runtime_the_pip_command_is_told(command, refused, monkeypa
 
 @pytest.mark.parametrize("command", RUNNING.values(), ids=RUNNING.keys())
 def test_both_wheels_of_onnx_runtime_are_told_with_the_command_that_mends_it(
-    command, refused, monkeypatch, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+    command, refused, installed, tmp_path: Path
 ):
-    packages = tmp_path_factory.mktemp("packages")
-    for name in ("onnxruntime", "onnxruntime-gpu"):
-        folder = packages / f"{name.replace('-', '_')}-1.31.0.dist-info"
-        folder.mkdir()
-        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.31.0\n")
-    monkeypatch.syspath_prepend(packages)
+    installed("1.31.0", "onnxruntime", "onnxruntime-gpu")
     line = refused(1, *command)
     assert "onnxruntime and onnxruntime-gpu are both installed" in line
     assert "Next: pip uninstall -y onnxruntime onnxruntime-gpu && pip install 'pixelproof[cpu]'" in line

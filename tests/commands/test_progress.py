@@ -33,9 +33,9 @@ def test_a_log_gets_a_line_a_minute_and_one_at_the_end(at, capsys: pytest.Captur
             at(seconds)
             report("transfer", far)
     assert capsys.readouterr().err.splitlines() == [
-        "transfer: 0 of 8, 0 fell, 100 queries/s, 0:07:00 left",
-        "transfer: 4 of 8, 1 fell, 100 queries/s, 0:02:00 left",
-        "transfer: 8 of 8, 2 fell, 100 queries/s, 0:02:30",
+        "transfer: 0 of 8, 0 misclassified, 100 queries/s, 0:07:00 left",
+        "transfer: 4 of 8, 1 misclassified, 100 queries/s, 0:02:00 left",
+        "transfer: 8 of 8, 2 misclassified, 100 queries/s, 0:02:30",
     ]
 
 
@@ -82,16 +82,16 @@ def test_nothing_to_do_is_no_error(at, capsys: pytest.CaptureFixture[str]):
 
 def test_a_terminal_shows_a_bar_a_stage(at, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     monkeypatch.setattr(
-        progress, "Console", lambda **given: Console(**given, force_terminal=True, width=100, color_system=None)
+        progress, "Console", lambda **given: Console(**given, force_terminal=True, width=120, color_system=None)
     )
     with attack_progress() as report:
         for stage in ("transfer", "adaptive"):
             report(stage, Progress(0, 4, 0, 0, 0.0))
             at(2)
             report(stage, Progress(4, 4, 3, 200, 1.0))
-    told = capsys.readouterr().err
-    assert "transfer ━━━━━━━━━━━━━━━━━━━━ 4 of 4, 3 fell, 100 queries/s, 0:00:02" in told
-    assert "adaptive ━━━━━━━━━━━━━━━━━━━━ 4 of 4, 3 fell" in told
+    shown = capsys.readouterr().err
+    assert "transfer ━━━━━━━━━━━━━━━━━━━━ 4 of 4, 3 misclassified, 100 queries/s, 0:00:02" in shown
+    assert "adaptive ━━━━━━━━━━━━━━━━━━━━ 4 of 4, 3 misclassified" in shown
 
 
 def test_columns_are_as_wide_as_their_widest_cell(capsys):

@@ -84,7 +84,6 @@ def test_all_trains_each_in_its_own_folder_and_goes_on(tiny_data: None, run_cli,
         ([], 2, "got neither a name nor --all; there are: lenet, "),
         (["lenet", "--all"], 2, "got 'lenet' and --all; there are: lenet, "),
         (["--all", "-o", "own.safetensors"], 2, "--output and --run are one network's"),
-        (["lnet"], 2, "unknown trainable network 'lnet'; did you mean 'lenet'?"),
         (["median"], 2, "'median'; there are: autoencoder, densenet, gated, lenet, nin, pure_cnn, resnet"),
         (["lenet", "--device", "gpu"], 2, "unknown device 'gpu'"),
         (["lenet", "--output", "lenet.json"], 2, "weights are written as .safetensors, and 'lenet.json' is none"),
@@ -101,35 +100,22 @@ def test_bad_requests_are_refused(arguments, code: int, message: str, tiny_data:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_missing_and_truncated_data_are_one_line(run_cli, monkeypatch, tmp_path: Path):
+def test_missing_and_truncated_data_are_one_line(refused, monkeypatch, tmp_path: Path):
     monkeypatch.chdir(tmp_path)
-    code, out, err = run_cli("train", "lenet", "--data", tmp_path)
-    assert (code, out, err.count("\n")) == (1, "", 1)
-    assert "--data" in err
-    assert "Next: pixelproof data fetch" in err
+    line = refused(1, "train", "lenet", "--data", tmp_path)
+    assert "--data" in line
+    assert "Next: pixelproof data fetch" in line
     names = [f"data_batch_{number}.bin" for number in range(1, 6)]
     for name in names:
         (tmp_path / name).write_bytes(bytes(1000))
-    code, out, err = run_cli("train", "lenet", "--data", tmp_path)
-    assert (code, out, err.count("\n")) == (1, "", 1)
-    assert "data_batch_1.bin' is truncated" in err
+    assert "data_batch_1.bin' is truncated" in refused(1, "train", "lenet", "--data", tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == names
 
 
-def test_a_gpu_that_is_not_there_is_named(tiny_data: None, run_cli, monkeypatch):
+def test_a_gpu_that_is_not_there_is_named(tiny_data: None, refused, monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    code, out, err = run_cli("train", "lenet", "--device", "cuda")
-    assert (code, out, err.count("\n")) == (1, "", 1)
-    assert "PyTorch finds no GPU here. Next: pixelproof doctor" in err
-
-
-def test_a_full_disk_is_one_line(tiny_data: None, run_cli, full_disk, tmp_path: Path):
-    with full_disk(100_000):
-        code, out, err = run_cli("train", "lenet", "--run", tmp_path / "run")
-    assert (code, out) == (1, "")
-    full = tmp_path / "run" / "checkpoint.safetensors"
-    assert last_line(err) == f"error: File too large '{full}'. Next: check the disk and the folder's permissions"
-    assert [path.name for path in (tmp_path / "run").iterdir()] == ["log.jsonl"]
+    line = refused(1, "train", "lenet", "--device", "cuda")
+    assert "PyTorch finds no GPU here. Next: pixelproof doctor" in line
 
 
 def test_weights_that_find_no_room_are_written_by_the_same_command_later(
@@ -156,10 +142,3 @@ def test_a_run_folder_that_cannot_be_made_is_named_before_training(tiny_data: No
     assert (code, out) == (1, "")
     assert "'" + str(tmp_path / "file") in last_line(err)
     assert "epoch" not in err
-
-
-def test_a_damaged_checkpoint_is_named(tiny_data: None, run_cli, tmp_path: Path):
-    (tmp_path / "checkpoint.safetensors").write_bytes(b"no checkpoint")
-    code, _, err = run_cli("train", "lenet", "--run", tmp_path)
-    assert code == 1
-    assert last_line(err).startswith(f"error: the checkpoint '{tmp_path / 'checkpoint.safetensors'}' is damaged")

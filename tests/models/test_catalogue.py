@@ -33,18 +33,12 @@ def test_names():
     assert provenance("median") == {}
 
 
-@pytest.mark.parametrize("name", CLASSIFIERS)
-def test_classifiers_come_ready_to_use(name: str):
-    network = build_classifier(name, trained=False)
+@pytest.mark.parametrize("name", [*CLASSIFIERS, *PURIFIERS])
+def test_networks_come_ready_to_use(name: str):
+    build, shape = (build_classifier, (2, 10)) if name in CLASSIFIERS else (build_purifier, (2, 3, 32, 32))
+    network = build(name, trained=False)
     assert not network.training
-    assert network(torch.rand(2, 3, 32, 32)).shape == (2, 10)
-
-
-@pytest.mark.parametrize("name", PURIFIERS)
-def test_purifiers_come_ready_to_use(name: str):
-    network = build_purifier(name, trained=False)
-    assert not network.training
-    assert network(torch.rand(2, 3, 32, 32) * 255).shape == (2, 3, 32, 32)
+    assert network(torch.rand(2, 3, 32, 32)).shape == shape
 
 
 @pytest.mark.parametrize(

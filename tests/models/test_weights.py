@@ -130,9 +130,8 @@ def test_weights_of_another_network_are_named_with_what_differs(saved: Path):
         load_weights(ResNet(), saved)
 
 
-def test_a_full_disk_leaves_the_old_weights(saved: Path, limit_file_size):
+def test_a_full_disk_leaves_the_old_weights(saved: Path, full_disk):
     before = {path.name: path.read_bytes() for path in saved.parent.iterdir()}
-    limit_file_size(100_000)
-    with pytest.raises(OSError, match="File too large"):
+    with full_disk(100_000), pytest.raises(OSError, match="File too large"):
         save_weights(seeded(LeNet, 1), saved, {"seed": 1})
     assert {path.name: path.read_bytes() for path in saved.parent.iterdir()} == before

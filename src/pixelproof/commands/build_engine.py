@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from pixelproof.commands.options import Bundle, parsed
 from pixelproof.errors import UsageError
 
 if TYPE_CHECKING:
-    from pixelproof.runtime import Bundle
+    from pixelproof import runtime
 
 
 def build_engine(
-    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle's folder.")],
+    bundle: Bundle,
     flavor: Annotated[
         str,
         typer.Option(
@@ -49,20 +50,20 @@ def build_engine(
     before = _profiles(read_bundle(bundle))
     with Console(file=sys.stderr).status("TensorRT") as status:
 
-        def tell(phase: str, done: int, total: int) -> None:
+        def show(phase: str, done: int, total: int) -> None:
             status.update(f"{phase}: {done} of {total}")
 
         if rebuild:
-            paths = rebuild_engines(bundle, progress=tell)
+            paths = rebuild_engines(bundle, progress=show)
         else:
             paths = [
                 build_engine(
                     bundle,
                     flavor=flavor,
                     part=part,
-                    profile=_profile(profile),
+                    profile=parsed("--profile", profile, int, "three whole numbers", "1,64,1024"),
                     capability=capability,
-                    progress=tell,
+                    progress=show,
                 )
             ]
     sidecars = {path: json.loads(path.with_suffix(".json").read_text()) for path in paths}
@@ -79,8 +80,8 @@ def build_engine(
     typer.echo(f"manifest SHA-256: {manifest_sha256}")
 
 
-def _profiles(bundle: "Bundle") -> dict[str, list[int]]:
-    """Those of the engines that the bundle has, by name, as far as their sidecars tell."""
+def _profiles(bundle: "runtime.Bundle") -> dict[str, list[int]]:
+    """Those of the engines that the bundle has, by name, as far as their sidecars state it."""
     from pixelproof.runtime.engines import noted_profile
 
     return {name: [*profile] for name in bundle.engines if (profile := noted_profile(bundle, name)) is not None}
@@ -94,10 +95,3 @@ def _print(path: Path, sidecar: dict[str, Any], before: list[int] | None) -> Non
     typer.echo(
         f"built by {sidecar['flavour']} {sidecar['version']} for {sidecar['compute_capability']}; it has not been run"
     )
-
-
-def _profile(text: str) -> list[int]:
-    try:
-        return [int(batch) for batch in text.split(",")]
-    except ValueError:
-        raise UsageError(f"--profile takes three whole numbers, got '{text}'. Next: --profile 1,64,1024") from None

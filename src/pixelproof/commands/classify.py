@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pixelproof.commands.options import AsJson, print_table
+from pixelproof.commands.options import AsJson, Bundle, print_table
 
 if TYPE_CHECKING:
     from pixelproof.runtime import Pipeline, Result
 
 
 def classify(
-    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle's folder.")],
+    bundle: Bundle,
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE", help="Image files of the bundle's size.")],
     backend: Annotated[str, typer.Option(help="auto, or a name; pixelproof doctor lists them.")] = "auto",
     as_json: AsJson = False,

@@ -77,7 +77,9 @@ def fit(
     sources: Annotated[
         list[Path], typer.Argument(metavar="SOURCE...", help="A folder, with those in it, or image files.")
     ],
-    size: Annotated[str, typer.Option(metavar="H,W", help="Height and width, as pixelproof inspect tells a bundle's.")],
+    size: Annotated[
+        str, typer.Option(metavar="H,W", help="Height and width, as pixelproof inspect reports a bundle's.")
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", help="A folder that does not exist yet.")],
     crop: Annotated[
         bool, typer.Option("--crop", help="Cut what is too long or too wide, in place of squeezing it.")
@@ -89,7 +91,7 @@ def fit(
     from pixelproof.export.interface import check_size
     from pixelproof.export.own_images import fit_images
 
-    checked = check_size(height_and_width("--size", size))
+    checked = check_size(height_and_width(size))
     with stages() as progress:
         written, left_out = fit_images(
             sources, checked, output, crop=crop, progress=lambda done, total: progress("images", done, total)

@@ -112,7 +112,7 @@ def _onnxruntime() -> Iterator[Finding]:
 def _fault(subject: str, state: str, error: PixelproofError) -> Finding:
     remedy = error.next_step
     if remedy.startswith("pixelproof doctor"):  # that is where the user is
-        cpu, gpu = "pip install --force-reinstall onnxruntime", "nvidia-smi tells whether the GPU works"
+        cpu, gpu = "pip install --force-reinstall onnxruntime", "nvidia-smi shows whether the GPU works"
         remedy = cpu if subject == BUNDLES else gpu
     return Finding(subject, state, error.reason, remedy)
 
@@ -193,7 +193,7 @@ def pytorch() -> Finding:
     except (ImportError, OSError) as error:
         return Finding("PyTorch", "broken", f"does not load: {error}", "pip install --force-reinstall torch")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a driver too old for this build is told below
+        warnings.simplefilter("ignore")  # a driver too old for this build is reported below
         sees = torch.cuda.is_available()
     build = f"built for CUDA {torch.version.cuda}" if torch.version.cuda else "built for the CPU alone"
     gpus = f", {torch.cuda.device_count()} GPUs usable" if sees else ", no GPU usable"
@@ -223,11 +223,11 @@ def cuda_toolkit() -> Finding:
     if nvcc is None:
         return Finding("CUDA toolkit", "absent", "no nvcc in $PATH, $CUDA_HOME or /usr/local/cuda", _TOOLKIT)
     try:
-        told = subprocess.run([nvcc, "--version"], capture_output=True, text=True, timeout=30, check=False).stdout
+        answer = subprocess.run([nvcc, "--version"], capture_output=True, text=True, timeout=30, check=False).stdout
     except (OSError, subprocess.SubprocessError) as error:
         return Finding("CUDA toolkit", "broken", f"{nvcc} does not run: {error}", _TOOLKIT)
-    release = re.search(r"release ([\d.]+)", told)
-    return Finding("CUDA toolkit", "ok", f"{release[1] if release else 'of a version not told'} ({nvcc})")
+    release = re.search(r"release ([\d.]+)", answer)
+    return Finding("CUDA toolkit", "ok", f"{release[1] if release else 'of an unknown version'} ({nvcc})")
 
 
 def _gpu_names(driver: ctypes.CDLL, count: int) -> list[str]:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from pixelproof.commands.options import height_and_width
+from pixelproof.commands.options import Bundle, height_and_width, parsed
 from pixelproof.errors import UsageError, quote
 
 if TYPE_CHECKING:
-    from pixelproof.runtime import Bundle
+    from pixelproof import runtime
 
 
 def export(
@@ -81,10 +81,10 @@ def export(
             classifier,
             target,
             purifier=purifier,
-            size=None if size is None else height_and_width("--size", size),
+            size=None if size is None else height_and_width(size),
             class_names=None if classes is None else _lines(classes),
-            mean=None if mean is None else _numbers("--mean", mean),
-            std=None if std is None else _numbers("--std", std),
+            mean=None if mean is None else _rgb("--mean", mean),
+            std=None if std is None else _rgb("--std", std),
             outputs=outputs,
             weights=weights,
             precision=precision,
@@ -103,7 +103,7 @@ def export(
 
 
 def export_triton(
-    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle's folder.")],
+    bundle: Bundle,
     output: Annotated[
         Path,
         typer.Option("-o", "--output", metavar="FOLDER", help="The model repository, which may hold other models."),
@@ -130,11 +130,8 @@ def _short(classifier: str) -> str:
     return path.stem if path.suffix.lower() == ".onnx" else classifier.replace(":", "-").replace("/", "-")
 
 
-def _numbers(option: str, text: str) -> list[float]:
-    try:
-        return [float(value) for value in text.split(",")]
-    except ValueError:
-        raise UsageError(f"{option} takes three numbers, R,G,B, got '{text}'. Next: {option} 0.5,0.5,0.5") from None
+def _rgb(option: str, text: str) -> list[float]:
+    return parsed(option, text, float, "three numbers, R,G,B", "0.5,0.5,0.5")
 
 
 def _lines(path: Path) -> list[str]:
@@ -146,54 +143,54 @@ def _lines(path: Path) -> list[str]:
         raise UsageError(f"'{path}' is not a text file in UTF-8. Next: write the class names, a name a line") from None
 
 
-def _print(bundle: "Bundle") -> None:
+def _print(bundle: "runtime.Bundle") -> None:
     measured = bundle.manifest["verification"]
     figures = measured.get("pipeline", measured["classifier"])
     levels = figures.get("purified_max_difference")
     differences = [f"probabilities {figures['probabilities_max_difference']:.1e}"]
-    differences += [] if levels is None else [f"purified images {levels} levels"]
+    differences += [] if levels is None else [f"purified images {levels} of 255"]
     typer.echo(f"{bundle.path}: {', '.join(bundle.files)}")
     typer.echo(
         f"verified on {measured['images']} real images, {measured['provider']}: same class on each; "
         f"largest differences: {', '.join(differences)}" + (" (in fp32)" if "decisions" in bundle.manifest else "")
     )
-    for part, told in bundle.manifest.get("decisions", {}).items():
-        typer.echo(f"{bundle.manifest['precision']} {part}: {_decisions(told)}")
-    if told := bundle.manifest.get("purification"):
-        typer.echo(f"{bundle.manifest['precision']} purifier: {_purification(told)}")
-    if "decisions" not in bundle.manifest and (told := _clean(bundle.manifest["clean"])):
-        typer.echo(told)
+    precision = bundle.manifest["precision"]
+    for part, decisions in bundle.manifest.get("decisions", {}).items():
+        typer.echo(f"{precision} {part}: {_decisions(decisions)}")
+    if purification := bundle.manifest.get("purification"):
+        typer.echo(f"{precision} purifier: {_purification(purification)}")
+    if "decisions" not in bundle.manifest and (clean := _clean(bundle.manifest["clean"])):
+        typer.echo(clean)
     typer.echo(f"manifest SHA-256: {bundle.manifest_sha256}")
 
 
-def _clean(told: dict[str, Any]) -> str:
+def _clean(figures: dict[str, Any]) -> str:
     """Of the bundle in full precision; empty where nothing is known that it could be right about or change."""
-    of = f"{told['images']:,} clean images, {told['source']}"
-    changed = told.get("decisions_changed")
-    if "accuracy" not in told:
+    of = f"{figures['images']:,} clean images, {figures['source']}"
+    changed = figures.get("decisions_changed")
+    if "accuracy" not in figures:
         return "" if changed is None else f"the purifier changes {changed:.2%} of the decisions on {of}"
-    text = f"accuracy {told['accuracy']:.2%}"
+    text = f"accuracy {figures['accuracy']:.2%}"
     if changed is not None:
-        text += f", purified {told['pipeline_accuracy']:.2%}, {changed:.2%} of the decisions changed"
+        text += f", purified {figures['pipeline_accuracy']:.2%}, {changed:.2%} of the decisions changed"
     return f"{text} ({of})"
 
 
-def _decisions(told: dict[str, Any]) -> str:
-    text = f"{told['top1_agreement']:.2%} of {told['images']:,} decisions as in fp32"
-    if "accuracy" in told:
-        text += f"; accuracy {told['accuracy']:.2%}, in fp32 {told['accuracy_fp32']:.2%}"
+def _decisions(figures: dict[str, Any]) -> str:
+    text = f"{figures['top1_agreement']:.2%} of {figures['images']:,} decisions as in fp32"
+    if "accuracy" in figures:
+        text += f"; accuracy {figures['accuracy']:.2%}, in fp32 {figures['accuracy_fp32']:.2%}"
     else:
-        text += f", on CIFAR-10's images, told {told['classes']} classes apart (on yours: --data FOLDER)"
+        text += f", on CIFAR-10's images, {figures['classes']} classes predicted (on yours: --data FOLDER)"
     return text
 
 
-def _purification(told: dict[str, Any]) -> str:
-    lost = "has none that are right to lose" if told["pl"] is None else f"loses {told['pl']:.2%} of the clean images"
-    text = f"{lost}, in fp32 {told['pl_fp32']:.2%}"
-    if told.get("d_suc") is not None and told["d_suc_fp32"] is not None:
-        undone = (
-            f"undoes {told['d_suc']:.1%} of {told['fooled']} attacks that fool it, in fp32 {told['d_suc_fp32']:.1%} of "
-            f"{told['fooled_fp32']}"
-        )
-        return f"{undone}; {text}"
+def _purification(figures: dict[str, Any]) -> str:
+    lost = (
+        "has none that are right to lose" if figures["pl"] is None else f"loses {figures['pl']:.2%} of the clean images"
+    )
+    text = f"{lost}, in fp32 {figures['pl_fp32']:.2%}"
+    if figures.get("d_suc") is not None and figures["d_suc_fp32"] is not None:
+        undone = f"undoes {figures['d_suc']:.1%} of {figures['fooled']} attacks that fool it"
+        return f"{undone}, in fp32 {figures['d_suc_fp32']:.1%} of {figures['fooled_fp32']}; {text}"
     return text

@@ -1,20 +1,19 @@
 """`pixelproof inspect`: what is in a bundle, and where it came from."""
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pixelproof.commands.options import print_table
+from pixelproof.commands.options import Bundle, print_table
 from pixelproof.errors import BundleError, quote
 
 if TYPE_CHECKING:
-    from pixelproof.runtime import Bundle
+    from pixelproof import runtime
 
 
 def inspect(
-    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle's folder.")],
+    bundle: Bundle,
     manifest_sha256: Annotated[
         str | None,
         typer.Option("--manifest-sha256", metavar="HEX", help="Refuse the bundle unless its manifest has it."),
@@ -41,7 +40,7 @@ def inspect(
         raise faults[0]
 
 
-def _checked_engines(bundle: "Bundle") -> tuple[dict[str, dict[str, Any]], list[BundleError]]:
+def _checked_engines(bundle: "runtime.Bundle") -> tuple[dict[str, dict[str, Any]], list[BundleError]]:
     """The sidecars of the engines that are what was built of this bundle's graphs, and what is wrong with the others.
 
     Those do not keep the bundle from running by other backends.
@@ -80,7 +79,7 @@ def _sections(manifest: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _print_facts(checked: "Bundle") -> None:
+def _print_facts(checked: "runtime.Bundle") -> None:
     manifest = checked.manifest
     height, width = checked.image_size
     facts = {

@@ -4,7 +4,7 @@ import shlex
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 from typer.core import TyperCommand
@@ -12,7 +12,9 @@ from typer.core import TyperCommand
 from pixelproof.errors import UsageError
 
 _OLD_NAMES = {"--screen": "--cascade"}
+Number = TypeVar("Number", int, float)
 _EXAMPLES = {"--batch": "1,8,64,256", "--images": "50,10"}
+Bundle = Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle's folder.")]
 Data = Annotated[
     Path | None,
     typer.Option(
@@ -77,7 +79,7 @@ def _new_name(argument: str) -> str:
 
 
 def check_data(data: Path | None, sample: bool) -> None:
-    """Refuse to be told of two sets of images."""
+    """Refuse two sets of images."""
     if sample and data is not None:
         raise UsageError(f"--sample and --data {data} are both given. Next: leave out one of them")
 
@@ -87,22 +89,25 @@ def typed() -> str:
     return shlex.join(["pixelproof", *sys.argv[1:]])
 
 
-def height_and_width(option: str, text: str) -> list[int]:
-    """The whole numbers in `text`, which was given for `option`; how many there have to be is checked elsewhere."""
+def parsed(option: str, text: str, kind: type[Number], what: str, example: str) -> list[Number]:
+    """The numbers in `text`, separated by commas, which was given for `option`; `what` and `example` of the error."""
     try:
-        return [int(value) for value in text.split(",")]
+        return [kind(value) for value in text.split(",")]
     except ValueError:
-        raise UsageError(f"{option} takes two whole numbers, H,W, got '{text}'. Next: {option} 32,32") from None
+        raise UsageError(f"{option} takes {what}, got '{text}'. Next: {option} {example}") from None
+
+
+def height_and_width(text: str) -> list[int]:
+    """The whole numbers that were given for --size; how many there have to be is checked elsewhere."""
+    return parsed("--size", text, int, "two whole numbers, H,W", "32,32")
 
 
 def numbers(option: str, text: str) -> list[int]:
-    """The whole numbers of 1 or more in `text`, separated by commas, which was given for `option`."""
-    try:
-        found = [int(each) for each in text.split(",")]
-    except ValueError:
-        found = [0]
+    """The whole numbers of 1 or more that were given for `option`."""
+    what = "whole numbers of 1 or more"
+    found = parsed(option, text, int, what, _EXAMPLES[option])
     if min(found) < 1:
-        raise UsageError(f"{option} takes whole numbers of 1 or more, got '{text}'. Next: {option} {_EXAMPLES[option]}")
+        raise UsageError(f"{option} takes {what}, got '{text}'. Next: {option} {_EXAMPLES[option]}")
     return found
 
 

@@ -9,7 +9,7 @@ import pytest
 import pixelproof.models
 from pixelproof.errors import DataError
 from pixelproof.models.data import CIFAR10_CLASSES, ImageSet, load_cifar10, sample, training_sample
-from pixelproof.models.data.sample import sample_indices, write_sample, write_training_sample
+from pixelproof.models.data.sample import sample_indices, write_sample
 
 
 def test_the_sample_has_twenty_images_of_each_class():
@@ -63,13 +63,18 @@ def test_writing_the_same_sample_gives_the_shipped_bytes(tmp_path: Path):
     assert (tmp_path / "sample.bin").read_bytes() == shipped.read_bytes()
 
 
-def test_a_damaged_sample_says_expected_and_got(tmp_path: Path, synthetic: ImageSet):
-    write_sample(synthetic, tmp_path)
-    content = (tmp_path / "sample.bin").read_bytes()[:-1]
-    (tmp_path / "sample.bin").write_bytes(content)
+@pytest.mark.parametrize(("read", "name", "training"), [(sample, "sample", False), (training_sample, "training", True)])
+def test_a_damaged_sample_says_expected_and_got(read, name: str, training: bool, tmp_path: Path, synthetic: ImageSet):
+    write_sample(synthetic, tmp_path, training=training)
+    assert len(read(tmp_path)) > 0
+    content = bytearray((tmp_path / f"{name}.bin").read_bytes())
+    content[5] ^= 1
+    (tmp_path / f"{name}.bin").write_bytes(content)
     got = hashlib.sha256(content).hexdigest()
-    with pytest.raises(DataError, match=f"is damaged: expected SHA-256 [0-9a-f]{{64}}, got {got}. Next: install"):
-        sample(tmp_path)
+    with pytest.raises(
+        DataError, match=rf"{name}\.bin' is damaged: expected SHA-256 [0-9a-f]{{64}}, got {got}. Next: "
+    ):
+        read(tmp_path)
 
 
 def test_the_training_sample_shares_no_image_with_the_test_sample():
@@ -77,13 +82,3 @@ def test_the_training_sample_shares_no_image_with_the_test_sample():
     assert np.bincount(training.labels).tolist() == [20] * 10
     known = {image.tobytes() for image in sample().images}
     assert not any(image.tobytes() in known for image in training.images)
-
-
-def test_a_damaged_training_sample_is_told(tmp_path: Path, synthetic: ImageSet):
-    write_training_sample(synthetic, tmp_path)
-    assert len(training_sample(tmp_path)) > 0
-    content = bytearray((tmp_path / "training.bin").read_bytes())
-    content[5] ^= 1
-    (tmp_path / "training.bin").write_bytes(content)
-    with pytest.raises(DataError, match=r"training\.bin' is damaged"):
-        training_sample(tmp_path)

@@ -8,6 +8,7 @@ from torch import Tensor
 from pixelproof.models import build_purifier
 from pixelproof.models.purifiers.gate import worst_around
 from pixelproof.models.purifiers.gated import REACH, Gated
+from pixelproof.models.purifiers.median import Median
 
 
 def reference(gated: Gated, images: Tensor) -> tuple[np.ndarray, np.ndarray]:
@@ -165,8 +166,9 @@ def test_neighbors_of_an_attacked_pixel_are_not_replaced_for_it(neighbor_mean: G
 
 
 def test_asking_for_a_gradient_changes_no_bit(gated: Gated, attacked_images: Tensor):
-    exact = gated(attacked_images)
-    assert torch.equal(gated(attacked_images.clone().requires_grad_()), exact)
+    for purifier in (gated, Median()):
+        exact = purifier(attacked_images)
+        assert torch.equal(purifier(attacked_images.clone().requires_grad_()), exact)
 
 
 @pytest.mark.parametrize(
