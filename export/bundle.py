@@ -62,7 +62,7 @@ def export_bundle(
         output: the bundle's folder.
         purifier: a name in `pixelproof.models.PURIFIERS`, "none", or one's own: an `nn.Module` from float32
             `(n, 3, H, W)` on the 0..255 scale to the same, or `module:function` that builds one. A module with
-            `whole_values = True` says that it gives whole levels within 0..255, one with a method `fused()` that this
+            `whole_values = True` says that it gives whole pixel values, 0 to 255, one with a method `fused()` that this
             gives a cheaper module to export in its place.
         size: height and width of the images; known for a shipped classifier, and for an ONNX file that fixes them.
         class_names: in the order of the classifier's outputs; known for a shipped classifier.
@@ -76,8 +76,8 @@ def export_bundle(
         max_accuracy_drop: points of accuracy that a lower precision may cost.
         calibration: images for int8 to take its scales from, or a folder of them; CIFAR-10 training images, scaled,
             where None.
-        test: clean images that accuracy, what the purifier costs and the percentiles of suspicion are told of, and a
-            lower precision's decisions are compared on, of the bundle's size, or where they are: a folder with a
+        test: clean images to measure accuracy, what the purifier costs and the percentiles of suspicion on, and to
+            compare a lower precision's decisions on, of the bundle's size, or where they are: a folder with a
             subfolder for each class, or CIFAR-10; the 200 shipped ones, scaled, where None.
         force: replace a bundle that is at `output` already.
         progress: called with what is being done, a few words each.
@@ -122,7 +122,7 @@ def export_bundle(
     scales, compared = _images(interface, calibration, test)
     engines = sorted(each.name for each in path.glob("engines/*.engine"))
     reference = Reference(interface, opened, open_purifier(purifier))
-    _ = reference.bare, reference.cleaned  # what does not fit is told before the long work
+    _ = reference.bare, reference.cleaned  # what does not fit is reported before the long work
     try:
         with atomic_folder(path, replace=force) as folder:
             BundleWriter(reference, chosen, scales or Calibration.shipped(), compared, say).write(folder)

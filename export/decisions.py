@@ -67,7 +67,7 @@ def clean_figures(bundle: Path, clean: CleanImages) -> tuple[dict[str, Any], Dec
 
     Returns:
         As the figures: how many images and their source; where labels are known the accuracy; behind a purifier the
-        shares of decisions and of pixels (their levels) that it changes, percentiles of suspicion, and where labels are
+        shares of decisions and of pixels that it changes, percentiles of suspicion, and where labels are
         known the accuracy and PL, None where the classifier has nothing right. Shares and suspicion are 0 to 1.
 
     Raises:
@@ -108,16 +108,16 @@ def _purified(pipeline: Pipeline, images: NDArray[np.uint8]) -> tuple[NDArray[np
 
 def warn_of_chance(bundle: Bundle) -> None:
     """Of a classifier that a coin beats, by what its images leave open: most often it is given the wrong input."""
-    told, classes = bundle.manifest["clean"], len(bundle.class_names)
-    if "accuracy" not in told:
+    clean, classes = bundle.manifest["clean"], len(bundle.class_names)
+    if "accuracy" not in clean:
         return
-    least, _ = wilson_interval(round(told["accuracy"] * told["images"]), told["images"])
-    if least <= 1 / classes and told["accuracy"] < (1 + 1 / classes) / 2:  # of few images chance may do anything
+    least, _ = wilson_interval(round(clean["accuracy"] * clean["images"]), clean["images"])
+    if least <= 1 / classes and clean["accuracy"] < (1 + 1 / classes) / 2:  # of few images chance may do anything
         _log.warning(
             "the classifier is right on %.1f %% of %s clean images of %d classes, which chance may be too. Next: check "
             "that it takes images in 0..1, --mean and --std, and that --classes stand in the order of its outputs",
-            100 * told["accuracy"],
-            f"{told['images']:,}",
+            100 * clean["accuracy"],
+            f"{clean['images']:,}",
             classes,
         )
 
@@ -128,7 +128,7 @@ def warn_of_many_changes(bundle: Bundle) -> None:
     if changed > _MANY_CHANGED:
         _log.warning(
             "the purifier changes what the classifier says of %.0f %% of real clean images. Next: check that it takes "
-            "and gives levels, 0 to 255; export it with --data FOLDER for what it costs on images of yours",
+            "and gives pixel values, 0 to 255; export it with --data FOLDER for what it costs on images of yours",
             100 * changed,
         )
 
@@ -145,8 +145,8 @@ def compare_decisions(
         precision: what is put up with.
 
     Returns:
-        For the bare classifier, and for the pipeline where there is one: images, top-1 agreement, classes that they
-        were told to be, and the accuracies.
+        For the bare classifier, and for the pipeline where there is one: images, top-1 agreement, the number of
+        classes that float32 names, and the accuracies.
 
     Raises:
         ExportError: more accuracy is lost than is put up with; where labels are not known, more decisions are changed.
@@ -160,7 +160,7 @@ def compare_decisions(
         figures[part] = {"images": len(before), "top1_agreement": agreement, "classes": len(np.unique(before))}
         lost = 1 - agreement
         if labels is not None:
-            accuracies = {name: float((told == labels).mean()) for name, told in (("fp32", before), ("own", after))}
+            accuracies = {name: float((given == labels).mean()) for name, given in (("fp32", before), ("own", after))}
             figures[part]["accuracy_fp32"], figures[part]["accuracy"] = accuracies["fp32"], accuracies["own"]
             lost = accuracies["fp32"] - accuracies["own"]
         _check(part, lost, figures[part], precision)

@@ -95,7 +95,7 @@ def fuse(
         classifier: one float32 `(batch, 3, H, W)` to one float32 `(batch, classes)`.
         purifier: one float32 `(batch, 3, H, W)` on the 0..255 scale to the same.
         metadata: what the file says of itself.
-        whole_values: the purifier gives whole levels within 0..255, which need no rounding.
+        whole_values: the purifier gives whole pixel values, 0 to 255, which need no rounding.
 
     Raises:
         ExportError: the graphs cannot be brought to one opset, or do not join.

@@ -73,7 +73,9 @@ def check_class_names(names: Sequence[str] | None) -> tuple[str, ...]:
         raise UsageError(f"expected a list of class names, got {names!r}. Next: --classes FILE, a name a line")
     names = listed
     if len(names) == 1:
-        raise UsageError(f"a classifier tells two classes apart or more, got '{names[0]}' alone. Next: name the others")
+        raise UsageError(
+            f"a classifier distinguishes two classes or more, got '{names[0]}' alone. Next: name the others"
+        )
     for number, name in enumerate(names, 1):
         if not isinstance(name, str):
             raise UsageError(f"class name {number} of {len(names)} is {name!r}, no text. Next: give it a name")

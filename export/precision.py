@@ -87,7 +87,7 @@ def lowered(
         full: its graph in float32.
         interface: its images' size and normalization.
         precision: fp16 or int8.
-        calibration: uint8 images `(n, H, W, 3)` whose activations tell int8 its scales.
+        calibration: uint8 images `(n, H, W, 3)` that int8's scales are taken from.
 
     Raises:
         UsageError: fp16 of a classifier that is an ONNX file.

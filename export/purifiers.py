@@ -45,7 +45,7 @@ class Purifier:
                 kind = f"{str(cleaned.dtype).removeprefix('torch.')} {tuple(cleaned.shape)}"
             raise self._unfit(f"has to give what it takes, float32 {levels.shape}, got {kind}")
         if not torch.isfinite(cleaned).all():
-            raise self._unfit("gives levels that are not finite on real images")
+            raise self._unfit("gives values that are not finite on real images")
         purified: NDArray[np.float32] = cleaned.clamp(0, 255).numpy()
         return purified
 
@@ -54,7 +54,7 @@ class Purifier:
 
     @property
     def whole_values(self) -> bool:
-        """Whether it says that whole levels within 0..255 come out as such, and need no rounding."""
+        """Whether it says that whole pixel values, 0 to 255, stay such, and need no rounding."""
         return offers_of(self.module).whole_values
 
     def to_onnx(self, size: tuple[int, int]) -> onnx.ModelProto:

@@ -17,7 +17,7 @@ from pixelproof.models.data import sample
 _LEAST_IMAGES = 20
 _MOST_PIXELS = 2**20  # all 200 images up to 72x72 pixels, and 20 of 224x224
 _PIXELS_A_RUN = 2**18
-_LEAST_PROBABILITY = 1e-3  # of which rounding tells something: 1 - p has no digits left where p is nearly 1
+_LEAST_PROBABILITY = 1e-3  # below it rounding says nothing: 1 - p has no digits left where p is nearly 1
 
 _log = logging.getLogger("pixelproof")
 
@@ -63,26 +63,26 @@ class Reference:
         return np.concatenate([self.purifier.run(rows) for rows in _runs(levels)])
 
     def classify(self, levels: NDArray[np.float32]) -> NDArray[np.float64]:
-        """The probabilities `(n, classes)` of float32 `(n, 3, H, W)` levels; `UsageError` for unfit outputs."""
+        """The probabilities `(n, classes)` of float32 `(n, 3, H, W)`, 0 to 255; `UsageError` for unfit outputs."""
         return self._probabilities(self._outputs(levels))
 
     def rounding(self, levels: NDArray[np.float32]) -> float:
-        """By how much, in nats, the classifier's own rounding moves its logits; 0 where that cannot be told.
+        """By how much, in nats, the classifier's own rounding moves its logits; 0 where that cannot be measured.
 
-        The largest difference between float32 and float64, on float32 `(n, 3, H, W)` levels. Probabilities would tell
-        it of the few images alone whose classes are close, and on each machine another figure.
+        The largest difference between float32 and float64, on float32 `(n, 3, H, W)`, 0 to 255. Probabilities would
+        show it on the few images alone whose classes are close, and on each machine another figure.
         """
         outputs = [self.classifier.run_in_double(rows) for rows in _runs(to_pixels(levels, self.interface))]
-        told = [each for each in outputs if each is not None]
-        if len(told) < len(outputs):
+        known = [each for each in outputs if each is not None]
+        if len(known) < len(outputs):
             return 0.0
-        return float(np.abs(self._logits(np.concatenate(told)) - self._logits(self._outputs(levels))).max())
+        return float(np.abs(self._logits(np.concatenate(known)) - self._logits(self._outputs(levels))).max())
 
     def _logits(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
         """Of the classifier's outputs, each row with a mean of 0: the same to all classes changes no probability."""
         logits = outputs if self.interface.outputs == "logits" else np.log(np.maximum(outputs, _LEAST_PROBABILITY))
-        centerd: NDArray[np.float64] = logits - logits.mean(axis=1, keepdims=True)
-        return centerd
+        centered: NDArray[np.float64] = logits - logits.mean(axis=1, keepdims=True)
+        return centered
 
     def _outputs(self, levels: NDArray[np.float32]) -> NDArray[np.float64]:
         pixels = to_pixels(levels, self.interface)
@@ -99,12 +99,12 @@ class Reference:
             )
         if outputs.shape[1] == 1:
             raise UsageError(
-                f"classifier '{name}' gives one value an image, and classes are told apart by one each. Next: let it "
+                f"classifier '{name}' gives one value an image, and each class needs one. Next: let it "
                 "give two, torch.cat([-z, z], 1) of a logit z or [1 - p, p] of a probability p, and name both"
             )
         if outputs.shape[1] != classes:
             raise UsageError(
-                f"classifier '{name}' tells {outputs.shape[1]} classes apart, and {classes} are named. "
+                f"classifier '{name}' distinguishes {outputs.shape[1]} classes, and {classes} are named. "
                 f"Next: give --classes FILE with {outputs.shape[1]} lines"
             )
         if not np.isfinite(outputs).all():
@@ -150,7 +150,7 @@ def to_levels(images: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def to_pixels(levels: NDArray[np.float32], interface: Interface) -> NDArray[np.float32]:
-    """Float32 `(n, 3, H, W)` levels as the classifier takes them: 0..1, and normalized where it asks for that."""
+    """Float32 `(n, 3, H, W)`, 0 to 255, as the classifier takes them: 0..1, and normalized where it asks for that."""
     pixels = levels / np.float32(255)
     if interface.normalization is not None:
         mean, std = (np.array(values, np.float32).reshape(3, 1, 1) for values in interface.normalization)

@@ -22,15 +22,15 @@ def replay(bundle: Path, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
     """What each part of the bundle says of `images`, uint8 `(n, H, W, 3)`: "part.field" to an array of n rows."""
     parts: tuple[Literal["pipeline", "classifier"], ...] = ("pipeline", "classifier")
     batches = np.split(images, np.cumsum(BATCHES))
-    told: dict[str, NDArray[Any]] = {}
+    answers: dict[str, NDArray[Any]] = {}
     for part in parts:
         with Pipeline(bundle, backend="cpu", part=part) as pipeline:
             results = [dataclasses.asdict(pipeline(batch)) for batch in batches]
-            told["provider"] = np.array(pipeline.provider)
+            answers["provider"] = np.array(pipeline.provider)
         for field in results[0]:
             if results[0][field] is not None:
-                told[f"{part}.{field}"] = np.concatenate([result[field] for result in results])
-    return told
+                answers[f"{part}.{field}"] = np.concatenate([result[field] for result in results])
+    return answers
 
 
 if __name__ == "__main__":

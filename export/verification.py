@@ -28,7 +28,7 @@ def verify(bundle: Path, reference: Reference) -> dict[str, Any]:
     """Run `bundle` on the reference's images in a fresh process, and compare what it gives with `reference`.
 
     Probabilities may differ by `PROBABILITY_TOLERANCE`, and where that is not enough by what `ROUNDINGS` times the
-    network's own rounding makes of them, at most by `MOST_ROUNDING`; purified images by `LEVEL_TOLERANCE` levels, top-1
+    network's own rounding makes of them, at most by `MOST_ROUNDING`; purified images by `LEVEL_TOLERANCE` of 255, top-1
     not at all.
 
     Returns:
@@ -38,16 +38,16 @@ def verify(bundle: Path, reference: Reference) -> dict[str, Any]:
         ExportError: the bundle does not run, or gives something else; with the largest difference.
     """
     images = reference.images
-    told = _replay(bundle, images)
+    answers = _replay(bundle, images)
     figures: dict[str, Any] = {
         "images": len(images),
         "source": source_of(reference.interface.size),
         "batches": [*BATCHES, len(images) - sum(BATCHES)],
-        "provider": str(told["provider"]),
-        "classifier": _compare("classifier.onnx", told, "classifier", reference, to_levels(images)),
+        "provider": str(answers["provider"]),
+        "classifier": _compare("classifier.onnx", answers, "classifier", reference, to_levels(images)),
     }
     if reference.purifier is not None:
-        figures["pipeline"] = _compare_pipeline(told, reference)
+        figures["pipeline"] = _compare_pipeline(answers, reference)
     return figures
 
 
@@ -64,15 +64,17 @@ def _replay(bundle: Path, images: NDArray[np.uint8]) -> Arrays:
             raise ExportError(
                 f"the exported bundle does not run: {why}. Next: pixelproof doctor checks the installation"
             )
-        with np.load(results, allow_pickle=False) as told:
-            return dict(told)
+        with np.load(results, allow_pickle=False) as answers:
+            return dict(answers)
 
 
-def _compare(file: str, told: Arrays, part: str, reference: Reference, levels: NDArray[np.float32]) -> dict[str, Any]:
+def _compare(
+    file: str, answers: Arrays, part: str, reference: Reference, levels: NDArray[np.float32]
+) -> dict[str, Any]:
     expected = reference.bare if part == "classifier" else reference.classify(levels)
-    differences = np.abs(told[f"{part}.probabilities"] - expected).max(axis=1)
+    differences = np.abs(answers[f"{part}.probabilities"] - expected).max(axis=1)
     difference = float(differences.max())
-    labels_differ = int((told[f"{part}.labels"] != expected.argmax(axis=1)).sum())
+    labels_differ = int((answers[f"{part}.labels"] != expected.argmax(axis=1)).sum())
     if not difference <= PROBABILITY_TOLERANCE:  # so that NaN is no pass
         allowed, remedy = _excused(reference, levels, expected)
         worst = int(np.argmax(np.nan_to_num(differences, nan=np.inf) - allowed))
@@ -87,26 +89,26 @@ def _compare(file: str, told: Arrays, part: str, reference: Reference, levels: N
     return {"same_top1": len(expected), "probabilities_max_difference": difference}
 
 
-def _compare_pipeline(told: Arrays, reference: Reference) -> dict[str, Any]:
+def _compare_pipeline(answers: Arrays, reference: Reference) -> dict[str, Any]:
     levels, cleaned = to_levels(reference.images), reference.cleaned
-    purified = to_levels(told["pipeline.purified"])
+    purified = to_levels(answers["pipeline.purified"])
     difference = np.abs(purified - np.floor(cleaned + np.float32(0.5)))
     if not (largest := float(difference.max())) <= LEVEL_TOLERANCE:
-        raise _differs("pipeline.onnx", f"'purified' by up to {largest:g} levels ({LEVEL_TOLERANCE} is allowed)")
+        raise _differs("pipeline.onnx", f"'purified' by up to {largest:g} of 255 ({LEVEL_TOLERANCE} is allowed)")
     if np.array_equal(cleaned, np.floor(cleaned)):
-        cleaned = purified  # whole levels: where a tie was rounded the other way, the classifier has seen that level
-    _compare_suspicion(told, np.abs(cleaned - levels).max(axis=1))
+        cleaned = purified  # whole values: where a tie was rounded the other way, the classifier has seen that value
+    _compare_suspicion(answers, np.abs(cleaned - levels).max(axis=1))
     return {
-        **_compare("pipeline.onnx", told, "pipeline", reference, cleaned),
+        **_compare("pipeline.onnx", answers, "pipeline", reference, cleaned),
         "purified_max_difference": int(largest),
         "purified_share_different": float((difference > 0).mean()),
     }
 
 
-def _compare_suspicion(told: Arrays, change: NDArray[np.float32]) -> None:
-    """`change`: what was done to each pixel, `(n, H, W)` levels."""
+def _compare_suspicion(answers: Arrays, change: NDArray[np.float32]) -> None:
+    """`change`: what was done to each pixel, `(n, H, W)`, 0 to 255."""
     largest = change.max(axis=(1, 2))
-    suspicion, (rows, columns) = told["pipeline.suspicion"], told["pipeline.suspect"].T
+    suspicion, (rows, columns) = answers["pipeline.suspicion"], answers["pipeline.suspect"].T
     at_suspect = np.where(rows < 0, 0, change[np.arange(len(change)), rows, columns])
     for name, got in (("suspicion", suspicion), ("suspect", at_suspect / 255)):
         difference = float(np.abs(got - largest / 255).max())

@@ -57,8 +57,8 @@ def _fault(images: object, size: tuple[int, int]) -> str:
 def _arrangements(height: int, width: int) -> list[tuple[tuple[int | None, ...], str, str]]:
     """Other layouts of images: the shape (None: any length), its name, and what makes RGB of it; the first one holds.
 
-    A shape that can be two things is told as both: followed blindly, the remedy for one would turn three gray images
-    into one of three colors, which would be taken without a word.
+    A shape that can be two things is described as both: followed blindly, the remedy for one would turn three gray
+    images into one of three colors, which would be taken without a word.
     """
     gray, to_last = "numpy.repeat(images[..., None], 3, axis=3)", "images.transpose(1, 2, 0)"
     return [
@@ -119,7 +119,7 @@ def opened_image(path: Path, size: tuple[int, int]) -> Iterator["ImageFile"]:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the size is checked before decoding
             with Image.open(path) as image:
                 if image.mode in _UNKNOWN_RANGE:
-                    what = f"has levels of no known range (mode {image.mode})"
+                    what = f"has values of no known range (mode {image.mode})"
                     raise UsageError(f"'{path}' {what}. Next: save it with 8 bits a channel")
                 yield image
     except UnidentifiedImageError:
@@ -172,5 +172,5 @@ def _faults(image: "ImageFile", size: tuple[int, int]) -> list[tuple[bool, str]]
 
 def orientation(image: "ImageFile") -> int:
     """EXIF's, 1 to 8; 1 where there is none. Not asked of a file without it, which may be decoded to look for one."""
-    told = image.getexif().get(_EXIF_ORIENTATION) if "exif" in image.info or image.format == "TIFF" else None
-    return told if isinstance(told, int) and 1 <= told <= _ORIENTATIONS else 1
+    stored = image.getexif().get(_EXIF_ORIENTATION) if "exif" in image.info or image.format == "TIFF" else None
+    return stored if isinstance(stored, int) and 1 <= stored <= _ORIENTATIONS else 1

@@ -30,7 +30,7 @@ class Result:
     probabilities: NDArray[np.float32]
     """`(n, classes)`, 0 to 1, each row summing to 1."""
     purified: NDArray[np.uint8] | None = None
-    """`(n, H, W, 3)`: the images as the classifier saw them, rounded to whole levels."""
+    """`(n, H, W, 3)`: the images as the classifier saw them, rounded to whole values."""
     suspicion: NDArray[np.float32] | None = None
     """`(n,)`: the largest change that the purifier made to any value, 0 to 1."""
     suspect: NDArray[np.int64] | None = None

@@ -37,6 +37,14 @@ def test_the_evaluation_of_bundles_had_another_home():
         _ = defence.nothing
 
 
+def test_calibration_images_had_another_home():
+    from pixelproof.export import filling
+    from pixelproof.export.own_images import Calibration
+
+    with pytest.warns(DeprecationWarning, match="is pixelproof.export.own_images.Calibration now"):
+        assert filling.Calibration is Calibration
+
+
 def test_engines_were_built_by_another_spelling(make_bundle):
     from pixelproof.export.engines import build_engine
 

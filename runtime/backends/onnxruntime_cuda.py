@@ -71,7 +71,7 @@ class OnnxRuntimeCuda(OnnxRuntimeCpu):
         return [(self.wanted, EXACT | _RECORDED if self.records else EXACT)]
 
     def _check_libraries(self, runtime: ModuleType) -> None:
-        """`BackendError` with what the provider needs and does not find; ONNX Runtime would tell something else."""
+        """`BackendError` with what the provider needs and does not find; ONNX Runtime would report something else."""
         library = Path(runtime.__file__ or "").parent / "capi" / self.library
         if not library.is_file():  # not on Linux
             return
@@ -168,7 +168,7 @@ class OnnxRuntimeCuda(OnnxRuntimeCpu):
 def _remedy(missing: Sequence[str]) -> str:
     """The first thing to do: without a driver the rest would be in vain."""
     if any(name.startswith("libcuda.") for name in missing):
-        return "install NVIDIA's driver; nvidia-smi tells whether it works"
+        return "install NVIDIA's driver; nvidia-smi shows whether it works"
     for name in missing:
         if name.startswith("libnvinfer.so."):
             major = int(name.rpartition(".")[2])
@@ -181,5 +181,5 @@ def _remedy(missing: Sequence[str]) -> str:
 def load_libraries(runtime: ModuleType) -> None:
     """Load CUDA's and cuDNN's libraries out of pip's packages, where the provider does not look by itself."""
     if hasattr(runtime, "preload_dlls"):  # since 1.21
-        with contextlib.redirect_stdout(io.StringIO()):  # what is missing is printed, and told by the session too
+        with contextlib.redirect_stdout(io.StringIO()):  # what is missing is printed, and reported by the session too
             runtime.preload_dlls()

@@ -58,7 +58,7 @@ class Recording:
         self.made = False
         self._session, self._binding, self._options = session, session.io_binding(), runtime.RunOptions()
         self._options.add_run_config_entry(_NUMBER, str(len(images)))
-        with _told():
+        with _failures_named():
             self._bind(runtime.OrtValue, given, outputs, images)
 
     def _bind(
@@ -79,14 +79,14 @@ class Recording:
 
     def run(self, images: NDArray[np.uint8], outputs: Sequence[str]) -> list[NDArray[Any]]:
         """The named outputs for one batch of the size it was made for."""
-        with _told():
+        with _failures_named():
             self._images.update_inplace(images)
             self._launch()
             return [self._outputs[name].numpy() for name in outputs]
 
     def split(self, images: NDArray[np.uint8]) -> tuple[float, float, float]:
         """Milliseconds of copying one batch there, of computing, and of copying all outputs back."""
-        with _told():
+        with _failures_named():
             marks = [time.perf_counter()]
             self._images.update_inplace(images)
             marks.append(time.perf_counter())
@@ -104,7 +104,7 @@ class Recording:
 
 
 @contextlib.contextmanager
-def _told() -> Iterator[None]:
+def _failures_named() -> Iterator[None]:
     """Whatever ONNX Runtime raises, as a `BackendError`."""
     try:
         yield

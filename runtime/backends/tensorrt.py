@@ -197,7 +197,7 @@ class _Size:
             return None
         try:
             return self._gpu.record(self._enqueue, remedy="an engine that can be recorded, or --backend cuda")
-        except PixelproofError as error:  # TensorRT 10 does not tell beforehand
+        except PixelproofError as error:  # TensorRT 10 does not report it beforehand
             _log.info("the engine runs without a CUDA graph: %s", error)
             return None
 

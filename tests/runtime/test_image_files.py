@@ -153,7 +153,7 @@ BEYOND_REPAIR: dict[str, tuple[Save, str]] = {
     "truncated": (truncated, "is a damaged image"),
     "float": (
         lambda path: Image.fromarray(PIXELS).convert("F").save(path, "TIFF"),
-        r"has levels of no known range \(mode F\)",
+        r"has values of no known range \(mode F\)",
     ),
     "missing": (lambda path: None, "there is no image"),
     "folder": (lambda path: path.mkdir(), "is a folder, not an image"),

@@ -33,6 +33,10 @@ class InTheCpu(OnnxRuntimeCuda):
         return [PROVIDER]
 
 
+def images_of(rows: int) -> np.ndarray:
+    return np.ascontiguousarray(sample().images[:rows])
+
+
 @pytest.fixture(scope="module")
 def model(lenet_gated_bundle: Path) -> bytes:
     return (lenet_gated_bundle / "pipeline.onnx").read_bytes()
@@ -71,7 +75,7 @@ def test_a_size_is_recorded_when_it_comes_again_and_gives_the_same(model: bytes,
             np.testing.assert_array_equal(found, expected, err_msg=name)
             assert found.dtype == expected.dtype
         assert made == ([5] if turn else [])
-    kept = session.run(np.ascontiguousarray(sample().images[:5]), ["purified"])[0]
+    kept = session.run(images_of(5), ["purified"])[0]
     before = kept.copy()
     session.run(np.ascontiguousarray(sample().images[5:10]), ["purified"])
     np.testing.assert_array_equal(kept, before)  # one call's arrays are its own
@@ -81,7 +85,7 @@ def test_more_sizes_than_are_kept_run_without_one(model: bytes, made: list[int],
     monkeypatch.setattr(onnxruntime_cuda, "_KEPT_SIZES", 2)
     session = InTheCpu(model, threads=1)
     for rows in (1, 2, 3) * 3:
-        assert len(session.run(np.ascontiguousarray(sample().images[:rows]), ["probabilities"])[0]) == rows
+        assert len(session.run(images_of(rows), ["probabilities"])[0]) == rows
     assert made == [1, 2]
 
 
@@ -89,7 +93,7 @@ def test_sizes_met_once_leave_room_for_those_that_come_again(model: bytes, made:
     monkeypatch.setattr(onnxruntime_cuda, "_KEPT_SIZES", 2)
     session = InTheCpu(model, threads=1)
     for rows in (1, 2, 3, 4, 5, 5):
-        session.run(np.ascontiguousarray(sample().images[:rows]), ["probabilities"])
+        session.run(images_of(rows), ["probabilities"])
     assert made == [5]
 
 
@@ -108,7 +112,7 @@ def test_sessions_are_opened_and_run_on_one_thread(model: bytes, made: list[int]
 
     for name in ("__init__", "run", "run_with_iobinding"):
         watched(name)
-    sessions, images = [InTheCpu(model, threads=1) for _ in range(2)], np.ascontiguousarray(sample().images[:3])
+    sessions, images = [InTheCpu(model, threads=1) for _ in range(2)], images_of(3)
     with ThreadPoolExecutor(4, thread_name_prefix="pixelproof-gpu") as pool:  # a name proves nothing
         list(pool.map(lambda turn: sessions[turn % 2].run(images, ["probabilities"]), range(20)))
     sessions[0].split(images)
@@ -145,7 +149,7 @@ def test_each_size_has_a_recording_of_its_own(model: bytes, made: list[int], mon
     )
     session = InTheCpu(model, threads=1)
     for rows in (3, 3, 5, 5, 3):
-        session.run(np.ascontiguousarray(sample().images[:rows]), ["probabilities"])
+        session.run(images_of(rows), ["probabilities"])
     assert asked == ["-1", "3", "-1", "5", "3"]
 
 
@@ -153,7 +157,7 @@ def test_sizes_are_not_remembered_for_ever(model: bytes, made: list[int], monkey
     monkeypatch.setattr(onnxruntime_cuda, "_MET_SIZES", 2)
     session = InTheCpu(model, threads=1)
     for rows in (1, 2, 3, 1, 3):
-        session.run(np.ascontiguousarray(sample().images[:rows]), ["probabilities"])
+        session.run(images_of(rows), ["probabilities"])
     assert made == [3]
 
 
@@ -210,7 +214,7 @@ assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
 
 
 def test_a_session_that_is_closed_meanwhile_answers_as_before(model: bytes, made: list[int]):
-    session, images = InTheCpu(model, threads=1), np.ascontiguousarray(sample().images[:3])
+    session, images = InTheCpu(model, threads=1), images_of(3)
     expected = [session.run(images, ["probabilities"])[0] for _ in range(2)]
     session.close()
     for rows in (3, 2, 2):
@@ -232,7 +236,7 @@ def test_eight_threads_at_once_get_their_own_answers(model: bytes, made: list[in
 def test_a_recording_that_cannot_be_made_is_done_without(model: bytes, made: list[int], monkeypatch):
     tried = []
     monkeypatch.setattr(Recording, "run", lambda *_: tried.append(1) or (_ for _ in ()).throw(BackendError("memory")))
-    session, images = InTheCpu(model, threads=1), np.ascontiguousarray(sample().images[:3])
+    session, images = InTheCpu(model, threads=1), images_of(3)
     first, *others = (session.run(images, ["probabilities"])[0] for _ in range(5))
     for other in others:
         np.testing.assert_array_equal(other, first)
@@ -240,7 +244,7 @@ def test_a_recording_that_cannot_be_made_is_done_without(model: bytes, made: lis
 
 
 def test_without_memory_for_its_buffers_none_is_made(model: bytes, made: list[int], monkeypatch):
-    session, images = InTheCpu(model, threads=1), np.ascontiguousarray(sample().images[:3])
+    session, images = InTheCpu(model, threads=1), images_of(3)
     monkeypatch.setattr(
         onnxruntime.OrtValue,
         "ortvalue_from_numpy",
@@ -252,7 +256,7 @@ def test_without_memory_for_its_buffers_none_is_made(model: bytes, made: list[in
 
 
 def test_one_that_was_made_and_fails_is_an_error(model: bytes, made: list[int], monkeypatch):
-    session, images = InTheCpu(model, threads=1), np.ascontiguousarray(sample().images[:3])
+    session, images = InTheCpu(model, threads=1), images_of(3)
     for _ in range(2):
         session.run(images, ["probabilities"])
     monkeypatch.setattr(
@@ -263,7 +267,7 @@ def test_one_that_was_made_and_fails_is_an_error(model: bytes, made: list[int], 
 
 
 def test_the_parts_of_a_batch_are_timed_once_it_is_recorded(model: bytes, made: list[int]):
-    session, images = InTheCpu(model, threads=1), np.ascontiguousarray(sample().images[:3])
+    session, images = InTheCpu(model, threads=1), images_of(3)
     with pytest.raises(BackendError, match="a batch of 3 is not recorded"):
         session.split(images)
     assert min(session.split(images)) > 0
@@ -282,7 +286,7 @@ def test_a_graph_that_cannot_be_recorded_opens_without(model: bytes, made: list[
     monkeypatch.setattr(InTheCpu, "_prepare", lambda *_: [(PROVIDER, {})])
     monkeypatch.setattr(onnxruntime_cuda, "EXACT", {})
     monkeypatch.setattr(onnxruntime, "InferenceSession", session)
-    opened, images = InTheCpu(model, threads=1), np.ascontiguousarray(sample().images[:3])
+    opened, images = InTheCpu(model, threads=1), images_of(3)
     for _ in range(3):
         assert len(opened.run(images, ["probabilities"])[0]) == 3
     assert (len(tried), made, opened.records) == (2, [], False)

@@ -106,7 +106,7 @@ def test_a_session_that_fell_back_is_an_error(gpu_wheel):
     ("backend", "missing", "remedy"),
     [
         ("cuda", ["libcublas.so.13"], "pip install 'onnxruntime-gpu[cuda,cudnn]'"),
-        ("cuda", ["libcublas.so.13", "libcuda.so.1"], "install NVIDIA's driver; nvidia-smi tells whether it works"),
+        ("cuda", ["libcublas.so.13", "libcuda.so.1"], "install NVIDIA's driver; nvidia-smi shows whether it works"),
         ("cuda", [], "pip install 'onnxruntime-gpu[cuda,cudnn]'"),  # cuDNN alone
         (
             "ort-tensorrt",

@@ -1,4 +1,4 @@
-"""The network that a user's own `module:function` builds."""
+"""Other people's code: the network that a `module:function` builds, and interrupts that come through it."""
 
 import inspect
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pixelproof.errors import ExportError, UsageError
-from pixelproof.export.others_code import build_own
+from pixelproof.export.others_code import build_own, interrupts_kept
 
 
 @pytest.fixture
@@ -48,3 +48,36 @@ def test_code_that_leaves_has_failed_but_sigterm_is_obeyed(here: Path):
         build_own("leaving_network:own")
     with pytest.raises(SystemExit, match="143"):
         build_own("leaving_network:told")
+
+
+def renamed(first: BaseException, then: BaseException, *, chained: bool):
+    """What `first` became in code that answered it by `then`."""
+    try:
+        raise first
+    except BaseException as error:
+        raise then from (error if chained else None)
+
+
+@pytest.mark.parametrize("then", [AttributeError("half imported"), SystemExit("training stopped")], ids=repr)
+@pytest.mark.parametrize("first", [KeyboardInterrupt(), SystemExit(143)], ids=repr)
+@pytest.mark.parametrize("chained", [True, False])
+def test_an_interrupt_stays_one(first: BaseException, then: BaseException, chained: bool):
+    with pytest.raises(type(first)) as caught, interrupts_kept():
+        renamed(first, then, chained=chained)
+    assert caught.value is first
+
+
+@pytest.mark.parametrize("fault", [ValueError("x"), SystemExit(1), SystemExit("no")], ids=repr)
+def test_a_fault_stays_one(fault: BaseException):
+    with pytest.raises(type(fault)) as caught, interrupts_kept():
+        renamed(TypeError("first"), fault, chained=True)
+    assert caught.value is fault
+
+
+def test_an_interrupt_that_was_answered_before_is_none():
+    try:
+        raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        assert isinstance(sys.exception(), KeyboardInterrupt)
+        with pytest.raises(ValueError, match="invalid literal"), interrupts_kept(), interrupts_kept():
+            int("no number")
