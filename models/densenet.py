@@ -1,8 +1,8 @@
 """DenseNet-BC (k = 12, 100 layers: 769 K parameters).
 
-Source: Huang, Liu, van der Maaten, Weinberger, "Densely connected convolutional networks", CVPR 2017, section 3: each
-layer sees the output of all before it in its block; bottlenecks of 4k channels (B), transitions that halve the channels
-(C), normalization and ReLU before each convolution.
+Source: Huang, Liu, van der Maaten, Weinberger, "Densely connected convolutional networks", CVPR 2017, section 3. Each
+layer sees the output of all layers before it in its block. Bottlenecks have 4k channels (B), and transitions halve the
+channels (C). Normalization and ReLU stand before each convolution.
 """
 
 import torch

@@ -1,8 +1,8 @@
 """LeNet-5 with ReLU and max pooling, on color images: 62,006 parameters.
 
 Source: LeCun, Bottou, Bengio, Haffner, "Gradient-based learning applied to document recognition", Proc. IEEE 1998,
-figure 2. As in most later implementations, the sub-sampling layers are max pooling, the C3 layer is fully connected
-to S2, and the output layer is a softmax classifier.
+figure 2. As in most later implementations, the sub-sampling layers are max pooling, and the C3 layer is fully connected
+to S2. The output layer is a softmax classifier.
 """
 
 from torch import Tensor, nn

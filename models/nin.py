@@ -1,8 +1,8 @@
 """Network in Network (968 K parameters).
 
-Source: Lin, Chen, Yan, "Network in network", ICLR 2014, in the widths of its authors' CIFAR-10 release: three blocks of
-a convolution and two 1x1 ones, global average pooling in place of dense layers. Batch normalization after each
-convolution stands in place of dropout.
+Source: Lin, Chen, Yan, "Network in network", ICLR 2014, in the widths of its authors' CIFAR-10 release. It has three
+blocks of a convolution and two 1x1 ones, and global average pooling in place of dense layers. Batch normalization after
+each convolution stands in place of dropout.
 """
 
 from torch import Tensor, nn

@@ -9,9 +9,9 @@ from typing import Any
 class Recipe:
     """The hyperparameters of one training run.
 
-    The learning rate rises linearly to `peak_rate` over the first `warmup` share of all steps and falls linearly to
-    zero over the rest (one-cycle: Smith, Topin, "Super-convergence", 2019). The weights that are evaluated and
-    shipped are an exponential moving average over the steps.
+    The learning rate rises linearly to `peak_rate` over the first `warmup` share of all steps. It falls linearly to
+    zero over the rest (one-cycle: Smith, Topin, "Super-convergence", 2019). The weights that are evaluated and shipped
+    are an exponential moving average over the steps.
 
     Attributes:
         epochs: passes over the training set.
@@ -24,8 +24,9 @@ class Recipe:
         label_smoothing: probability mass spread over all classes (classifiers).
         crop_margin: largest shift in pixels (classifiers).
         cutout_side: side of the blackened square in pixels, 0 for none (classifiers).
-        sides: (share, side) in rising order: up to this share of all steps, images are scaled to this height and width,
-            at which they cost less (classifiers that take any size); after the last, they keep their own.
+        sides: (share, side) with rising shares, for classifiers that take any size. Up to this share of all steps,
+            images are scaled to this height and width, at which they cost less. After the last they keep their own
+            size.
         whitened: whether the first convolution starts from filters that whiten the images (classifiers).
         half_precision: whether the weights are shipped as float16, and measured as such.
         corrupted_pixels: pixels an image that get a random color (purifiers).

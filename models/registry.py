@@ -154,8 +154,8 @@ def weights_path(name: str) -> Path | None:
 def is_shipped(part: dict[str, Any]) -> bool:
     """Whether a bundle's classifier or purifier, as its manifest describes it, is one that comes with this version.
 
-    A classifier that was made of a function or a file has a `source` that says so; what was trained anew, or has
-    weights where the shipped one has none, is recognized by the hash of its weights.
+    A classifier that was made of a function or a file has a `source` that says so. Weights that were trained anew, or
+    that the shipped network does not have, are recognized by their hash.
     """
     if part.get("source", "shipped") != "shipped" or part["name"] not in (*CLASSIFIERS, *PURIFIERS):
         return False

@@ -1,8 +1,8 @@
 """ResNet for CIFAR-10 (ResNet-32: 467 K parameters).
 
-Source: He, Zhang, Ren, Sun, "Deep residual learning for image recognition", CVPR 2016, section 4.2: 6n + 2 layers,
-n = 5 blocks a stage, widths 16, 32, 64. Where a stage halves the image the shortcut is a 1x1 projection (the paper's
-option B; its CIFAR networks take option A, which has 3 K parameters fewer).
+Source: He, Zhang, Ren, Sun, "Deep residual learning for image recognition", CVPR 2016, section 4.2. It has 6n + 2
+layers, n = 5 blocks a stage, and widths 16, 32, 64. Where a stage halves the image, the shortcut is a 1x1 projection
+(the paper's option B). The paper's CIFAR networks take option A, which has 3 K parameters fewer.
 """
 
 from torch import Tensor, nn

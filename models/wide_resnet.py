@@ -1,8 +1,8 @@
 """Wide ResNet (WideResNet-16-8: 11.0 M parameters).
 
-Source: Zagoruyko, Komodakis, "Wide residual networks", BMVC 2016: 6n + 4 layers, n = 2 blocks a stage, widths 16 k,
-32 k, 64 k with k = 8, normalization and ReLU before each convolution. Without the dropout inside blocks, which the
-paper leaves out as well where images are augmented.
+Source: Zagoruyko, Komodakis, "Wide residual networks", BMVC 2016. It has 6n + 4 layers, n = 2 blocks a stage, and
+widths 16 k, 32 k, 64 k with k = 8. Normalization and ReLU stand before each convolution. There is no dropout inside
+blocks; the paper leaves it out as well where images are augmented.
 """
 
 from torch import Tensor, nn

@@ -1,7 +1,7 @@
 """The reader of CIFAR-10's official binary version.
 
 Source of the format: Krizhevsky, "Learning multiple layers of features from tiny images", 2009. Each file holds 10,000
-records of one label byte and 3,072 image bytes: the red, then the green, then the blue plane, each row by row.
+records of one label byte and 3,072 image bytes. These are the red, the green, and the blue plane, each row by row.
 """
 
 import gzip

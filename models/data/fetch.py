@@ -95,8 +95,8 @@ def _refuse_to_replace_others(folder: Path, sha256: Mapping[str, str]) -> None:
 def _unpack(archive: Path, folder: Path, sha256: Mapping[str, str]) -> None:
     """Copy the files that `sha256` names into `folder`, each checked against its hash.
 
-    But for a `readme.html`, which is left out, the archive may hold nothing else: a path that leads elsewhere, a
-    link, a device, an unknown file or one larger than a data file is refused before a byte of it is written.
+    But for a `readme.html`, which is left out, the archive may hold nothing else. A path that leads elsewhere, a
+    link, a device, an unknown file, or a file larger than a data file is refused. Not a byte of it is written.
 
     Raises:
         DataError: something is refused, missing, damaged or of another hash.

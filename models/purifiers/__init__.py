@@ -26,12 +26,12 @@ class Offers:
     """What a purifier's module offers; all of it is optional, and read here alone.
 
     Attributes:
-        accepted_colors: its method of that name. It takes images, float32 `(n, 3, H, W)`, 0..255, and returns the
+        accepted_colors: its method of that name. It takes images, float32 `(n, 3, H, W)`, 0..255. It returns the
             extreme colors that the purifier leaves alone at each position: uint8 `(n, H, W, k, 3)`, a tensor or an
             array. An attacker who knows the purifier tries them.
         receptive_field: its radius, in rows and in columns: a changed input pixel moves no output pixel further away
-            than this. 0 where every output pixel depends on its own input pixel alone; the outputs that depend on a
-            pixel are a square of side `2 * receptive_field + 1` around it. None where it is unknown or unbounded.
+            than this. It is 0 where every output pixel depends on its own input pixel alone. The output pixels that an
+            input pixel moves lie in a square of side `2 * receptive_field + 1` around it. None: unknown or unbounded.
         whole_values: whole pixel values, 0 to 255, come out as whole pixel values, and need no rounding.
         fused: its method of that name, which returns the same purifier in the fused form that is exported.
     """

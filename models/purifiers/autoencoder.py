@@ -14,8 +14,8 @@ _GAIN = 0.5  # of the other rows' first weights: enough to learn from, too littl
 class Autoencoder(nn.Module):
     """Two stride-2 stages down, two up by sub-pixel convolution, and no connection from input to output around them.
 
-    It starts as the identity: pairs of channels carry each value's positive and negative part past every ReLU
-    ("looks-linear" initialization: Balduzzi and others, "The shattered gradients problem", 2017), and training has only
+    It starts as the identity: pairs of channels carry each value's positive and negative part past every ReLU. This is
+    the "looks-linear" initialization of Balduzzi and others, "The shattered gradients problem", 2017. Training has only
     to learn what to take out. From random weights most of the training goes into learning to copy, and the copy stays
     coarse: the classifier then loses more images to the reconstruction than to the attack. No normalization either,
     for the same fidelity (Lim and others, "Enhanced deep residual networks for single image super-resolution", 2017).

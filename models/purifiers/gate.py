@@ -1,8 +1,8 @@
 """The gate that both pixel-replacing purifiers end in, and the form of the gated one that is shipped.
 
 The gate is exact in the forward pass and smooth in the backward pass. `FusedGate` computes the same values from fewer
-and cheaper operations: units, mid-gray and the threshold are constants, which go into the weights, and what only a
-backward pass needs is left out. On small batches each operation that is left costs more than its arithmetic.
+and cheaper operations. Units, mid-gray and the threshold are constants, and go into the weights. What only a backward
+pass needs is left out. On small batches each operation that is left costs more than its arithmetic.
 """
 
 import torch
@@ -16,8 +16,8 @@ TEMPERATURE = 0.1
 def replace_where(margin: Tensor, images: Tensor, replacement: Tensor) -> Tensor:
     """`replacement`, rounded to whole pixel values, where `margin` is 0 or more, and the image elsewhere.
 
-    Where the images ask for a gradient, the step's is that of a sigmoid of `TEMPERATURE` and the rounding's is 1, so
-    that an attacker's backward pass goes through the gate; the values stay the same.
+    Where the images ask for a gradient, the step has that of a sigmoid of `TEMPERATURE`, and the rounding has 1. So an
+    attacker's backward pass goes through the gate. The values stay the same.
 
     Args:
         margin: `(n, 1, H, W)`, as a share of the gate's threshold.

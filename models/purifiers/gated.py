@@ -1,18 +1,18 @@
 """The default purifier: predicts each pixel without seeing it, and pulls back only what the prediction rules out.
 
-A small network sees the window around a pixel but not the pixel itself, and gives a prediction and the scale of its
-own error. A pixel whose error is beyond what the scale explains, and the worst of its neighborhood, is pulled back to
-where the scale still explains it; the further off it is, the nearer to the prediction it is taken, and what no scale
-explains becomes the prediction. Every other pixel passes untouched. The pull is the redescending influence function of
-Hampel, "The influence curve and its role in robust estimation", 1974, its flat part left out: a clean pixel that is
-merely unusual moves little, so that the gate can be narrow.
+A small network sees the window around a pixel but not the pixel itself, and gives a prediction and the scale of its own
+error. A pixel is pulled back where its error is beyond what the scale explains, and the worst of its neighborhood. It
+ends where the scale still explains it; the further off it is, the nearer to the prediction. What no scale explains
+becomes the prediction. Every other pixel passes untouched. The pull is the redescending influence function of Hampel,
+"The influence curve and its role in robust estimation", 1974, its flat part left out. A clean pixel that is merely
+unusual moves little, so that the gate can be narrow.
 
-Errors are measured on the axes of Ohta, Kanade, Sakai, "Color information for region segmentation", 1980, nearly the
-principal axes of natural colors: a pixel's brightness is hard to foresee, its hue is not, and on these axes the gate
-leaves an attacker no more room in hue than it has to.
+Errors are measured on the axes of Ohta, Kanade, Sakai, "Color information for region segmentation", 1980. They are
+nearly the principal axes of natural colors. A pixel's brightness is hard to foresee, its hue is not. On these axes the
+gate leaves an attacker no more room in hue than it has to.
 
-A network that is blind to the pixel it predicts, trained on the images themselves: Krull, Buchholz, Jug, "Noise2Void:
-learning denoising from single noisy images", CVPR 2019.
+The network is blind to the pixel that it predicts, and is trained on the images themselves. Source: Krull, Buchholz,
+Jug, "Noise2Void: learning denoising from single noisy images", CVPR 2019.
 """
 
 import torch
@@ -34,8 +34,8 @@ _LEAST_VARIANCE = 1e-3  # of a direction that whitening still scales up to 1, in
 class BlindPredictor(nn.Module):
     """Prediction and scale of each pixel from its window, the pixel itself left out.
 
-    Blind exactly: only the first layer has spatial extent, its center is zero, and beyond the border it sees zeros and
-    a channel that says so (reflected padding would show border pixels to themselves).
+    It is blind exactly: only the first layer has spatial extent, and its center is zero. Beyond the border it sees
+    zeros and a channel that says so. Reflected padding would show border pixels to themselves.
 
     The first layer's weights are those for whitened windows: neighbors are so alike that gradient descent on plain
     ones is many times slower. Both matrices are constants, so that an exported graph holds their product alone.
@@ -121,7 +121,7 @@ class Gated(nn.Module):
         width: hidden channels of the predictor.
         threshold: error, in scales, from which a pixel is pulled back.
         rejection_threshold: error, in thresholds, from which the prediction replaces the pixel; above 1.
-        share: share of the worst error in the neighborhood that a pixel's own must reach: an attacked pixel spoils
+        share: share of the worst error in the neighborhood that a pixel's own must reach. An attacked pixel spoils
             the predictions of its neighbors, which must not be replaced for it.
     """
 
@@ -169,7 +169,7 @@ class Gated(nn.Module):
     def accepted_colors(self, images: Tensor) -> Tensor:
         """The extreme colors that are let pass at each position: uint8 `(n, H, W, 8, 3)`.
 
-        They are the corners of the gate's parallelepiped in color space, cut to 0..255, then drawn towards the
+        They are the corners of the gate's parallelepiped in color space, cut to 0..255. Then they are drawn towards the
         prediction until they are inside again, rounding included. A worse pixel nearby lets yet others pass. Where
         the prediction leaves 0..255 so far that nothing is inside, they are the color that would replace the pixel.
         """

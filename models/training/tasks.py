@@ -179,11 +179,11 @@ def whiten(module: nn.Module, images: Tensor) -> None:
     """Set the filters of `module`'s first convolution to the principal directions of the windows it sees.
 
     Neighbors in an image are so alike that random filters nearly all see its brightness. Each direction is scaled so
-    that its response to `images` has a variance of 1, and taken with both signs, which a ReLU separates, where there
-    are filters enough. Those left over keep their first, random weights.
+    that its response to `images` has a variance of 1. Where there are filters enough, it is taken with both signs,
+    which a ReLU separates. Filters that are left over keep their first, random weights.
 
-    Source: ZCA's principal directions as a first layer: Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU", 2024
-    (there held fixed; here a start).
+    Source: Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU", 2024. There the first layer holds ZCA's principal
+    directions fixed; here they are its start.
 
     Args:
         module: a classifier whose first convolution sees its `Normalize`d input.

@@ -56,9 +56,9 @@ def write_json(target: Path, content: Any) -> None:  # noqa: ANN401  (whatever j
 def atomic_folder(target: Path, *, replace: bool) -> Iterator[Path]:
     """A temporary folder beside `target`, renamed onto it when the block ends well and removed when it does not.
 
-    With `replace`, a folder that exists is renamed aside first and removed last, so that one of the two is
-    always whole; without it, a target that is not free (see `is_free`) raises `FileExistsError`. Folders above
-    `target` that are missing are made, and removed with it.
+    With `replace`, a folder that exists is renamed aside first and removed last, so that one of the two is always
+    whole. Without it, a target that is not free (see `is_free`) raises `FileExistsError`. Folders above `target` that
+    are missing are made, and removed with it.
     """
     if not replace and not is_free(target):
         raise FileExistsError(target)
@@ -75,8 +75,8 @@ def atomic_folder(target: Path, *, replace: bool) -> Iterator[Path]:
 def is_free(target: Path) -> bool:
     """Whether a folder can be put at `target` with nothing lost: nothing is there, or an empty folder.
 
-    Neither a mount point, which cannot be renamed onto, nor the current folder is free: whoever stands in it would
-    be left in one that is gone.
+    A mount point is not free: nothing can be renamed onto it. The current folder is not free either: whoever stands in
+    it would be left in a folder that is gone.
     """
     if not os.path.lexists(target):
         return True

@@ -12,6 +12,7 @@ from pixelproof.errors import UsageError, WeightsError
 from pixelproof.files import sha256_file
 from pixelproof.models import (
     CLASSIFIERS,
+    NETWORKS,
     PURIFIERS,
     TRAINABLE,
     build_classifier,
@@ -22,6 +23,7 @@ from pixelproof.models import (
     weights_path,
 )
 from pixelproof.models.data import sample
+from pixelproof.models.training import recipe_for
 from pixelproof.models.weights import save_weights
 
 
@@ -109,3 +111,28 @@ def test_what_a_manifest_describes_is_shipped_with_its_source_its_name_and_its_w
     assert not is_shipped(lenet | {"name": "means"})
     assert not is_shipped(lenet | {"weights_sha256": "0" * 64})
     assert not is_shipped({"name": "gated", "weights_sha256": lenet["weights_sha256"]})
+
+
+ON_GPU = [name for name, network in NETWORKS.items() if network.on_gpu is not None]
+
+
+def test_every_network_has_a_recipe_and_some_another_on_a_gpu():
+    assert {name for name, network in NETWORKS.items() if network.recipe is not None} == set(TRAINABLE)
+    for name in TRAINABLE:
+        own, on_gpu = recipe_for(name), recipe_for(name, device="cuda")
+        assert (own != on_gpu) == (name in ON_GPU)
+        assert recipe_for(name, 3, "cuda").epochs == 3
+    assert all(recipe_for(name, device="cuda").epochs > recipe_for(name).epochs for name in ON_GPU)
+
+
+@pytest.mark.parametrize("name", ON_GPU)
+def test_weights_made_on_a_gpu_are_of_the_recipe_for_it(name: str):
+    record = provenance(name)
+    assert record["recipe"] == recipe_for(name, device="cuda").settings()
+    assert record["command"] == f"pixelproof train {name} --seed 0 --device cuda"
+    assert record["epochs"] == len(record["history"]) == recipe_for(name, device="cuda").epochs
+
+
+def test_images_grow_with_the_steps():
+    recipe = recipe_for("wide_resnet", device="cuda")
+    assert [recipe.side(done) for done in (0, 0.24, 0.25, 0.49, 0.5, 1)] == [16, 16, 24, 24, None, None]
