@@ -4,31 +4,40 @@ Import rule: knows a classifier only as a callable, uint8 images in, probabiliti
 pixelproof's other folders.
 """
 
-from pixelproof.attack.methods.corners import Corners
 from pixelproof.attack.methods.differential_evolution import DifferentialEvolution
-from pixelproof.attack.methods.gradient import gradient_order
-from pixelproof.attack.methods.levels import Levels
+from pixelproof.attack.methods.grid import Corners, Levels
+from pixelproof.attack.methods.ranking import gradient_ranking, sweep_ranking
 from pixelproof.attack.methods.strongest import Strongest
-from pixelproof.attack.methods.sweep import sweep_order
-from pixelproof.attack.predictors.cascade import Screened
-from pixelproof.attack.predictors.memoized import Distinct
+from pixelproof.attack.predictors.cascade import Cascade
+from pixelproof.attack.predictors.memoized import Memoized
 from pixelproof.attack.predictors.windows.incremental import Incremental
 from pixelproof.attack.predictors.windows.windowed import Windowed
 from pixelproof.attack.search.driver import attack
 from pixelproof.attack.search.results import AttackResult, Outcome
+from pixelproof.deprecation import moved
 
 __all__ = [
     "AttackResult",
+    "Cascade",
     "Corners",
     "DifferentialEvolution",
-    "Distinct",
     "Incremental",
     "Levels",
+    "Memoized",
     "Outcome",
-    "Screened",
     "Strongest",
     "Windowed",
     "attack",
-    "gradient_order",
-    "sweep_order",
+    "gradient_ranking",
+    "sweep_ranking",
 ]
+
+__getattr__ = moved(
+    __name__,
+    {
+        "Distinct": f"{__name__}:Memoized",
+        "Screened": f"{__name__}:Cascade",
+        "gradient_order": f"{__name__}:gradient_ranking",
+        "sweep_order": f"{__name__}:sweep_ranking",
+    },
+)

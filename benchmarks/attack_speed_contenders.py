@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelproof.attack import attack, gradient_order
+from pixelproof.attack import attack, gradient_ranking
 from pixelproof.attack.evaluation.cascades import open_cascade
 from pixelproof.attack.evaluation.half_precision import pytorch_threads
 from pixelproof.attack.evaluation.victims import BATCH_SIZE, Predict, Victim, bare_classifier, on_levels
-from pixelproof.attack.methods.orders import Order
+from pixelproof.attack.methods.ranking import Ranking
 from pixelproof.attack.search.protocol import as_predictor
 from pixelproof.benchmarks.attack_speed_peers import Budget, Found, art_pixel_attack, torchattacks_one_pixel
 from pixelproof.benchmarks.latency_ways import Absent
@@ -72,9 +72,9 @@ class Target:
         return build_classifier(self.name)
 
     @cached_property
-    def order(self) -> Order:
+    def order(self) -> Ranking:
         """The ranking of candidates by the network's gradient."""
-        return gradient_order(on_levels(None, self.network))
+        return gradient_ranking(on_levels(None, self.network))
 
     @cached_property
     def searched(self) -> Victim:

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from pixelproof.attack.evaluation.cascades import CASCADES, check_cascade
 from pixelproof.attack.evaluation.victims import BATCH_SIZE, Predict, purified_pipeline
 from pixelproof.attack.predictors.cascade import margins
-from pixelproof.attack.search.canvas import Canvas
-from pixelproof.attack.search.colors import box_table, decode
+from pixelproof.attack.search.candidates import Canvas
+from pixelproof.attack.search.candidates import box_table, decode
 from pixelproof.benchmarks.endurance import heading
 from pixelproof.codec import encode
 from pixelproof.deprecation import keyword_renamed, moved
@@ -47,7 +47,7 @@ def validate_cascade(
         cascade: one of `CASCADES`.
         protocol: "transfer" for the bare classifier, "adaptive" for the whole pipeline.
         successes: candidates that change the label, after which no further image is begun.
-        margin: see `Screened`; the cascade's own where None.
+        margin: see `Prefiltered`; the cascade's own where None.
         within: ask float32 only of candidates that the cheaper network leaves a lead below so many nats, above the
             margin: where all would take too long, many times the margin is nearly as good.
         data: the images, in their order; the shipped ones where None.

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelproof.attack.cuda.device import Device, device_array
-from pixelproof.attack.cuda.network import DeviceNetwork
+from pixelproof.attack.cuda.networks import DeviceNetwork
 from pixelproof.attack.cuda.table import Table as PopulationTable
 from pixelproof.attack.evaluation.victims import bare_classifier, purified_pipeline
 from pixelproof.benchmarks.conditions import Conditions, describe_conditions, now

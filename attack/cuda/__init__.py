@@ -5,12 +5,10 @@
 Import rule: the attack's own. CUDA packages are imported when a device is opened, and not before.
 """
 
-from pixelproof.attack.cuda.onnxruntime_network import OnnxRuntimeNetwork
+from pixelproof.attack.cuda.device import open_device
+from pixelproof.attack.cuda.networks import OnnxRuntimeNetwork, TensorRtNetwork, TorchNetwork
 from pixelproof.attack.cuda.predict import DevicePredict
-from pixelproof.attack.cuda.pycuda_device import open_device
 from pixelproof.attack.cuda.search import attack_on_device
-from pixelproof.attack.cuda.tensorrt_network import TensorRtNetwork
-from pixelproof.attack.cuda.torch_network import TorchNetwork
 
 __all__ = [
     "DevicePredict",

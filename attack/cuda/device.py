@@ -1,11 +1,19 @@
-"""What the search asks of a device: memory, launches of the kernels, and replays of recorded launches."""
+"""A GPU for searches: memory, launches of the kernels of `attack/kernels`, and replays of recorded launches."""
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
+
+from pixelproof.attack.cuda.binaries import architecture_for, kernel_code
+from pixelproof.attack.kernels.sources import KERNELS
+from pixelproof.errors import BackendError
+from pixelproof.gpu import Gpu, open_gpu
+
+BLOCK = 128  # threads; the kernels have no barriers, so that any number will do
 
 
 class Sizes(NamedTuple):
@@ -33,7 +41,7 @@ class DeviceArray:
         return int(np.prod(self.shape)) * self.dtype.itemsize
 
     def __getitem__(self, index: int) -> "DeviceArray":
-        """The part at `index` of the first axis; the memory is shared."""
+        """The part at `index` of the first axis; it shares the memory."""
         part = replace(self, shape=self.shape[1:])
         return replace(part, pointer=self.pointer + index * part.nbytes)
 
@@ -85,3 +93,90 @@ def device_array(device: Device, shape: tuple[int, ...], dtype: DTypeLike) -> De
     """A new array of the given shape; what is in it is not defined."""
     kind: np.dtype[Any] = np.dtype(dtype)
     return DeviceArray(device, device.allocate(int(np.prod(shape)) * kind.itemsize), shape, kind)
+
+
+def open_device(ordinal: int = 0) -> "PyCudaDevice":
+    """The GPU with this number, its kernels loaded.
+
+    Raises:
+        PixelproofError: PyCUDA or cuda-bindings is not installed, there is no driver, no such GPU, or the GPU is too
+            old; each with the command that mends it.
+    """
+    return PyCudaDevice(open_gpu(ordinal, purpose="attacking with CUDA kernels", instead="--attack-backend cpu"))
+
+
+class PyCudaDevice:
+    """See `Device`. Made by `open_device`; `close` it, or use it in a `with`; its context is current until then."""
+
+    def __init__(self, gpu: Gpu) -> None:
+        self._gpu, self.name = gpu, gpu.name
+        self.stream: int = gpu.stream.handle
+        self._held = contextlib.ExitStack()
+        self._held.callback(gpu.close)
+        self._held.enter_context(gpu.current())
+        try:
+            self._functions = self._load(architecture_for(gpu.capability))
+        except BaseException:
+            self._held.close()
+            raise
+
+    def allocate(self, nbytes: int) -> int:
+        """See `Device`."""
+        return self._gpu.allocate(nbytes, purpose="an array of the attack")
+
+    def write(self, pointer: int, values: NDArray[Any]) -> None:
+        """See `Device`."""
+        self._gpu.copy_in(pointer, values)
+        self._gpu.synchronize()  # `values` may be gone or changed when this returns
+
+    def read(self, pointer: int, values: NDArray[Any]) -> None:
+        """See `Device`."""
+        self._gpu.copy_out(values, pointer)
+        self._gpu.synchronize()
+
+    def copy(self, to: int, source: int, nbytes: int) -> None:
+        """See `Device`."""
+        self._gpu.driver.memcpy_dtod_async(to, source, nbytes, self._gpu.stream)
+
+    def launch(self, kernel: str, threads: int, arguments: Sequence[Argument]) -> None:
+        """See `Device`."""
+        packed = [value for argument in arguments for value in packed_argument(argument)]
+        grid = (-(-threads // BLOCK), 1, 1)
+        self._functions[kernel](*packed, block=(BLOCK, 1, 1), grid=grid, stream=self._gpu.stream)
+
+    def record(self, work: Callable[[], None]) -> Callable[[], None]:
+        """See `Device`."""
+        return self._gpu.record(work, remedy="a network that is not recordable")
+
+    def close(self) -> None:
+        """See `Device`; closing again does nothing."""
+        self._functions = {}
+        self._held.close()
+
+    def __enter__(self) -> "PyCudaDevice":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _load(self, architecture: str) -> dict[str, Any]:
+        functions: dict[str, Any] = {}
+        for source, code in kernel_code(architecture).items():
+            try:
+                module = self._gpu.driver.module_from_buffer(code)
+            except self._gpu.driver.Error as error:
+                raise BackendError(
+                    f"{self.name} does not load kernel {source} for {architecture}: {error}. "
+                    "Next: a driver for CUDA 13.0 or later; --attack-backend cpu does without"
+                ) from error
+            functions |= {name: module.get_function(name) for name in KERNELS[source]}
+        return functions
+
+
+def packed_argument(argument: Argument) -> list[Any]:
+    """An argument as PyCUDA packs it: scalars of the sizes that the kernels' C types have."""
+    if isinstance(argument, DeviceArray):
+        return [np.uintp(argument.pointer)]
+    if isinstance(argument, Sizes):  # a struct of ints lies in memory as its ints do
+        return [np.int32(side) for side in argument]
+    return [np.float32(argument) if isinstance(argument, float) else np.int32(argument)]

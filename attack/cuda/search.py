@@ -8,21 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelproof.attack.cuda.device import Device
-from pixelproof.attack.cuda.network import DeviceNetwork
+from pixelproof.attack.cuda.networks import DeviceNetwork
 from pixelproof.attack.cuda.table import Table
 from pixelproof.attack.methods.differential_evolution import DifferentialEvolution, drawn
-from pixelproof.attack.search.checks import (
-    check_callable,
-    checked_classes,
-    checked_images,
-    checked_number,
-    checked_probabilities,
-)
-from pixelproof.attack.search.driver import check_callbacks, got_right, problem_of
-from pixelproof.attack.search.outcomes import failure, not_attacked, success
+from pixelproof.attack.search.checks import check_callbacks, checked_number, checked_probabilities
+from pixelproof.attack.search.driver import got_right, problem_of
 from pixelproof.attack.search.protocol import Predict, Problem
 from pixelproof.attack.search.randomness import search_key
-from pixelproof.attack.search.results import AttackResult, Outcome, Progress
+from pixelproof.attack.search.results import AttackResult, Outcome, Progress, failure, success
 from pixelproof.errors import PixelproofError, UsageError
 
 _MOST_PLACES = 2**31 - 1  # the kernels' indices are C ints
@@ -69,20 +62,17 @@ def attack_on_device(
         UsageError: an argument, or what `exact` or the network gave, is not as described.
         PixelproofError: the device has too little memory, or one of the two gave NaN.
     """
-    check_callbacks(progress=progress, on_finished=on_finished)
-    if exact is not None:
-        check_callable("exact", exact)
+    check_callbacks(progress=progress, on_finished=on_finished, exact=exact)
     settings = DifferentialEvolution(population=population, generations=generations, factor=factor)
-    images = checked_images(images)
-    problem = problem_of(images, checked_classes("labels", labels, len(images)), targets, pixels, seed)
-    lanes = min(checked_number("lanes", lanes, 1, 1 << 20), len(images))
+    problem = problem_of(images, labels, targets, pixels, seed)
+    lanes = min(checked_number("lanes", lanes, 1, 1 << 20), len(problem.images))
     rows = min(checked_number("rows", rows, 1, 1 << 20), lanes * population, network.most_rows or lanes * population)
     if lanes * population > _MOST_PLACES:
         raise UsageError(f"{lanes} lanes of {population} candidates are more than {_MOST_PLACES}. Next: fewer lanes")
     table = Table(
         device,
         network,
-        images,
+        problem.images,
         lanes=lanes,
         size=population,
         pixels=pixels,
@@ -98,7 +88,7 @@ def attack_on_device(
         outcomes.append(outcome)
         if on_finished is not None:
             on_finished(outcome)
-        if progress is not None and (time.monotonic() >= due or len(outcomes) == len(images)):
+        if progress is not None and (time.monotonic() >= due or len(outcomes) == len(problem.images)):
             progress(search.progress(outcomes))
             due = time.monotonic() + 0.1
     return AttackResult.of(outcomes)
@@ -139,7 +129,7 @@ class _Search:
         before = self._before
         right = got_right(before, problem)
         for index in np.flatnonzero(~right).tolist():
-            yield not_attacked(problem, index, before[index])
+            yield failure(problem, index, before[index], attacked=False)
         waiting = iter(np.flatnonzero(right).tolist())
         self._fill(range(table.sizes.lanes), waiting)
         while self._lanes:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelproof.attack import Screened
+from pixelproof.attack import Prefiltered
 from pixelproof.attack.evaluation.half_precision import half_precision, pytorch_threads
 from pixelproof.attack.evaluation.victims import BATCH_SIZE, Predict, Victim
-from pixelproof.attack.search.batches import in_batches
-from pixelproof.attack.search.canvas import Canvas
+from pixelproof.attack.search.candidates import in_batches
+from pixelproof.attack.search.candidates import Canvas
 from pixelproof.deprecation import moved
 from pixelproof.errors import UsageError, missing_extra, unknown_name
 from pixelproof.models import build_classifier, is_shipped
@@ -51,7 +51,7 @@ class Cascade:
     """A way to make a classifier cheaper.
 
     Attributes:
-        margin: in nats; see `Screened`. Above what the cheap network is wrong by at candidates that change the label.
+        margin: in nats; see `Prefiltered`. Above what the cheap network is wrong by at candidates that change the label.
         open: makes it, of a bundle's bare classifier with the shipped weights, for as many CPU threads a call.
     """
 
@@ -115,7 +115,7 @@ def open_cascade(name: str | None, classifier: Pipeline) -> Iterator[BehindCasca
     with cascade.open(classifier) as cheap:
 
         def behind(victim: Victim, deployed: Predict) -> Victim:
-            predict = Screened(deployed, victim.around(cheap.predict), margin=cascade.margin, batch_size=BATCH_SIZE)
+            predict = Prefiltered(deployed, victim.around(cheap.predict), margin=cascade.margin, batch_size=BATCH_SIZE)
             identity = f"{victim.identity}, screened by {cheap.identity} at {cascade.margin} nats"
             return replace(victim, predict=predict, identity=identity)
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from pixelproof.attack.cuda.device import Device
-    from pixelproof.attack.cuda.network import DeviceNetwork
+    from pixelproof.attack.cuda.networks import DeviceNetwork
     from pixelproof.attack.evaluation.victims import Victim
 
 ATTACK_BACKENDS = ("auto", "cpu", "cuda")
@@ -152,10 +152,10 @@ def screened_on(device: "Device", victim: "Victim", size: tuple[int, int], image
     Raises:
         PixelproofError: its network does not run there, or there is too little memory.
     """
-    from pixelproof.attack import Screened
+    from pixelproof.attack import Cascade
     from pixelproof.attack.cuda import DevicePredict
 
     candidates = images * size[0] * size[1] * 8  # the corners of the color cube
     cheap = DevicePredict(device, victim.on_device(candidates), size, ROWS)
-    predict = Screened(victim.predict, cheap, margin=MARGIN, batch_size=cheap.rows)
+    predict = Cascade(victim.predict, cheap, margin=MARGIN, batch_size=cheap.rows)
     return replace(victim, predict=predict, identity=f"{victim.identity}, screened on a GPU at {MARGIN} nats")

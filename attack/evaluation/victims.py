@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelproof.attack import Distinct, Incremental, gradient_order, sweep_order
+from pixelproof.attack import Incremental, Memoized, gradient_ranking, sweep_ranking
 from pixelproof.attack.evaluation.device import device_network
 from pixelproof.attack.evaluation.known import Passes, own_passes, passes_of, shipped_purifier, told_sha256
 from pixelproof.attack.evaluation.windows.purifier import windowed
-from pixelproof.attack.methods.orders import Order
-from pixelproof.attack.methods.sweep import SweepOrder
+from pixelproof.attack.methods.ranking import Ranking, SweepRanking
 from pixelproof.errors import UsageError
 from pixelproof.models import build_classifier, is_shipped
 from pixelproof.runtime import Pipeline
@@ -22,7 +21,7 @@ from pixelproof.runtime.onnx_bytes import graph_sha256
 if TYPE_CHECKING:
     from torch import nn
 
-    from pixelproof.attack.cuda.network import DeviceNetwork
+    from pixelproof.attack.cuda.networks import DeviceNetwork
 
 BATCH_SIZE = 256  # whole runs of the runtime: rows are computed alike whatever else is in the batch
 
@@ -54,7 +53,7 @@ class Victim:
     """
 
     predict: Predict
-    order: Order
+    order: Ranking
     passes: Passes | None
     identity: str
     on_device: "Callable[[int], DeviceNetwork]" = _no_network
@@ -63,13 +62,13 @@ class Victim:
     @property
     def swept(self) -> bool:
         """Whether `order` ranks by a sweep, which finds others first than a gradient does."""
-        return isinstance(self.order, SweepOrder)
+        return isinstance(self.order, SweepRanking)
 
 
 def bare_classifier(classifier: Pipeline, *, windows: bool = True) -> Victim:
     """The bundle's classifier without its purifier; by `windows` where that pays."""
     module = _classifier_module(classifier)
-    order = sweep_order(classifier.predict) if module is None else gradient_order(on_levels(None, module))
+    order = sweep_ranking(classifier.predict) if module is None else gradient_ranking(on_levels(None, module))
     predict = (_by_windows(classifier) if windows else None) or classifier.predict
     return Victim(predict, order, None, _identity(classifier), partial(device_network, classifier, None, module))
 
@@ -99,14 +98,14 @@ def purified_pipeline(
             by_window = windowed(name, pipeline.purify, threads=pipeline.threads, batch_size=BATCH_SIZE)
         if windows and by_window is not None and (parts := _by_windows(classifier)) is not None:
             near = parts.near
-        around = partial(Distinct, pipeline.purify, purify_changes=by_window)
-        predict = Distinct(pipeline.purify, classifier.predict, purify_changes=by_window, classify_near=near)
+        around = partial(Memoized, pipeline.purify, purify_changes=by_window)
+        predict = Memoized(pipeline.purify, classifier.predict, purify_changes=by_window, classify_near=near)
     if shipped is None or module is None:
         known: tuple[nn.Module | None, nn.Module | None] = None, None
-        order: Order = sweep_order(predict)
+        order: Ranking = sweep_ranking(predict)
     else:
         known = shipped, module
-        order = gradient_order(on_levels(shipped, module))
+        order = gradient_ranking(on_levels(shipped, module))
     return Victim(predict, order, passes, identity, partial(device_network, pipeline, *known), around)
 
 

@@ -9,9 +9,8 @@ pass, one with `population` the settings of an evolution. To add one, write a fi
 from dataclasses import fields
 from typing import Any
 
-from pixelproof.attack.methods.corners import Corners
 from pixelproof.attack.methods.differential_evolution import DifferentialEvolution
-from pixelproof.attack.methods.levels import Levels
+from pixelproof.attack.methods.grid import Corners, Levels
 from pixelproof.attack.methods.strongest import Strongest
 
 METHODS: dict[str, type[Any]] = {

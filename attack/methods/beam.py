@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelproof.attack.search.colors import decode
+from pixelproof.attack.search.candidates import decode
 from pixelproof.attack.search.protocol import Candidates, Search
 
 _PAGE = 8192  # teams proposed at a time

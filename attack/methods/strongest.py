@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelproof.attack.methods.differential_evolution import DifferentialEvolution
-from pixelproof.attack.methods.levels import Levels
-from pixelproof.attack.methods.orders import Order
+from pixelproof.attack.methods.grid import Levels
+from pixelproof.attack.methods.ranking import Ranking
 from pixelproof.attack.search.checks import checked_number
 from pixelproof.attack.search.protocol import Method, Plan, Problem
 
@@ -57,7 +57,7 @@ class Strongest:
     """
 
     is_random: ClassVar = True
-    order: Order | None = None
+    order: Ranking | None = None
     colors: NDArray[np.uint8] | Callable[[NDArray[np.uint8]], NDArray[np.uint8]] | None = None
     levels: int = 4
     seeds: int = DE_SEEDS

@@ -1,7 +1,7 @@
-"""Asks a cheaper network first, and the real one only where that is not sure.
+"""A cascade: asks a cheaper network first, and the real one only where that is not sure.
 
 A network in lower precision is wrong by little, and most candidates of a search are far from any decision. Those that
-it leaves with a wide margin are discarded on its word alone; every success is still the real network's own.
+it leaves with a wide margin are rejected on its word alone; every success is still the real network's own.
 """
 
 from typing import Any
@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelproof.attack.predictors.cache import Remembered
-from pixelproof.attack.search.batches import in_batches
-from pixelproof.attack.search.canvas import Canvas
+from pixelproof.attack.predictors.cache import ImageCache
+from pixelproof.attack.search.candidates import classified, drawn
 from pixelproof.attack.search.checks import check_callable, checked_number, checked_probabilities
 from pixelproof.attack.search.protocol import Predict, Predictor, as_predictor
 from pixelproof.errors import UsageError
@@ -20,25 +19,28 @@ _LEAST_PROBABILITY = 1e-12
 _CLEAN_IMAGES = 256  # whose class is kept; more than a search has under way
 
 
-class Screened(Predictor):
-    """A `predict` whose searches a cheaper network screens; what it discards was not tried by the real one.
+class Cascade(Predictor):
+    """A `predict` for whose searches a cheaper network prefilters candidates; the real one never sees those rejected.
 
-    A candidate is discarded where the cheap network's log-probability of the clean image's class exceeds any other's
+    A candidate is rejected where the cheap network's log-probability of the clean image's class exceeds any other's
     by `margin` or more. So a search that ran out has exhausted nothing, and its result does not claim so.
 
     Args:
         predict: the real network: uint8 `(n, H, W, 3)` to probabilities `(n, classes)`.
-        cheap: the same in lower precision; it always gets `batch_size` rows, or is told what changed where it is a
-            `Predictor` that takes that.
-        margin: in nats, above 0. Too small a one loses successes: it has to exceed what the cheap network is wrong by
-            where it matters, which true successes tell.
+        cheap: the same in lower precision; it always gets `batch_size` rows, or the changes alone where it is a
+            `Predictor` that takes those.
+        margin: the rejection threshold in nats, above 0. It has to exceed the cheap network's error on true successes,
+            or these are lost.
         batch_size: rows of every batch that `cheap` is given.
         doubtful_size: rows of every batch that `predict` is given for what is in doubt; few, as seldom many are.
 
     Attributes:
         batch_size: as given.
         asked: candidates so far.
-        discarded: how many of them the real network did not see.
+        discarded: how many of them were rejected.
+
+    Raises:
+        UsageError: a network cannot be called, or a number is out of its range.
     """
 
     is_exact = False
@@ -54,7 +56,7 @@ class Screened(Predictor):
         self._predict, self._cheap, self._margin = predict, as_predictor(cheap), margin
         self.batch_size: int = checked_number("batch_size", batch_size, 1, 1 << 20)
         self._doubtful_size = checked_number("doubtful_size", doubtful_size, 1, 1 << 20)
-        self._classes: Remembered[int] = Remembered(_CLEAN_IMAGES)
+        self._classes: ImageCache[int] = ImageCache(_CLEAN_IMAGES)
         self.asked = self.discarded = 0
 
     def predict(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -68,16 +70,16 @@ class Screened(Predictor):
         positions: NDArray[np.int64],
         colors: NDArray[np.uint8],
     ) -> NDArray[np.float32]:
-        """See `Predictor`; of discarded candidates, what the cheap network gave."""
-        candidates = image_of_row, positions, colors
+        """See `Predictor`; of rejected candidates, the cheap network's probabilities."""
         if positions.shape[1] == 0:  # the images as they are
-            return self._really(_drawn(images, *candidates))
+            return self._really(drawn(images, image_of_row, positions, colors))
         known, which = np.unique(image_of_row, return_inverse=True)
         classes = self._classes_of(images[known])[which]
-        answer = self._cheaply(images, *candidates)
+        answer = self._cheaply(images, image_of_row, positions, colors)
         doubtful = np.flatnonzero(~(margins(answer, classes) >= self._margin))  # NaN is a doubt
         if doubtful.size:
-            answer[doubtful] = self._really(_drawn(images, *(part[doubtful] for part in candidates)))
+            shown = drawn(images, image_of_row[doubtful], positions[doubtful], colors[doubtful])
+            answer[doubtful] = self._really(shown)
         self.asked += len(answer)
         self.discarded += len(answer) - doubtful.size
         return answer
@@ -90,19 +92,10 @@ class Screened(Predictor):
         if self._cheap.takes_changes:
             answer = self._cheap.predict_changes(images, *candidates)
             return np.array(checked_probabilities(answer, len(candidates[0])), np.float32)
-        return np.asarray(in_batches(self._told, _drawn(images, *candidates), self.batch_size), np.float32)
-
-    def _told(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return checked_probabilities(self._cheap.predict(batch), len(batch))
+        return classified(self._cheap.predict, drawn(images, *candidates), self.batch_size)
 
     def _really(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return in_batches(
-            lambda batch: checked_probabilities(self._predict(batch), len(batch)), images, self._doubtful_size
-        )
-
-
-def _drawn(images: NDArray[np.uint8], *candidates: NDArray[Any]) -> NDArray[np.uint8]:
-    return Canvas(images, len(candidates[0])).draw(*candidates)
+        return classified(self._predict, images, self._doubtful_size)
 
 
 def margins(probabilities: NDArray[np.float32], classes: NDArray[np.int64]) -> NDArray[np.float32]:

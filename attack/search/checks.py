@@ -1,14 +1,18 @@
 """What an attack accepts; everything else is refused with a message that says what was given and what is expected."""
 
+import contextlib
 import operator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pixelproof.attack.search.protocol import Candidates, Problem, Search
 from pixelproof.errors import PixelproofError, UsageError
 
 _HELP = 'Next: python -c "from pixelproof.attack import attack; help(attack)"'
+OWN_SEARCH = 'Next: python -c "from pixelproof.attack import search; help(search)"'
 _ROUNDING = 1e-3  # by which a softmax in half precision may exceed 1, and what is left of 1 be below 0
 _SUM_ROUNDING = 1e-2  # and all of its classes together differ from it
 
@@ -150,6 +154,13 @@ def check_callable(name: str, given: Any) -> None:  # noqa: ANN401  (whatever th
         raise UsageError(f"{name} is {given!r}, expected a function or another callable. {_HELP}")
 
 
+def check_callbacks(**callbacks: Callable[..., Any] | None) -> None:
+    """Refuse what is given to be called and cannot be."""
+    for name, callback in callbacks.items():
+        if callback is not None:
+            check_callable(name, callback)
+
+
 def as_array(name: str, given: Any, expected: str) -> NDArray[Any]:  # noqa: ANN401  (whatever the caller gave)
     """`given` as an array, of whatever dtype and shape."""
     try:
@@ -168,3 +179,39 @@ def check_factor(name: str, number: Any) -> None:  # noqa: ANN401
     """Refuse a differential weight that is not above 0 and at most 2."""
     if not isinstance(number, int | float | np.floating) or not 0 < number <= 2:
         raise UsageError(f"{name} is {number!r}, expected a number above 0, at most 2. {_HELP}")
+
+
+def checked_search(search: Search, problem: Problem) -> Search:
+    """A search of somebody's own, each of its proposals looked at; `UsageError` for one that is not as described."""
+    fitness: NDArray[np.float32] | None = None
+    with contextlib.closing(search):
+        while True:
+            try:
+                proposed = next(search) if fitness is None else search.send(fitness)
+            except StopIteration:
+                if fitness is None:
+                    raise UsageError(f"a search proposed nothing. {OWN_SEARCH}") from None
+                return
+            fitness = yield _checked(proposed, problem)
+
+
+def _checked(proposed: Any, problem: Problem) -> Candidates:  # noqa: ANN401  (whatever the search gave)
+    if not isinstance(proposed, tuple) or len(proposed) != 2:
+        raise UsageError(f"a search proposed {type(proposed).__name__}, expected Candidates. {OWN_SEARCH}")
+    positions, colors = map(np.asarray, proposed)
+    count, pixels = len(np.atleast_1d(positions)), problem.pixels
+    _check("positions", positions, (count, pixels), np.int64)
+    _check("colors", colors, (count, pixels, 3), np.uint8)
+    places = problem.size[0] * problem.size[1]
+    if positions.min() < 0 or positions.max() >= places:
+        raise UsageError(
+            f"a search proposed positions {positions.min()} to {positions.max()}, and there are 0 to {places - 1}, "
+            f"row * W + column. {OWN_SEARCH}"
+        )
+    return Candidates(positions, colors)
+
+
+def _check(name: str, part: NDArray[Any], shape: tuple[int, ...], kind: type[np.generic]) -> None:
+    if part.shape != shape or part.dtype != kind or not part.size:
+        expected = f"{kind.__name__} (m, {', '.join(map(str, shape[1:]))}), m above 0"
+        raise UsageError(f"a search proposed {name} {part.dtype} {part.shape}, expected {expected}. {OWN_SEARCH}")

@@ -10,21 +10,20 @@ from numpy.typing import NDArray
 
 from pixelproof.attack.methods import METHODS, options_of
 from pixelproof.attack.search.checks import (
+    OWN_SEARCH,
     check_adds_up,
     check_callable,
+    check_callbacks,
     check_classes_exist,
     checked_classes,
     checked_images,
     checked_number,
+    checked_search,
     checked_targets,
 )
-from pixelproof.attack.search.criteria import criterion_for
-from pixelproof.attack.search.in_flight import Lane
-from pixelproof.attack.search.outcomes import failure, not_attacked, success
-from pixelproof.attack.search.own_search import OWN_SEARCH, checked_search
 from pixelproof.attack.search.protocol import Method, Plan, Predict, Problem, as_predictor
-from pixelproof.attack.search.results import AttackResult, Outcome, Progress
-from pixelproof.attack.search.scheduler import Scheduler
+from pixelproof.attack.search.results import AttackResult, Outcome, Progress, failure, success
+from pixelproof.attack.search.scheduler import InFlightSearch, Scheduler
 from pixelproof.deprecation import renamed
 from pixelproof.errors import UsageError, unknown_name
 
@@ -81,8 +80,8 @@ def attack(
     """
     check_callable("predict", predict)
     check_callbacks(progress=progress, on_finished=on_finished)
-    images, predictor = checked_images(images), as_predictor(predict)
-    problem = problem_of(images, checked_classes("labels", labels, len(images)), targets, pixels, seed)
+    predictor = as_predictor(predict)
+    problem = problem_of(images, labels, targets, pixels, seed)
     plan = _plan(method, parameters, problem)
     run = _Run(
         Scheduler(predictor, problem, checked_number("batch_size", batch_size, 1, 1 << 20)), problem, plan, progress
@@ -109,13 +108,6 @@ def got_right(before: NDArray[np.float32], problem: Problem) -> NDArray[np.bool_
     return right
 
 
-def check_callbacks(**callbacks: Callable[..., None] | None) -> None:
-    """Refuse what is given to be called and cannot be."""
-    for name, callback in callbacks.items():
-        if callback is not None:
-            check_callable(name, callback)
-
-
 class _Run:
     """A plan, and those that follow it, on a problem's images; calls `progress` now and then."""
 
@@ -129,11 +121,11 @@ class _Run:
         self._due_s = time.monotonic()
 
     def outcomes(self, *, exhausts: bool) -> Iterator[Outcome]:
-        """Each image's outcome as it is known; `exhausts`: what a plan has proposed has been tried."""
+        """Each image's outcome as it is known; `exhausts`: every proposed candidate is evaluated."""
         before = self._scheduler.clean()
         right = got_right(before, self._problem)
         for index in np.flatnonzero(~right).tolist():
-            yield self._counted(not_attacked(self._problem, index, before[index]))
+            yield self._counted(failure(self._problem, index, before[index], attacked=False))
         standing = np.flatnonzero(right)
         for plan in self._plan.chain():
             exhausts = exhausts and plan.exhaustive
@@ -143,18 +135,37 @@ class _Run:
     def _searched(
         self, plan: Plan, indices: NDArray[np.int64], before: NDArray[np.float32], exhausts: bool
     ) -> Iterator[Outcome]:
-        """The outcomes that a plan decides; where another follows, it decides no failure."""
+        """The outcomes that a plan decides; where another plan follows, only the successes."""
         searches = zip(indices.tolist(), plan.searches(indices), strict=True)
         for ended in self._scheduler.run(searches, plan.fitness, repeats=plan.repeats):
-            for lane in ended:
-                queries, evaluated = self._spent.pop(lane.index, (0, 0))
-                spent = queries + lane.queries, evaluated + lane.evaluated
-                if not lane.succeeded and plan.then is not None:
-                    self._spent[lane.index] = spent
+            for search in ended:
+                queries, evaluated = self._spent.pop(search.index, (0, 0))
+                spent = queries + search.queries, evaluated + search.evaluated
+                if not search.succeeded and plan.then is not None:
+                    self._spent[search.index] = spent
                 else:
-                    yield self._counted(_ended(self._problem, lane, before[lane.index], spent, exhausts))
+                    yield self._counted(self._ended(search, before[search.index], spent, exhausts))
             if time.monotonic() >= self._due_s:
                 self.report()
+
+    def _ended(
+        self, search: InFlightSearch, before: NDArray[np.float32], spent: tuple[int, int], exhausts: bool
+    ) -> Outcome:
+        queries, evaluated = spent
+        if search.probabilities is None:
+            return failure(
+                self._problem, search.index, before, queries=queries, evaluated=evaluated, exhausted=exhausts
+            )
+        return success(
+            self._problem,
+            search.index,
+            search.candidates.positions[search.cursor],
+            search.candidates.colors[search.cursor],
+            before=before,
+            after=search.probabilities,
+            queries=queries,
+            evaluated=evaluated,
+        )
 
     def _counted(self, outcome: Outcome) -> Outcome:
         self._finished += 1
@@ -162,35 +173,15 @@ class _Run:
         return outcome
 
     def report(self) -> None:
-        """Tell how far it has come."""
+        """Call `progress` with how far the attack has come."""
         if self._progress is None:
             return
-        asked = sum(lane.queries for lane in self._scheduler.lanes) + sum(
-            queries for queries, _ in self._spent.values()
-        )
+        in_flight = sum(search.queries for search in self._scheduler.in_flight)
+        asked = in_flight + sum(queries for queries, _ in self._spent.values())
         images = len(self._problem.images)
         share = min(1.0, (self._finished + asked / self._budget) / images)
         self._progress(Progress(self._finished, images, self._successes, self._scheduler.evaluated, share))
         self._due_s = time.monotonic() + _PROGRESS_EVERY_S
-
-
-def _ended(
-    problem: Problem, lane: Lane, before: NDArray[np.float32], spent: tuple[int, int], exhausts: bool
-) -> Outcome:
-    queries, evaluated = spent
-    if not lane.succeeded:
-        return failure(problem, lane.index, before, queries=queries, evaluated=evaluated, exhausted=exhausts)
-    assert lane.probabilities is not None
-    return success(
-        problem,
-        lane.index,
-        lane.candidates.positions[lane.cursor],
-        lane.candidates.colors[lane.cursor],
-        before=before,
-        after=lane.probabilities,
-        queries=queries,
-        evaluated=evaluated,
-    )
 
 
 def problem_of(
@@ -200,16 +191,16 @@ def problem_of(
     pixels: int,
     seed: int,
 ) -> Problem:
-    """What is attacked, checked; `UsageError` where a value does not fit."""
+    """The problem of `attack`'s arguments of the same names; raises `UsageError` where a value does not fit."""
+    images = checked_images(images)
+    labels = checked_classes("labels", labels, len(images))
     _, height, width, _ = images.shape
-    checked = None if targets is None else checked_targets(targets, labels)
     return Problem(
         images=images,
         labels=labels,
-        targets=checked,
+        targets=None if targets is None else checked_targets(targets, labels),
         pixels=checked_number("pixels", pixels, 1, height * width),
         seed=checked_number("seed", seed, 0, 2**63 - 1),
-        criterion=criterion_for(checked),
     )
 
 

@@ -7,8 +7,9 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelproof.attack.search.criteria import Criterion
 from pixelproof.deprecation import warn_renamed
+
+_TINY = np.float32(np.finfo(np.float32).tiny)
 
 Predict = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 """uint8 `(batch, H, W, 3)` to float32 probabilities `(batch, classes)`."""
@@ -92,8 +93,44 @@ more. It never hears of a success: the scheduler stops it there."""
 
 
 @dataclass(frozen=True, kw_only=True)
+class Criterion:
+    """Judges rows of probabilities, float32 `(m, classes)`, each against its own class, int64 `(m,)`.
+
+    The label of an image is the lowest index among its largest probabilities.
+
+    Args:
+        targeted: success is the given class, a target; else it is any class but the given one, the true label.
+    """
+
+    targeted: bool
+
+    def succeeded(self, probabilities: NDArray[np.float32], classes: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Where the goal is reached, bool `(m,)`."""
+        reached: NDArray[np.bool_] = (probabilities.argmax(axis=1) == classes) == self.targeted
+        return reached
+
+    def fitness(self, probabilities: NDArray[np.float32], classes: NDArray[np.int64]) -> NDArray[np.float32]:
+        """How far off the goal is, float32 `(m,)`: the true class's probability, or minus the target's."""
+        given = probabilities[np.arange(len(classes)), classes]
+        return -given if self.targeted else given
+
+    def share(self, probabilities: NDArray[np.float32], classes: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The same, float32 `(m,)`, which still differs where a sure classifier's probability rounds to 1.
+
+        It is minus the target's share of its own and the best other class's probability; untargeted, minus the best
+        other class's share of its own and the true class's.
+        """
+        rows = np.arange(len(classes))
+        others = probabilities.copy()
+        others[rows, classes] = 0
+        given, rival = probabilities[rows, classes], others.max(axis=1)
+        share: NDArray[np.float32] = (given if self.targeted else rival) / np.maximum(given + rival, _TINY)
+        return -share
+
+
+@dataclass(frozen=True, kw_only=True)
 class Problem:
-    """What is attacked, and to what end."""
+    """The images under attack, and the goal."""
 
     images: NDArray[np.uint8]
     """`(n, H, W, 3)`, C-contiguous."""
@@ -103,7 +140,11 @@ class Problem:
     """`(n,)`, or None when untargeted."""
     pixels: int
     seed: int
-    criterion: Criterion
+
+    @property
+    def criterion(self) -> Criterion:
+        """What counts as success."""
+        return Criterion(targeted=self.targets is not None)
 
     @property
     def classes(self) -> NDArray[np.int64]:
@@ -127,7 +168,7 @@ class Plan:
     exhaustive: bool
     """A search that ran out has tried every candidate of the method's set."""
     repeats: bool = False
-    """A search may well propose a candidate again; it is then told what was found before."""
+    """A search may propose a candidate again; it is then sent the fitness found before."""
     searches: Callable[[NDArray[np.int64]], Iterator[Search]]
     """The searches of the images at these indices, in that order, each made when it is asked for."""
     then: "Plan | None" = None

@@ -22,7 +22,7 @@ import numpy as np
 import pytest
 
 from pixelproof.app import app
-from pixelproof.attack import Levels, attack, sweep_order
+from pixelproof.attack import Levels, attack, sweep_ranking
 from pixelproof.attack.cuda import attack_on_device
 from pixelproof.attack.evaluation import DataChoice, Settings, searches
 from pixelproof.attack.evaluation.records import Record, Store, gets_right

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pins.inside import Levels, attack, kernels_on_cpu, pinned, sample, sweep_order, victim_of
+from pins.inside import Levels, attack, kernels_on_cpu, pinned, sample, sweep_ranking, victim_of
 
 BATCH = 256
 VICTIMS = {"bare": ("median", "classifier"), "gated": ("gated", "pipeline"), "median": ("median", "pipeline")}
@@ -75,7 +75,7 @@ def test_a_sweep_of_queries_finds_this(bundle, opened):
     """The order of networks of one's own, and a method that is made already."""
     predict = opened(bundle("lenet", "median"), part="classifier", threads=1).predict
     images, labels = shown("bare", {})
-    method = Levels(order=sweep_order(predict), levels=2)
+    method = Levels(order=sweep_ranking(predict), levels=2)
     pinned("outcomes", "swept levels", numbers(attack(predict, images, labels, method=method, batch_size=BATCH)))
 
 

@@ -10,7 +10,7 @@ from onnx import TensorProto, helper
 from pixelproof.attack.evaluation.windows.costs import best_depth, costs, rest, rows_in_cache, share
 from pixelproof.attack.evaluation.windows.cut import Cut, Part, cut
 from pixelproof.attack.evaluation.windows.probes import probes
-from pixelproof.attack.predictors.windows.activation_cache import Maps
+from pixelproof.attack.predictors.cache import Maps
 from pixelproof.attack.predictors.windows.incremental import Incremental, Stage, Staged
 from pixelproof.attack.search.protocol import Predict
 from pixelproof.export.graph import serialized

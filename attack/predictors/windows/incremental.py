@@ -16,10 +16,9 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from pixelproof.attack.predictors.windows.activation_cache import KeptMaps, Maps
+from pixelproof.attack.predictors.cache import ActivationCache, Maps
 from pixelproof.attack.predictors.windows.receptive_field import Places, Window, Wiring, follow, start_boxes
-from pixelproof.attack.search.batches import in_batches
-from pixelproof.attack.search.canvas import Canvas
+from pixelproof.attack.search.candidates import classified, drawn
 from pixelproof.attack.search.checks import checked_number, checked_probabilities
 from pixelproof.attack.search.protocol import Predict, Predictor
 
@@ -96,7 +95,7 @@ class Incremental(Predictor):
     ) -> None:
         self._predict, self._staged, self._tie = predict, staged, tie
         self.batch_size: int = checked_number("batch_size", batch_size, 1, 1 << 20)
-        self._maps = KeptMaps(
+        self._maps = ActivationCache(
             staged.clean, checked_number("remembered", remembered, 1, 1 << 20), _padding(staged.stages)
         )
         self._sizes = tuple(sorted(sizes))
@@ -121,8 +120,7 @@ class Incremental(Predictor):
     ) -> NDArray[np.float32]:
         """See `Predictor`."""
         if positions.shape[1] != 1 or 1 not in self._sizes:
-            drawn = Canvas(images, len(image_of_row)).draw(image_of_row, positions, colors)
-            return self.near(drawn, images[image_of_row])
+            return self.near(drawn(images, image_of_row, positions, colors), images[image_of_row])
         known, which = np.unique(image_of_row, return_inverse=True)
         top, left = np.divmod(positions[:, 0], images.shape[2])
         return self._classified(
@@ -133,7 +131,7 @@ class Incremental(Predictor):
                 left=left,
                 extent=np.ones(len(which), np.int64),
                 box=lambda rows, _: colors[rows].transpose(0, 2, 1)[..., None],
-                drawn=lambda rows: Canvas(images, len(rows)).draw(image_of_row[rows], positions[rows], colors[rows]),
+                drawn=lambda rows: drawn(images, image_of_row[rows], positions[rows], colors[rows]),
             ),
             self.batch_size,
         )
@@ -243,11 +241,8 @@ class Incremental(Predictor):
         return dict(zip(stage.wiring.outputs, outputs, strict=True))
 
     def _wholly(self, images: NDArray[np.uint8], at_once: int) -> NDArray[np.float32]:
-        def checked(batch: NDArray[np.uint8]) -> NDArray[np.float32]:
-            return checked_probabilities(self._predict(batch), at_once)
-
         self.whole += len(images)
-        return in_batches(checked, images, at_once)
+        return classified(self._predict, images, at_once)
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelproof.attack.predictors.cache import Remembered
-from pixelproof.attack.search.batches import in_batches
-from pixelproof.attack.search.canvas import Canvas, flat_pixels
+from pixelproof.attack.predictors.cache import ImageCache
+from pixelproof.attack.search.candidates import drawn, flat_pixels, in_batches
 from pixelproof.attack.search.checks import check_callable, checked_number
 
 Purify = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
@@ -36,7 +35,7 @@ class Windowed:
         self._purify, self._purify_window = purify, purify_window
         self._reach = checked_number("reach", reach, 0, 1 << 12)
         self._batch_size = checked_number("batch_size", batch_size, 1, 1 << 20)
-        self._purified: Remembered[NDArray[np.uint8]] = Remembered(_CLEAN_IMAGES)
+        self._purified: ImageCache[NDArray[np.uint8]] = ImageCache(_CLEAN_IMAGES)
         self.side = side_for(self._reach)
 
     def __call__(
@@ -55,8 +54,7 @@ class Windowed:
             colors: uint8 `(m, k, 3)`.
         """
         if positions.shape[1] != 1 or min(images.shape[1:3]) < self.side:
-            drawn = Canvas(images, len(image_of_row)).draw(image_of_row, positions, colors)
-            return in_batches(self._purify, drawn, self._batch_size)
+            return in_batches(self._purify, drawn(images, image_of_row, positions, colors), self._batch_size)
         which, place = np.unique(image_of_row, return_inverse=True)
         purified = self.clean(images[which])[place]
         self._patch(purified, images, image_of_row, positions[:, 0], colors[:, 0])

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from pixelproof.attack.methods.differential_evolution import DifferentialEvolution
-from pixelproof.attack.search.canvas import Canvas
-from pixelproof.attack.search.memory import Memory
+from pixelproof.attack.search.candidates import Canvas
+from pixelproof.attack.search.scheduler import FitnessCache
 from pixelproof.benchmarks import kernels
 from pixelproof.benchmarks.kernels import KernelResults, Parts, Population, bench_kernels
 from pixelproof.benchmarks.report import render_report
@@ -50,7 +50,7 @@ def evolved(predict, images, key, goal):
     """How many candidates a search with the same key and goal evaluates, as attack/memory.py counts them."""
     search, memory, evaluated = (
         DifferentialEvolution(population=SMALL.size, generations=4)._evolve(key, 1, 8, 7),
-        Memory(),
+        FitnessCache(),
         0,
     )
     candidates = next(search)

@@ -12,9 +12,8 @@ import pytest
 from cuda_stand_in import STREAM, CudaStandIn
 from tensorrt_stand_in import TensorRt, engine_bytes
 
-from pixelproof.attack.cuda import OnnxRuntimeNetwork, TensorRtNetwork, open_device, pycuda_device
-from pixelproof.attack.cuda.device import DeviceArray, device_array
-from pixelproof.attack.cuda.pycuda_device import PyCudaDevice
+from pixelproof.attack.cuda import OnnxRuntimeNetwork, TensorRtNetwork, open_device
+from pixelproof.attack.cuda.device import DeviceArray, PyCudaDevice, device_array
 from pixelproof.attack.kernels.sources import KERNELS
 from pixelproof.errors import BackendError
 from pixelproof.models.data import sample
@@ -28,7 +27,7 @@ real = onnxruntime.InferenceSession
 
 @pytest.fixture
 def device(cuda_stand_in: CudaStandIn, monkeypatch: pytest.MonkeyPatch) -> Iterator[PyCudaDevice]:
-    monkeypatch.setattr(pycuda_device, "kernel_code", lambda _: dict.fromkeys(KERNELS, b""))
+    monkeypatch.setattr("pixelproof.attack.cuda.device.kernel_code", lambda _: dict.fromkeys(KERNELS, b""))
     with open_device() as opened:
         yield opened
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pixelproof.attack.cuda import DevicePredict
-from pixelproof.attack.search.canvas import Canvas
+from pixelproof.attack.search.candidates import Canvas
 
 
 def test_any_number_of_images_is_shown_in_whole_batches(device, make_device_network, make_classifier, make_crops):

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pixelproof.attack.cuda import pycuda_device
+from pixelproof.attack.cuda import device as device_module
 from pixelproof.attack.cuda.device import Sizes, device_array
 from pixelproof.attack.kernels.sources import KERNELS
 from pixelproof.errors import BackendError, PixelproofError
@@ -15,13 +15,13 @@ from pixelproof.errors import BackendError, PixelproofError
 @pytest.fixture
 def cuda(cuda_stand_in: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(
-        pycuda_device, "kernel_code", lambda name: {source: f"{source} {name}".encode() for source in KERNELS}
+        device_module, "kernel_code", lambda name: {source: f"{source} {name}".encode() for source in KERNELS}
     )
     return cuda_stand_in
 
 
 def test_the_primary_context_is_taken_and_given_back(cuda: Any):
-    with pycuda_device.open_device() as device:
+    with device_module.open_device() as device:
         assert (device.name, device.stream) == ("Stand-in GPU", 4242)
         assert cuda.calls[:5] == ["init", "retain", "push", "pop", "push"]
         assert cuda.calls[5:] == [("module", f"{source} sm_90".encode()) for source in KERNELS]
@@ -32,7 +32,7 @@ def test_the_primary_context_is_taken_and_given_back(cuda: Any):
 
 
 def test_copies_name_their_bytes_and_wait(cuda: Any):
-    device = pycuda_device.open_device()
+    device = device_module.open_device()
     array = device_array(device, (3, 5), np.int32)
     assert cuda.calls[-1] == ("allocate", 60)
     array.write(7)
@@ -42,7 +42,7 @@ def test_copies_name_their_bytes_and_wait(cuda: Any):
 
 
 def test_a_launch_covers_all_threads_and_packs_c_types(cuda: Any):
-    device = pycuda_device.open_device()
+    device = device_module.open_device()
     array = device_array(device, (2,), np.float32)
     device.launch("advance_lanes", 129, (array, 0.5, 3, Sizes(1, 2, 3, 4, 5)))
     name, values, block, grid, stream = cuda.calls[-1]
@@ -56,7 +56,7 @@ def test_a_launch_covers_all_threads_and_packs_c_types(cuda: Any):
 
 
 def test_a_recording_is_made_once_and_launched_often(cuda: Any):
-    device = pycuda_device.open_device()
+    device = device_module.open_device()
     start = len(cuda.calls)
     replay = device.record(lambda: device.launch("advance_lanes", 1, (1,)))
     replay()
@@ -71,7 +71,7 @@ def test_a_recording_is_made_once_and_launched_often(cuda: Any):
 
 
 def test_a_failing_recording_is_ended(cuda: Any):
-    device = pycuda_device.open_device()
+    device = device_module.open_device()
     cuda.refuse = "cuGraphInstantiate"
     with pytest.raises(PixelproofError, match=r"refuses cuGraphInstantiate: CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED"):
         device.record(lambda: None)
@@ -79,7 +79,7 @@ def test_a_failing_recording_is_ended(cuda: Any):
 
 
 def test_too_little_memory_is_told_in_mebibytes(cuda: Any):
-    device = pycuda_device.open_device()
+    device = device_module.open_device()
     cuda.free = 3 << 20
     with pytest.raises(
         PixelproofError, match=r"has 3 of 32768 MiB free, and an array of the attack needs 5\. Next: smaller"
@@ -89,20 +89,20 @@ def test_too_little_memory_is_told_in_mebibytes(cuda: Any):
 
 def test_an_unknown_gpu_is_told(cuda: Any):
     with pytest.raises(BackendError, match="asked for GPU 1, and there are 1"):
-        pycuda_device.open_device(1)
+        device_module.open_device(1)
 
 
 def test_a_kernel_that_does_not_load_gives_the_context_back(cuda: Any):
     cuda.refuse = "module"
     with pytest.raises(BackendError, match=r"does not load kernel propose\.cu for sm_90: no kernel image"):
-        pycuda_device.open_device()
+        device_module.open_device()
     assert cuda.calls[-1] == "pop"
 
 
 def test_a_gpu_that_is_too_old_is_told(cuda: Any):
     cuda.capability = (6, 1)
     with pytest.raises(BackendError, match=r"compute capability 6\.1"):
-        pycuda_device.open_device()
+        device_module.open_device()
     assert cuda.calls[-1] == "pop"
 
 
@@ -111,7 +111,7 @@ def test_without_pycuda_the_extra_is_named(monkeypatch: pytest.MonkeyPatch):
     with pytest.raises(
         PixelproofError, match=r"needs PyCUDA, which is not installed\. Next: .*pip install 'pixelproof\[gpu\]'"
     ):
-        pycuda_device.open_device()
+        device_module.open_device()
 
 
 def test_without_a_driver_it_says_so(cuda: Any, monkeypatch: pytest.MonkeyPatch):
@@ -120,4 +120,4 @@ def test_without_a_driver_it_says_so(cuda: Any, monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(sys.modules["pycuda.driver"], "init", refuse)
     with pytest.raises(BackendError, match=r"finds no NVIDIA driver or GPU: libcuda\.so\.1.*--attack-backend cpu"):
-        pycuda_device.open_device()
+        device_module.open_device()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pixelproof.attack import attack
-from pixelproof.attack.cuda import seen
+from pixelproof.attack.cuda import table
 from pixelproof.attack.cuda.search import attack_on_device
 from pixelproof.errors import PixelproofError, UsageError
 
@@ -127,7 +127,7 @@ def test_without_memory_for_all_candidates_it_does_without(
     expected = attack(classifier, images, labels, method="de", **SETTINGS)
     for limit in (100_000, 0):  # what the device has, or what is asked of it at most
         tight = replace(device, limit=limit or device.limit, memory={}, calls=[])
-        monkeypatch.setattr(seen, "MOST_BYTES", seen.MOST_BYTES if limit else 0)
+        monkeypatch.setattr(table, "MOST_BYTES", table.MOST_BYTES if limit else 0)
         found = attack_on_device(tight, make_device_network(tight, classifier), images, labels, rows=12, **SETTINGS)
         same(found, expected)
         withstood = found.attacked & ~found.success

@@ -1,4 +1,4 @@
-"""Screened searches of real victims find what full ones find, and are kept apart."""
+"""Cascade searches of real victims find what full ones find, and are kept apart."""
 
 import sys
 from pathlib import Path

@@ -12,7 +12,7 @@ from pixelproof.attack import attack
 from pixelproof.attack.evaluation import known, victims
 from pixelproof.attack.evaluation.searches import Task, settings_of
 from pixelproof.attack.evaluation.victims import bare_classifier, purified_pipeline
-from pixelproof.attack.methods.sweep import SweepOrder
+from pixelproof.attack.methods.ranking import SweepRanking
 from pixelproof.errors import UsageError
 from pixelproof.export import export_bundle
 from pixelproof.export.purifiers import Purifier
@@ -106,7 +106,7 @@ def with_other_weights(bundle: Path, part: str, folder: Path) -> Path:
 def test_other_weights_are_not_ranked_by_the_shipped_ones_gradient(lenet_median_bundle: Path, tmp_path: Path, opened):
     pipeline, bare = opened(with_other_weights(lenet_median_bundle, "classifier", tmp_path / "other"))
     for victim in (bare_classifier(bare), purified_pipeline(pipeline, bare)):
-        assert isinstance(victim.order, SweepOrder)
+        assert isinstance(victim.order, SweepRanking)
 
 
 def test_a_purifier_of_other_weights_cannot_be_adapted_to(tmp_path: Path, opened):
@@ -121,12 +121,12 @@ def test_a_shipped_networks_candidates_are_ranked_by_its_gradient(lenet_median_b
     data = some_real.images.take(slice(1, 5))
     found = {}
     for name, victim in {"gradient": bare_classifier(bare), "none": bare_classifier(bare)}.items():
-        assert not isinstance(victim.order, SweepOrder)
+        assert not isinstance(victim.order, SweepRanking)
         order = victim.order if name == "gradient" else None
         found[name] = attack(victim.predict, data.images, data.labels, order=order, batch_size=256)
         assert found[name].success.all()
     assert 20 * found["gradient"].queries.sum() < found["none"].queries.sum()
-    assert not isinstance(purified_pipeline(pipeline, bare).order, SweepOrder)
+    assert not isinstance(purified_pipeline(pipeline, bare).order, SweepRanking)
 
 
 def test_a_network_of_ones_own_is_ranked_by_queries_of_what_is_attacked(stand_in: Path, opened, monkeypatch):
@@ -136,7 +136,7 @@ def test_a_network_of_ones_own_is_ranked_by_queries_of_what_is_attacked(stand_in
     monkeypatch.setattr("pixelproof.attack.evaluation.victims.build_classifier", refuse)
     pipeline, bare = opened(stand_in)
     for victim in (bare_classifier(bare), purified_pipeline(pipeline, bare)):
-        assert isinstance(victim.order, SweepOrder)
+        assert isinstance(victim.order, SweepRanking)
         assert victim.order._predict == victim.predict
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pixelproof.attack.kernels.sources import CHUNK
-from pixelproof.attack.search.canvas import Canvas
+from pixelproof.attack.search.candidates import Canvas
 
 BLOCKS = [1, 32, 33, 128, 256, 1024]
 

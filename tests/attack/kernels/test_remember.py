@@ -7,7 +7,7 @@ import pytest
 
 from pixelproof.attack.kernels.sources import SHARE
 from pixelproof.attack.methods.differential_evolution import drawn
-from pixelproof.attack.search.memory import Memory
+from pixelproof.attack.search.scheduler import FitnessCache
 
 FREE, NEVER = 2**64 - 1, 2**31 - 1
 
@@ -67,12 +67,12 @@ def test_shows_and_shares_as_the_memory_does(make_kernels, random_table, same_bi
         table = random_table(make_kernels(block, backwards=backwards), rng, pixels=1)
         size, lanes = table.sizes.size, table.sizes.lanes  # 8 lanes of up to 40: in some, more than one share
         memory = remembering(table, slots=1024, rows=table.rows)
-        references = [Memory() for _ in range(lanes)]
+        references = [FitnessCache() for _ in range(lanes)]
         table.generations[:] = 0
         for generation in range(5):
             if generation == 3:  # two lanes take other images, and one has stopped
                 table.generations[:2], table.generations[-1] = 0, ~2
-                references[:2] = Memory(), Memory()
+                references[:2] = FitnessCache(), FitnessCache()
             if (table.generations == 0).any():
                 forget(table, memory)
             propose(table, rng)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pixelproof.attack.search.criteria import Targeted, Untargeted
+from pixelproof.attack.search.protocol import Criterion
 
 BLOCKS = [1, 32, 33, 128, 256, 1024]
 CLASSES = 5
@@ -24,7 +24,7 @@ def judge_all(table, probabilities):
 @pytest.mark.parametrize("targeted", [False, True])
 @pytest.mark.parametrize("block", BLOCKS)
 def test_judges_as_the_criteria_do(make_kernels, random_table, same_bits, block, targeted):
-    rng, criterion = np.random.default_rng(block), Targeted() if targeted else Untargeted()
+    rng, criterion = np.random.default_rng(block), Criterion(targeted=targeted)
     for number in range(12):
         table = random_table(make_kernels(block, backwards=bool(number % 2)), rng, targeted=targeted)
         size = table.sizes.size

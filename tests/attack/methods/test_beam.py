@@ -7,7 +7,7 @@ import pytest
 
 from pixelproof.attack import attack
 from pixelproof.attack.methods.beam import several_pixels, several_pixels_budget
-from pixelproof.attack.methods.orders import spread
+from pixelproof.attack.methods.ranking import spread
 
 
 def pages_proposed(colors, ranking, pixels, fitness_of):

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from pixelproof.attack import attack
-from pixelproof.attack.search.philox import philox4x32
-from pixelproof.attack.search.randomness import normal_colors, search_key
+from pixelproof.attack.search.randomness import normal_colors, philox4x32, search_key
 
 SIZE = {"population": 9, "generations": 12}
 ONE_BY_ONE = 1  # rows a batch: the classifier is then shown the candidates in their order, and nothing else

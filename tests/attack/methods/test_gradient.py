@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from pixelproof.attack import attack, gradient_order
+from pixelproof.attack import attack, gradient_ranking
 from pixelproof.errors import PixelproofError, UsageError
 from pixelproof.models import build_purifier
 
@@ -40,7 +40,7 @@ def test_a_linear_network_is_ranked_exactly_by_how_the_margin_changes(
     images, classifier = make_crops(4, 8, 7), make_classifier(8, 7, seed=5)
     labels, colors = classifier.labels(images), make_images(4 * 8, 7, 5).reshape(4, 8, 7, 5, 3)
     targets = (labels + 1) % 4 if targeted else None
-    ranking = gradient_order(linear_module(classifier))(images, labels, colors, targets)
+    ranking = gradient_ranking(linear_module(classifier))(images, labels, colors, targets)
     for index, image in enumerate(images):
         others = classifier.scores(image[None])[0]
         others[labels[index]] = others.min() - 1
@@ -59,7 +59,7 @@ def test_on_a_linear_network_the_first_candidate_decides(make_classifier, make_c
     images, classifier = make_crops(12, 8, 7), make_classifier(8, 7, classes=2, seed=5)
     labels = classifier.labels(images)
     blind = attack(classifier, images, labels)
-    led = attack(classifier, images, labels, order=gradient_order(linear_module(classifier)))
+    led = attack(classifier, images, labels, order=gradient_ranking(linear_module(classifier)))
     assert np.array_equal(led.success, blind.success)
     assert 0 < led.success.sum() < 12
     assert (led.queries[led.success] == 1).all()
@@ -68,7 +68,7 @@ def test_on_a_linear_network_the_first_candidate_decides(make_classifier, make_c
 def test_lenet_falls_in_far_fewer_queries(lenet, lenet_images, check_successes):
     images, labels = (each[:10] for each in lenet_images)
     colors = np.broadcast_to(BLACK_AND_WHITE, (10, 32, 32, 2, 3))
-    led = attack(lenet, images, labels, order=gradient_order(lenet.module), colors=colors, batch_size=64)
+    led = attack(lenet, images, labels, order=gradient_ranking(lenet.module), colors=colors, batch_size=64)
     check_successes(led, images, labels, lenet, 64)
     fell = led.success
     assert fell.sum() >= 3
@@ -107,7 +107,7 @@ def test_a_gradient_comes_through_a_gate(make_network, lenet_images, name):
 def test_images_behind_a_gate_are_ranked_each_in_its_own_way(make_network, lenet_images, name):
     images, labels = (each[:4] for each in lenet_images)
     colors = np.broadcast_to(BLACK_AND_WHITE, (4, 32, 32, 2, 3))
-    ranking = gradient_order(make_network(build_purifier(name)).module)(images, labels, colors, None)
+    ranking = gradient_ranking(make_network(build_purifier(name)).module)(images, labels, colors, None)
     assert np.array_equal(np.sort(ranking, axis=1), np.tile(np.arange(2048), (4, 1)))
     assert len({row.tobytes() for row in ranking} | {np.arange(2048, dtype=np.int32).tobytes()}) == 5
 
@@ -115,15 +115,15 @@ def test_images_behind_a_gate_are_ranked_each_in_its_own_way(make_network, lenet
 def test_the_order_leaves_the_networks_gradients_and_mode_alone(lenet, lenet_images):
     images, labels = (each[:2] for each in lenet_images)
     before = {name: value.clone() for name, value in lenet.module.state_dict().items()}
-    gradient_order(lenet.module)(images, labels, np.broadcast_to(BLACK_AND_WHITE, (2, 32, 32, 2, 3)), None)
+    gradient_ranking(lenet.module)(images, labels, np.broadcast_to(BLACK_AND_WHITE, (2, 32, 32, 2, 3)), None)
     assert not lenet.module.training
     assert all(parameter.grad is None for parameter in lenet.module.parameters())
     assert all(torch.equal(value, before[name]) for name, value in lenet.module.state_dict().items())
 
 
 def test_what_is_no_module_is_refused(never):
-    with pytest.raises(UsageError, match=r"got function, expected a torch\.nn\.Module.*Next: .*sweep_order"):
-        gradient_order(never)
+    with pytest.raises(UsageError, match=r"got function, expected a torch\.nn\.Module.*Next: .*sweep_ranking"):
+        gradient_ranking(never)
 
 
 @pytest.mark.parametrize(
@@ -133,22 +133,22 @@ def test_what_is_no_module_is_refused(never):
         (lambda levels: levels.flatten(1)[:, :2], r"shape \(2, 2\).*\(2, classes >= 3\)"),  # label 2 is beyond
         (lambda levels: levels.flatten(1)[:1, :3], r"shape \(1, 3\).*\(2, classes >= 3\)"),
         (lambda levels: (levels.flatten(1), 1), "gave tuple"),
-        (lambda levels: levels.flatten(1).detach(), "no gradient.*sweep_order"),
+        (lambda levels: levels.flatten(1).detach(), "no gradient.*sweep_ranking"),
         (lambda levels: levels.flatten(1) + torch.nan, "NaN.*weights"),
-        (lambda levels: (levels.flatten(1) * 0).sqrt(), "gradient is not finite.*sweep_order"),
+        (lambda levels: (levels.flatten(1) * 0).sqrt(), "gradient is not finite.*sweep_ranking"),
     ],
 )
 def test_a_module_that_gives_something_else_is_refused(make_crops, answer, words):
     colors = np.zeros((2, 4, 5, 1, 3), np.uint8)
     with pytest.raises(PixelproofError, match=f"^the module.*{words}") as refusal:
-        gradient_order(Layer(answer))(make_crops(2, 4, 5), np.array([0, 2]), colors, None)
+        gradient_ranking(Layer(answer))(make_crops(2, 4, 5), np.array([0, 2]), colors, None)
     assert "Next: " in str(refusal.value)
 
 
 def test_without_pytorch_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(PixelproofError, match=r"needs PyTorch.*Next: pip install 'pixelproof\[export\]'"):
-        gradient_order(None)
+        gradient_ranking(None)
 
 
 def test_the_attack_itself_does_not_import_pytorch():

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pixelproof.attack.methods.orders import checked_ranking, rank, spread
+from pixelproof.attack.methods.ranking import checked_ranking, rank, spread
 from pixelproof.errors import UsageError
 
 

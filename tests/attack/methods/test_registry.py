@@ -9,7 +9,7 @@ import pytest
 
 from pixelproof.attack import attack
 from pixelproof.attack.methods import METHODS, options_of
-from pixelproof.attack.methods.levels import Levels
+from pixelproof.attack.methods.grid import Levels
 from pixelproof.attack.methods.strongest import steps
 
 

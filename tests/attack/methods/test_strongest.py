@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pixelproof.attack import attack, sweep_order
+from pixelproof.attack import attack, sweep_ranking
 from pixelproof.errors import UsageError
 
 EVOLUTION = {"population": 24, "generations": 6}
@@ -36,7 +36,7 @@ def one_after_the_other(classifier, images, labels, searches, **settings) -> dic
 @pytest.mark.parametrize(("pixels", "targeted"), [(1, False), (1, True), (2, False)])
 def test_the_union_is_what_the_searches_find_one_after_the_other(victims, pixels, targeted):
     classifier, images, labels = victims
-    order = sweep_order(classifier)
+    order = sweep_ranking(classifier)
     targets = (labels + 1) % 4 if targeted else None
     passed = np.full((len(images), 8, 7, 1, 3), 7, np.uint8)
     searches = [

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pixelproof.attack import attack, sweep_order
+from pixelproof.attack import attack, sweep_ranking
 from pixelproof.errors import PixelproofError, UsageError
 
 
@@ -46,7 +46,7 @@ def test_ranks_like_the_slow_reference(make_crops, make_classifier, make_images,
     images, classifier = make_crops(3, 8, 7), make_classifier(8, 7, seed=5)
     labels, colors = classifier.labels(images), make_images(3 * 8, 7, each).reshape(3, 8, 7, each, 3)
     targets = (labels + 1) % 4 if targeted else None
-    ranking = sweep_order(classifier, stride=stride, batch_size=10)(images, labels, colors, targets)
+    ranking = sweep_ranking(classifier, stride=stride, batch_size=10)(images, labels, colors, targets)
     assert np.array_equal(np.sort(ranking, axis=1), np.tile(np.arange(8 * 7 * each), (3, 1)))
     for index, image in enumerate(images):
         target = targets[index] if targeted else None
@@ -58,7 +58,7 @@ def test_ranks_like_the_slow_reference(make_crops, make_classifier, make_images,
 
 def test_every_position_probed_puts_the_best_position_first(make_crops, make_classifier):
     images, classifier = make_crops(12, 8, 7), make_classifier(8, 7, classes=2, seed=5)
-    labels, order = classifier.labels(images), sweep_order(classifier, stride=1)
+    labels, order = classifier.labels(images), sweep_ranking(classifier, stride=1)
     white = np.full((12, 8, 7, 1, 3), 255, np.uint8)
     led = attack(classifier, images, labels, colors=white, order=order)
     assert led.success.any()
@@ -71,7 +71,7 @@ def test_every_position_probed_puts_the_best_position_first(make_crops, make_cla
 )
 def test_what_it_asks_is_foretold_and_counted(make_crops, never, record, size, stride, queries):
     images, shown = make_crops(3, *size), record(never)
-    order = sweep_order(shown, stride=stride, batch_size=5)
+    order = sweep_ranking(shown, stride=stride, batch_size=5)
     assert order.queries_per_image(*size) == queries
     assert order.asked == 0
     colors = np.broadcast_to(np.array([[0] * 3, [255] * 3], np.uint8), (3, *size, 2, 3))
@@ -84,7 +84,7 @@ def test_what_it_asks_is_foretold_and_counted(make_crops, never, record, size, s
 
 
 def test_an_attack_counts_its_own_queries_alone_and_asks_for_the_attacked_images_alone(make_crops, never):
-    order = sweep_order(never)
+    order = sweep_ranking(never)
     found = attack(never, make_crops(4, 8, 7), [0, 1, 0, 0], order=order)
     assert found.queries.tolist() == [448, 0, 448, 448]
     assert order.asked == 3 * order.queries_per_image(8, 7)
@@ -93,7 +93,7 @@ def test_an_attack_counts_its_own_queries_alone_and_asks_for_the_attacked_images
 def test_lenet_falls_in_fewer_queries_those_of_the_sweep_included(lenet, lenet_images, check_successes):
     images, labels = (each[:10] for each in lenet_images)
     colors = np.broadcast_to(np.array([[0] * 3, [255] * 3], np.uint8), (10, 32, 32, 2, 3))
-    order = sweep_order(lenet, batch_size=64)
+    order = sweep_ranking(lenet, batch_size=64)
     led = attack(lenet, images, labels, order=order, colors=colors, batch_size=64)
     check_successes(led, images, labels, lenet, 64)
     fell = led.success
@@ -113,7 +113,7 @@ def test_lenet_falls_in_fewer_queries_those_of_the_sweep_included(lenet, lenet_i
 )
 def test_an_unfit_argument_is_refused(never, arguments, words):
     with pytest.raises(UsageError, match=f"{words}.*Next: "):
-        sweep_order(never, **arguments)
+        sweep_ranking(never, **arguments)
 
 
 def test_nan_is_refused(make_crops):
@@ -122,4 +122,4 @@ def test_nan_is_refused(make_crops):
 
     colors = np.zeros((1, 3, 3, 2, 3), np.uint8)
     with pytest.raises(PixelproofError, match=r"NaN in row 0 of 7.*Next: "):
-        sweep_order(broken, batch_size=7)(make_crops(1, 3, 3), np.zeros(1, np.int64), colors, None)
+        sweep_ranking(broken, batch_size=7)(make_crops(1, 3, 3), np.zeros(1, np.int64), colors, None)

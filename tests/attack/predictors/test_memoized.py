@@ -1,10 +1,10 @@
-"""`Distinct` gives what classifying every purified image would give, and classifies fewer."""
+"""`Memoized` gives what classifying every purified image would give, and classifies fewer."""
 
 import numpy as np
 import pytest
 
-from pixelproof.attack import Distinct, attack
-from pixelproof.attack.predictors import memoized as distinct_module
+from pixelproof.attack import Memoized, attack
+from pixelproof.attack.predictors import memoized
 from pixelproof.errors import PixelproofError, UsageError
 
 
@@ -33,7 +33,7 @@ def searched(make_crops, make_classifier):
 @pytest.mark.parametrize("remembered", [0, 1, 20, 8192])
 def test_gives_exactly_what_classifying_each_purified_image_gives(searched, batch_size, remembered):
     classifier, batches = searched
-    distinct = Distinct(coarse, classifier, batch_size=batch_size, remembered=remembered)
+    distinct = Memoized(coarse, classifier, batch_size=batch_size, remembered=remembered)
     for batch in batches:
         answer = distinct(batch)
         assert answer.dtype == np.float32
@@ -49,14 +49,14 @@ def test_a_classifier_may_answer_in_the_same_array_each_time(searched):
         answer[:] = classifier(batch)
         return answer
 
-    distinct = Distinct(coarse, reusing, batch_size=7)
+    distinct = Memoized(coarse, reusing, batch_size=7)
     for batch in batches:
         assert np.array_equal(distinct(batch), direct(classifier)(batch))
 
 
 def test_each_purified_image_is_classified_once(searched):
     classifier, batches = searched
-    distinct = Distinct(coarse, classifier)
+    distinct = Memoized(coarse, classifier)
     for batch in batches:
         distinct(batch)
     different = {image.tobytes() for batch in batches for image in coarse(batch)}
@@ -68,7 +68,7 @@ def test_each_purified_image_is_classified_once(searched):
 
 def test_within_a_call_nothing_is_classified_twice_though_nothing_is_remembered(searched):
     classifier, batches = searched
-    distinct = Distinct(coarse, classifier, remembered=0)
+    distinct = Memoized(coarse, classifier, remembered=0)
     distinct(batches[0])
     different = len({image.tobytes() for image in coarse(batches[0])})
     assert distinct.classified == different
@@ -78,7 +78,7 @@ def test_within_a_call_nothing_is_classified_twice_though_nothing_is_remembered(
 
 def test_those_not_met_for_longest_are_forgotten_first(make_images, make_classifier):
     first, second, third, fourth = make_images(4, 3, 3)[:, None]
-    distinct = Distinct(lambda images: images, make_classifier(3, 3), remembered=2)
+    distinct = Memoized(lambda images: images, make_classifier(3, 3), remembered=2)
     asked = [(first, 1), (second, 2), (first, 2), (third, 3), (first, 3), (second, 4), (first, 4), (third, 5)]
     for image, classified in [*asked, (fourth, 6), (third, 6), (first, 7)]:
         distinct(image)
@@ -86,9 +86,9 @@ def test_those_not_met_for_longest_are_forgotten_first(make_images, make_classif
 
 
 def test_fewer_large_images_are_remembered(make_images, make_classifier, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(distinct_module, "_MOST_BYTES", 2 * 27 + 1)  # two images of 3x3 fit
+    monkeypatch.setattr(memoized, "_MOST_BYTES", 2 * 27 + 1)  # two images of 3x3 fit
     first, second, third = make_images(3, 3, 3)[:, None]
-    distinct = Distinct(lambda images: images, make_classifier(3, 3))
+    distinct = Memoized(lambda images: images, make_classifier(3, 3))
     for image, classified in [(first, 1), (second, 2), (first, 2), (third, 3), (second, 4)]:
         distinct(image)
         assert distinct.classified == classified
@@ -97,7 +97,7 @@ def test_fewer_large_images_are_remembered(make_images, make_classifier, monkeyp
 def test_a_call_larger_than_its_memory_is_answered_whole(searched):
     classifier, batches = searched
     everything = np.concatenate(batches)
-    distinct = Distinct(coarse, classifier, remembered=3, batch_size=16)
+    distinct = Memoized(coarse, classifier, remembered=3, batch_size=16)
     for _ in range(2):
         assert np.array_equal(distinct(everything), direct(classifier)(everything))
 
@@ -105,7 +105,7 @@ def test_a_call_larger_than_its_memory_is_answered_whole(searched):
 def test_the_classifier_sees_batches_of_one_shape(searched, make_classifier):
     _, batches = searched
     classifier = make_classifier(8, 7)
-    distinct = Distinct(coarse, classifier, batch_size=9)
+    distinct = Memoized(coarse, classifier, batch_size=9)
     for size in (50, 1, 9, 10):
         distinct(batches[0][:size])
     assert classifier.shapes == {(9, 8, 7, 3)}
@@ -116,7 +116,7 @@ def test_images_of_another_size_are_told_apart_from_those_before(make_images):
         both = np.stack([images[:, 0, 0, 0], images.shape[1] * np.ones(len(images))], axis=1)
         return (both / 255).astype(np.float32)
 
-    images, distinct = make_images(3, 2, 6), Distinct(lambda images: images, first_level)
+    images, distinct = make_images(3, 2, 6), Memoized(lambda images: images, first_level)
     for size in ((2, 6), (6, 2), (2, 6)):  # the same bytes each time
         reshaped = images.reshape(3, *size, 3)
         assert np.array_equal(distinct(reshaped), first_level(reshaped))
@@ -128,7 +128,7 @@ def test_an_attack_finds_the_same_through_it_with_fewer_images_classified(
 ):
     images, classifier = make_crops(12, 8, 7), make_classifier(8, 7, seed=5)
     labels = direct(classifier)(images).argmax(axis=1)
-    distinct, parameters = Distinct(coarse, classifier), {"generations": 5} if method == "de" else {}
+    distinct, parameters = Memoized(coarse, classifier), {"generations": 5} if method == "de" else {}
     plain = attack(direct(classifier), images, labels, method=method, **parameters)
     assert 0 < plain.success.sum() < 12
     same_outcomes(plain, attack(distinct, images, labels, method=method, **parameters))
@@ -148,7 +148,7 @@ def test_lenet_behind_the_median_answers_alike_with_less_work(lenet, lenet_image
 
     images, labels = (each[:2] for each in lenet_images)
     colors = np.broadcast_to(np.array([[0] * 3, [255] * 3], np.uint8), (2, 32, 32, 2, 3))
-    distinct = Distinct(purify, lenet, batch_size=64)
+    distinct = Memoized(purify, lenet, batch_size=64)
     through = attack(distinct, images, labels, colors=colors, batch_size=64)
     same_outcomes(attack(lambda batch: lenet(purify(batch)), images, labels, colors=colors, batch_size=64), through)
     assert through.attacked.any()
@@ -163,16 +163,16 @@ def test_lenet_behind_the_median_answers_alike_with_less_work(lenet, lenet_image
     ],
 )
 def test_what_is_no_purified_batch_is_refused(make_images, never, purify, words):
-    with pytest.raises(UsageError, match=f"{words}.*Next: .*without Distinct"):
-        Distinct(purify, never)(make_images(2, 3, 4))
+    with pytest.raises(UsageError, match=f"{words}.*Next: .*without Memoized"):
+        Memoized(purify, never)(make_images(2, 3, 4))
 
 
 def test_nan_and_unfit_arguments_are_refused(make_images, never):
-    broken = Distinct(lambda images: images, lambda images: never(images) * np.float32(np.nan), batch_size=5)
+    broken = Memoized(lambda images: images, lambda images: never(images) * np.float32(np.nan), batch_size=5)
     with pytest.raises(PixelproofError, match=r"NaN in row 0 of 5.*Next: "):
         broken(make_images(2, 3, 4))
     for argument, words in (({"batch_size": 0}, "expected 1 to"), ({"remembered": -1}, "expected 0 to")):
         with pytest.raises(UsageError, match=rf"{next(iter(argument))} is .*{words}.*Next: "):
-            Distinct(lambda images: images, never, **argument)
+            Memoized(lambda images: images, never, **argument)
     with pytest.raises(UsageError, match=r"float64.*expected uint8"):
-        Distinct(lambda images: images, never)(make_images(2, 3, 4) / 255)
+        Memoized(lambda images: images, never)(make_images(2, 3, 4) / 255)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pixelproof.attack.search.canvas import Canvas
+from pixelproof.attack.search.candidates import Canvas
 
 
 @pytest.mark.parametrize("pixels", [1, 3])

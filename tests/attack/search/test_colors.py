@@ -7,7 +7,7 @@ from math import floor
 import numpy as np
 import pytest
 
-from pixelproof.attack.search.colors import box_table, decode, listed_table
+from pixelproof.attack.search.candidates import box_table, decode, listed_table
 
 
 @pytest.mark.parametrize("levels", [2, 3, 4, 7, 16])

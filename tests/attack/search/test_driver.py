@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from pixelproof.attack import DifferentialEvolution, Levels, attack, gradient_order
+from pixelproof.attack import DifferentialEvolution, Levels, attack, gradient_ranking
 
 BATCH = 64
 TWO_CORNERS = np.array([[0] * 3, [255] * 3], np.uint8)
@@ -16,9 +16,9 @@ def lenet_parameters(lenet, images, method):
     if method == "de":
         return {"population": 40, "generations": 8}
     if method == "levels":
-        return {"order": gradient_order(lenet.module), "levels": 2}
+        return {"order": gradient_ranking(lenet.module), "levels": 2}
     colors = np.broadcast_to(TWO_CORNERS, (*images.shape[:3], 2, 3))
-    return {"order": gradient_order(lenet.module), "colors": colors}
+    return {"order": gradient_ranking(lenet.module), "colors": colors}
 
 
 @pytest.mark.parametrize("targeted", [False, True])

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from pixelproof.attack import attack
-from pixelproof.attack.search.memory import Memory
 from pixelproof.attack.search.protocol import Candidates
+from pixelproof.attack.search.scheduler import FitnessCache
 from pixelproof.models.data import sample
 
 
@@ -18,7 +18,7 @@ def keys_of(candidates):
 
 @pytest.mark.parametrize(("places", "levels"), [(1, 2), (3, 5), (1024, 256)])
 def test_each_candidate_is_asked_for_once_and_recalled_ever_after(places, levels):
-    draw, memory, known = np.random.default_rng(places), Memory(), {}
+    draw, memory, known = np.random.default_rng(places), FitnessCache(), {}
     for _ in range(30):
         colors = draw.integers(0, levels, (40, 1, 3)) * (255 // (levels - 1))  # up to both ends
         candidates = Candidates(draw.integers(0, places, (40, 1)), colors.astype(np.uint8))

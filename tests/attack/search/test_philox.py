@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pixelproof.attack.search.philox import below, philox4x32
+from pixelproof.attack.search.randomness import below, philox4x32
 
 ONES = 0xFFFFFFFF
 

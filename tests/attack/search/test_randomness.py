@@ -2,12 +2,12 @@ import hashlib
 
 import numpy as np
 
-from pixelproof.attack.search.philox import philox4x32
 from pixelproof.attack.search.randomness import (
     first_population,
     make_normal_colors,
     normal_colors,
     parents,
+    philox4x32,
     search_key,
 )
 

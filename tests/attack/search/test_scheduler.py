@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pixelproof.attack import attack, gradient_order, sweep_order
+from pixelproof.attack import attack, gradient_ranking, sweep_ranking
 
 METHODS = {
     "corners": {},
@@ -20,7 +20,7 @@ class TestIndependence:
         targets = classifier(images).argsort(axis=1)[:, -2] if targeted else None
         if targeted:
             targets = np.where(targets == labels, (labels + 1) % 4, targets)[rows]
-        parameters = METHODS[method] if method == "de" else {**METHODS[method], "order": sweep_order(classifier)}
+        parameters = METHODS[method] if method == "de" else {**METHODS[method], "order": sweep_ranking(classifier)}
         settings = {"method": method, "pixels": pixels, "seed": 3, "targets": targets, "batch_size": batch_size}
         return attack(classifier, images[rows], labels[rows], **settings, **parameters)
 
@@ -51,7 +51,7 @@ def test_lenet_in_a_batch_of_fixed_shape_gives_the_same_results_in_any_company(
         if method == "de":
             parameters = {"population": 40, "generations": 4}
         else:
-            parameters = {"order": gradient_order(lenet.module), "colors": 255 - images[rows][:, :, :, None]}
+            parameters = {"order": gradient_ranking(lenet.module), "colors": 255 - images[rows][:, :, :, None]}
         return attack(lenet, images[rows], labels[rows], method=method, batch_size=64, **parameters)
 
     together = found(slice(None))
@@ -157,7 +157,7 @@ def test_evolution_goes_on_behind_a_success_that_does_not_hold(make_crops, recor
     assert len(firsts) > 30  # nearly every candidate was wrong when it was first shown
 
 
-@pytest.mark.parametrize("order", [None, sweep_order])
+@pytest.mark.parametrize("order", [None, sweep_ranking])
 def test_a_classifier_may_answer_in_the_same_array_each_time(victims, same_outcomes, order):
     classifier, images, labels = victims
     answer = np.empty((16, 4), np.float32)

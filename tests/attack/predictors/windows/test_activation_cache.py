@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelproof.attack.predictors.windows.activation_cache import KeptMaps, Maps
+from pixelproof.attack.predictors.cache import ActivationCache, Maps
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (6, 4, 5, 3), np.uint8)
 
@@ -21,7 +21,7 @@ class Counting:
 
 def test_each_image_is_computed_once():
     clean = Counting()
-    maps = KeptMaps(clean, 3)
+    maps = ActivationCache(clean, 3)
     for rows in ([0, 1, 0, 2], [2, 0], [1, 1]):
         slots = maps.slots(IMAGES[rows])
         np.testing.assert_array_equal(maps.arrays["values"][slots], IMAGES[rows].transpose(0, 3, 1, 2))
@@ -31,7 +31,7 @@ def test_each_image_is_computed_once():
 
 def test_what_was_not_asked_for_longest_leaves():
     clean = Counting()
-    maps = KeptMaps(clean, 2)
+    maps = ActivationCache(clean, 2)
     for rows in ([0], [1], [0], [2], [0]):
         maps.slots(IMAGES[rows])
     assert clean.asked == 3
@@ -40,7 +40,7 @@ def test_what_was_not_asked_for_longest_leaves():
 
 
 def test_windows_reach_into_the_padding():
-    maps = KeptMaps(Counting(), 2, {"values": 2})
+    maps = ActivationCache(Counting(), 2, {"values": 2})
     slots = maps.slots(IMAGES[[3, 4]])
     found = maps.windows("values", slots, np.array([-2, 1]), np.array([-1, 4]), (4, 3))
     padded = np.pad(IMAGES[[3, 4]].transpose(0, 3, 1, 2), ((0, 0), (0, 0), (2, 2), (2, 2)))

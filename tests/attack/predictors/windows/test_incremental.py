@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pixelproof.attack import Incremental, attack
-from pixelproof.attack.predictors.windows.activation_cache import Maps
+from pixelproof.attack.predictors.cache import Maps
 from pixelproof.attack.predictors.windows.incremental import Stage, Staged, boxes_around
 from pixelproof.attack.predictors.windows.receptive_field import Field, Wiring
 

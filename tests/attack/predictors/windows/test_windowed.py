@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from pixelproof.attack import Distinct, Windowed, attack
+from pixelproof.attack import Memoized, Windowed, attack
 from pixelproof.attack.predictors.windows.windowed import side_for
-from pixelproof.attack.search.canvas import Canvas
+from pixelproof.attack.search.candidates import Canvas
 
 
 def smallest_around(reach: int):
@@ -110,8 +110,8 @@ def test_a_search_that_is_told_changes_finds_what_one_that_is_shown_them_finds(
     purify = smallest_around(1)
     labels = classifier(purify(images)).argmax(1)
     by_window = Windowed(purify, purify, 1, batch_size=32)
-    told = Distinct(purify, classifier, purify_changes=by_window)
-    shown = Distinct(purify, classifier)
+    told = Memoized(purify, classifier, purify_changes=by_window)
+    shown = Memoized(purify, classifier)
     assert shown.takes_changes is False
     options = {"population": 20, "generations": 5} if method == "de" else {}
     first, second = (
