@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 from pixelproof.attack.cuda.device import Argument, DeviceArray, Sizes
 from pixelproof.errors import PixelproofError
 
-BLOCK = 32
-
 
 class CSizes(ctypes.Structure):
     _fields_ = [(name, ctypes.c_int) for name in Sizes._fields]
@@ -26,12 +24,15 @@ class StandIn:
     Attributes:
         calls: what was asked, in order: the name, and bytes or threads.
         limit: bytes that there are.
+        block, backwards: threads of a block, and whether they run from the last to the first.
     """
 
     library: ctypes.CDLL
     name: str = "stand-in"
     stream: int = 77
     limit: int = 1 << 30
+    block: int = 32
+    backwards: bool = False
     calls: list[tuple[str, int]] = field(default_factory=list)
     memory: dict[int, NDArray[np.uint8]] = field(default_factory=dict)
     recording: bool = False
@@ -91,7 +92,7 @@ class StandIn:
     def _run(self, kernel: str, threads: int, arguments: Sequence[Argument]) -> None:
         cells = [_cell(argument) for argument in arguments]
         pointers = (ctypes.c_void_p * len(cells))(*(ctypes.addressof(cell) for cell in cells))
-        getattr(self.library, f"launch_{kernel}")(-(-threads // BLOCK), BLOCK, 0, pointers)
+        getattr(self.library, f"launch_{kernel}")(-(-threads // self.block), self.block, int(self.backwards), pointers)
 
 
 def _cell(argument: Argument) -> Any:

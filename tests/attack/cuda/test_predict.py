@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pixelproof.attack.cuda import DevicePredict
-from pixelproof.attack.search.candidates import Canvas
+from pixelproof.attack.search.candidates import drawn
 
 
 def test_any_number_of_images_is_shown_in_whole_batches(device, make_device_network, make_classifier, make_crops):
@@ -37,7 +37,7 @@ def test_changes_are_drawn_on_the_device(device, make_device_network, make_class
                 draw.integers(0, 56, (count, pixels)),
                 draw.integers(0, 256, (count, pixels, 3), np.uint8),
             )
-            expected = classifier(Canvas(images, count).draw(rows, positions, colors))
+            expected = classifier(drawn(images, rows, positions, colors))
             np.testing.assert_array_equal(predict.predict_changes(images, rows, positions, colors), expected)
         np.testing.assert_array_equal(predict(images), classifier(images))  # what the rows held is forgotten
 
@@ -45,26 +45,11 @@ def test_changes_are_drawn_on_the_device(device, make_device_network, make_class
 def test_what_others_left_on_the_batch_does_not_stay(device, make_device_network, make_classifier, make_crops):
     classifier, images = make_classifier(8, 7, seed=5), make_crops(4, 8, 7)
     predict = DevicePredict(device, make_device_network(device, classifier), (8, 7), rows=4)
-
-    def same(position: int, pixels: int) -> None:
+    for position, pixels in ((9, 1), (10, 1), (11, 2), (12, 0), (12, 1)):
         changes = np.arange(4), np.full((4, pixels), position), np.full((4, pixels, 3), 200, np.uint8)
-        expected = classifier(Canvas(images, 4).draw(*changes))
-        np.testing.assert_array_equal(predict.predict_changes(images, *changes), expected)
-
-    same(9, 1)
-    predict(255 - images)
-    same(10, 1)
-    same(11, 2)
-    same(12, 1)
-
-
-def test_candidates_of_other_pixels_than_before(device, make_device_network, make_classifier, make_crops):
-    classifier, images = make_classifier(8, 7, seed=5), make_crops(4, 8, 7)
-    predict = DevicePredict(device, make_device_network(device, classifier), (8, 7), rows=4)
-    for pixels in (1, 2, 0, 1):
-        positions, colors = np.full((4, pixels), 9), np.full((4, pixels, 3), 200, np.uint8)
-        expected = classifier(Canvas(images, 4).draw(np.arange(4), positions, colors))
-        np.testing.assert_array_equal(predict.predict_changes(images, np.arange(4), positions, colors), expected)
+        np.testing.assert_array_equal(predict.predict_changes(images, *changes), classifier(drawn(images, *changes)))
+        if position == 9:
+            predict(255 - images)
 
 
 def test_little_crosses_to_the_device(device, make_device_network, make_classifier, make_crops):

@@ -10,29 +10,51 @@ from pixelproof.attack.cuda import table
 from pixelproof.attack.cuda.search import attack_on_device
 from pixelproof.errors import PixelproofError, UsageError
 
-FIELDS = (
-    "attacked",
-    "success",
-    "pixels",
-    "colors",
-    "images",
-    "queries",
-    "probabilities_before",
-    "probabilities_after",
-)
 SETTINGS = {"population": 12, "generations": 9, "seed": 3}
 
 
-def same(found, expected):
-    for name in FIELDS:
-        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name), err_msg=name)
+def each_once(images):
+    """The images in the order in which they come first, without empty rows."""
+    images = images[images.any(axis=(1, 2, 3))]
+    _, first = np.unique(images, axis=0, return_index=True)
+    return images[np.sort(first)]
+
+
+def unlucky(images):
+    """The images changed so that none succeeds itself with `make_fickle`'s classifier."""
+    images[:, 0, 0, 0] += ((1 - images.astype(int).sum((1, 2, 3))) % 10).astype(np.uint8)
+    return images
+
+
+@pytest.mark.parametrize("targeted", [False, True])
+@pytest.mark.parametrize(
+    ("pixels", "factor", "block", "rows"), [(1, 0.5, 128, 40), (3, 0.3, 33, 17), (5, 1.25, 1, 64), (1, 2.0, 1024, 1)]
+)
+def test_an_image_is_shown_what_the_reference_shows(
+    device, make_device_network, make_classifier, make_crops, record, pixels, factor, block, rows, targeted
+):
+    images, classifier = make_crops(8, 8, 7), make_classifier(8, 7, seed=5)
+    labels, runners_up = classifier(images).argsort(axis=1)[:, [-1, -2]].T
+    device.block, device.backwards = block, targeted
+    settings = {"pixels": pixels, "population": 9, "generations": 12, "factor": factor, "seed": 5}
+    outcomes = set()
+    for image, label, runner_up in zip(images[:, None], labels[:, None], runners_up[:, None], strict=True):
+        settings["targets"] = runner_up if targeted else None
+        expected, found = record(classifier), record(classifier)
+        reference = attack(expected, image, label, method="de", batch_size=1, **settings)
+        result = attack_on_device(device, make_device_network(device, found), image, label, rows=rows, **settings)
+        assert (result.success, result.queries) == (reference.success, reference.queries)
+        shown = each_once(expected.rows)  # on the device, the rest of a generation follows a success
+        np.testing.assert_array_equal(each_once(found.rows)[: len(shown)], shown)
+        outcomes.add(bool(reference.success[0]))
+    assert outcomes == {True, False}  # or half of the claim was not tried
 
 
 @pytest.mark.parametrize("recordable", [False, True])
 @pytest.mark.parametrize(("lanes", "rows"), [(1, 12), (3, 36), (5, 7), (64, 1000)])
 @pytest.mark.parametrize("pixels", [1, 3])
 def test_the_same_results_whatever_the_lanes_and_rows(
-    device, make_device_network, make_classifier, make_crops, recordable, lanes, rows, pixels
+    same_outcomes, device, make_device_network, make_classifier, make_crops, recordable, lanes, rows, pixels
 ):
     images, classifier = make_crops(10, 8, 7), make_classifier(8, 7, seed=5)
     labels = classifier.labels(images)
@@ -41,7 +63,7 @@ def test_the_same_results_whatever_the_lanes_and_rows(
     assert set(expected.success.tolist()) == {False, True}
     network = make_device_network(device, classifier, recordable=recordable)
     found = attack_on_device(device, network, images, labels, pixels=pixels, lanes=lanes, rows=rows, **SETTINGS)
-    same(found, expected)
+    same_outcomes(expected, found)
     withstood = expected.attacked & ~expected.success
     np.testing.assert_array_equal(found.evaluated[withstood], expected.evaluated[withstood])
     batches = -(-min(lanes, 10) * 12 // min(rows, min(lanes, 10) * 12))
@@ -51,7 +73,7 @@ def test_the_same_results_whatever_the_lanes_and_rows(
 
 
 @pytest.mark.parametrize("target", [2, "runner-up"])
-def test_targeted(device, make_device_network, make_classifier, make_crops, target):
+def test_targeted(same_outcomes, device, make_device_network, make_classifier, make_crops, target):
     images, classifier = make_crops(10, 8, 7), make_classifier(8, 7, seed=5)
     order = classifier(images).argsort(axis=1)
     keep = order[:, -1] != 2
@@ -60,7 +82,8 @@ def test_targeted(device, make_device_network, make_classifier, make_crops, targ
     settings = {**SETTINGS, "targets": targets, "factor": 0.9}
     expected = attack(classifier, images, order[:, -1], method="de", **settings)
     network = make_device_network(device, classifier)
-    same(attack_on_device(device, network, images, order[:, -1], lanes=4, rows=16, **settings), expected)
+    found = attack_on_device(device, network, images, order[:, -1], lanes=4, rows=16, **settings)
+    same_outcomes(expected, found)
     assert expected.success.any()
 
 
@@ -88,26 +111,27 @@ def test_what_the_exact_network_does_not_share_is_passed_over(device, make_devic
 @pytest.mark.parametrize("lanes", [1, 2])
 def test_a_success_that_does_not_hold_is_passed_over(device, make_device_network, make_crops, make_fickle, lanes):
     """Two images at a time do not disturb one another; each on its own is what the reference attacks."""
-    images = make_crops(2, 6, 7)
-    images[:, 0, 0, 0] += ((1 - images.astype(int).sum((1, 2, 3))) % 10).astype(np.uint8)  # no lucky one itself
+    images, shown = unlucky(make_crops(2, 6, 7)), []
     network = make_device_network(device, make_fickle(), classes=2)
     settings = {"population": 12, "generations": 6, "pixels": 2}
     found = attack_on_device(device, network, images, np.zeros(2, int), lanes=lanes, rows=12, **settings)
     for index in range(2):
-        reference = attack(
-            make_fickle(), images[index : index + 1], np.zeros(1, int), method="de", batch_size=1, **settings
-        )
+        fickle = make_fickle()
+        reference = attack(fickle, images[index : index + 1], np.zeros(1, int), method="de", batch_size=1, **settings)
         assert reference.success.tolist() == [False]
         assert (bool(found.success[index]), int(found.queries[index])) == (False, 7 * 12)
+        assert sum(fickle.successes) > 3
+        shown.append(each_once(np.stack(fickle.shown))[1:])
     looks = [rows for name, rows in device.calls if name == "network"]
-    assert len(looks) > 7 * 2  # second looks among them
+    assert len(looks) > 7 * 2  # confirmations among them
+    if lanes == 1:
+        np.testing.assert_array_equal(each_once(np.stack(network.predict.shown))[2:], np.concatenate(shown))
 
 
 @pytest.mark.parametrize(("lanes", "rows"), [(1, 12), (3, 7)])
 def test_of_one_pixel_too_with_what_was_seen_before(device, make_device_network, make_crops, make_fickle, lanes, rows):
     """A success that does not hold is remembered as it was when shown again."""
-    images = make_crops(4, 6, 7)
-    images[:, 0, 0, 0] += ((1 - images.astype(int).sum((1, 2, 3))) % 10).astype(np.uint8)
+    images = unlucky(make_crops(4, 6, 7))
     settings = {"population": 20, "generations": 20, "factor": 0.4}
     network = make_device_network(device, make_fickle(), classes=2)
     found = attack_on_device(device, network, images, np.zeros(4, int), lanes=lanes, rows=rows, **settings)
@@ -120,7 +144,7 @@ def test_of_one_pixel_too_with_what_was_seen_before(device, make_device_network,
 
 
 def test_without_memory_for_all_candidates_it_does_without(
-    device, make_device_network, make_classifier, make_crops, monkeypatch
+    same_outcomes, device, make_device_network, make_classifier, make_crops, monkeypatch
 ):
     images, classifier = make_crops(10, 8, 7), make_classifier(8, 7, seed=5)
     labels = classifier.labels(images)
@@ -129,7 +153,7 @@ def test_without_memory_for_all_candidates_it_does_without(
         tight = replace(device, limit=limit or device.limit, memory={}, calls=[])
         monkeypatch.setattr(table, "MOST_BYTES", table.MOST_BYTES if limit else 0)
         found = attack_on_device(tight, make_device_network(tight, classifier), images, labels, rows=12, **SETTINGS)
-        same(found, expected)
+        same_outcomes(expected, found)
         withstood = found.attacked & ~found.success
         assert (found.evaluated[withstood] == found.queries[withstood]).all()
 

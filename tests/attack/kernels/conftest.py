@@ -1,7 +1,7 @@
 """The kernels compiled for the CPU, and a stand-in for the driver that launches them over NumPy arrays."""
 
 import ctypes
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -141,18 +141,6 @@ class Table:
 
     def advance(self) -> None:
         self.kernels.launch("advance_lanes", self.sizes.lanes, self.generations, self.winners, self.last, self.sizes)
-
-    def run(self, predict: Callable[[NDArray[np.uint8]], NDArray[np.float32]]) -> Iterator[tuple[Any, Any]]:
-        """All generations; yields what the rows show and the batch, before each call of `predict`."""
-        while (self.generations >= 0).any():
-            self.propose()
-            for shown in self.spans():
-                self.draw(shown)
-                yield shown, self.batch
-                self.judge(shown, predict(self.batch))
-            self.select()
-            self.advance()
-        self.check_guards()
 
 
 @pytest.fixture

@@ -114,20 +114,15 @@ def test_shows_the_references_candidates_one_by_one(make_classifier, make_crops,
     assert outcomes == {True, False}  # or half of the claim was not tried
 
 
-def test_a_child_as_good_as_its_parent_takes_its_place(make_crops, never, record):
+@pytest.mark.parametrize(
+    ("pixels", "size"),
+    [(2, SIZE), (1, {"population": 4, "generations": 35})],  # the latter: more generations than are drawn at once
+)
+def test_a_child_as_good_as_its_parent_takes_its_place(make_crops, never, record, pixels, size):
     image = make_crops(1, 6, 9)[0]  # all are equally good: each generation descends from the one before alone
-    expected, *_ = reference(never, image, 0, None, seed=0, pixels=2, **SIZE)
+    expected, *_ = reference(never, image, 0, None, seed=0, pixels=pixels, **size)
     shown = record(never)
-    attack(shown, image[None], [0], method="de", pixels=2, batch_size=ONE_BY_ONE, **SIZE)
-    assert np.array_equal(shown.rows[1:], np.stack(expected))
-
-
-def test_more_generations_than_are_drawn_at_once_go_on_in_the_same_way(make_crops, never, record):
-    image = make_crops(1, 6, 9)[0]
-    settings = {"population": 4, "generations": 35}
-    expected, *_ = reference(never, image, 0, None, seed=0, pixels=1, **settings)
-    shown = record(never)
-    attack(shown, image[None], [0], method="de", batch_size=ONE_BY_ONE, **settings)
+    attack(shown, image[None], [0], method="de", pixels=pixels, batch_size=ONE_BY_ONE, **size)
     assert np.array_equal(shown.rows[1:], np.stack(expected))
 
 

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from pixelproof.attack import DifferentialEvolution, Levels, attack, gradient_ranking
+from pixelproof.attack import DifferentialEvolution, Levels, attack, gradient_ranking, sweep_ranking
 
 BATCH = 64
 TWO_CORNERS = np.array([[0] * 3, [255] * 3], np.uint8)
@@ -51,20 +51,29 @@ def test_every_success_on_small_crops_is_one(make_crops, make_classifier, check_
         check_successes(found, images, labels, classifier, 1, targets)
 
 
-@pytest.mark.parametrize("method", ["corners", "strongest"])
-def test_a_classifier_that_gives_the_same_array_again_and_again_changes_nothing(victims, same_outcomes, method):
+@pytest.mark.parametrize(
+    ("method", "order", "parameters"),
+    [
+        ("corners", None, {}),
+        ("corners", sweep_ranking, {}),
+        ("strongest", None, {"seeds": 1, "population": 10, "generations": 2}),
+    ],
+)
+def test_a_classifier_may_answer_in_the_same_array_each_time(victims, same_outcomes, method, order, parameters):
     classifier, images, labels = victims
-    parameters = {"seeds": 1, "population": 10, "generations": 2} if method == "strongest" else {}
-    expected = attack(classifier, images, labels, method=method, batch_size=16, **parameters)
     given = np.empty((16, 4), np.float32)
 
     def reusing(shown):
         given[:] = classifier(shown)
         return given
 
-    found = attack(reusing, images, labels, method=method, batch_size=16, **parameters)
+    def found(predict):
+        ranking = order and order(predict, batch_size=16)
+        return attack(predict, images, labels, method=method, order=ranking, batch_size=16, **parameters)
+
+    expected = found(classifier)
     assert expected.success.any()
-    same_outcomes(expected, found)
+    same_outcomes(expected, found(reusing))
 
 
 def test_pixels_drawn_over_one_another_are_reported_as_they_are_seen(make_crops, make_classifier, check_successes):
@@ -127,9 +136,10 @@ def test_an_image_wrong_from_the_start_is_not_attacked(make_crops, make_classifi
 
 
 def test_where_all_are_wrong_from_the_start_nothing_is_searched(make_crops, never, record):
-    shown, reports = record(never), []
-    found = attack(shown, make_crops(5, 4, 4), [1, 2, 1, 2, 1], batch_size=4, progress=reports.append)
+    images, shown, reports = make_crops(5, 4, 4), record(never), []
+    found = attack(shown, images, [1, 2, 1, 2, 1], batch_size=4, progress=reports.append)
     assert not found.attacked.any()
+    assert np.array_equal(shown.rows[:5], images)
     assert len(shown.batches) == 2
     assert reports == [(5, 5, 0, 0, 1.0)]
 

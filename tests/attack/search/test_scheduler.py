@@ -4,6 +4,9 @@ import numpy as np
 import pytest
 
 from pixelproof.attack import attack, gradient_ranking, sweep_ranking
+from pixelproof.attack.search.protocol import Candidates
+from pixelproof.attack.search.scheduler import FitnessCache
+from pixelproof.models.data import sample
 
 METHODS = {
     "corners": {},
@@ -157,25 +160,32 @@ def test_evolution_goes_on_behind_a_success_that_does_not_hold(make_crops, recor
     assert len(firsts) > 30  # nearly every candidate was wrong when it was first shown
 
 
-@pytest.mark.parametrize("order", [None, sweep_ranking])
-def test_a_classifier_may_answer_in_the_same_array_each_time(victims, same_outcomes, order):
-    classifier, images, labels = victims
-    answer = np.empty((16, 4), np.float32)
-
-    def reusing(batch):
-        answer[:] = classifier(batch)
-        return answer
-
-    def found(predict):
-        made = order and order(predict, batch_size=16)
-        return attack(predict, images, labels, batch_size=16, order=made)
-
-    same_outcomes(found(classifier), found(reusing))
+def keys_of(candidates):
+    return [
+        (int(position), *color.tolist())
+        for position, color in zip(candidates.positions[:, 0], candidates.colors[:, 0], strict=True)
+    ]
 
 
-def test_more_images_than_one_batch_holds_are_looked_at_before_the_search(make_crops, never, record):
-    images, shown = make_crops(7, 2, 2), record(never)
-    found = attack(shown, images, [1] * 7, batch_size=3)
-    assert not found.attacked.any()
-    assert len(shown.batches) == 3
-    assert np.array_equal(shown.rows[:7], images)
+@pytest.mark.parametrize(("places", "levels"), [(1, 2), (3, 5), (1024, 256)])
+def test_each_candidate_is_asked_for_once_and_recalled_ever_after(places, levels):
+    draw, memory, known = np.random.default_rng(places), FitnessCache(), {}
+    for _ in range(30):
+        colors = draw.integers(0, levels, (40, 1, 3)) * (255 // (levels - 1))  # up to both ends
+        candidates = Candidates(draw.integers(0, places, (40, 1)), colors.astype(np.uint8))
+        keys = keys_of(candidates)
+        unseen = memory.unseen(candidates)
+        assert unseen.tolist() == [rank for rank, key in enumerate(keys) if key not in known and key not in keys[:rank]]
+        fitness = draw.random(len(unseen), np.float32)
+        known.update(zip([keys[rank] for rank in unseen], fitness.tolist(), strict=True))
+        assert memory.recall(unseen, fitness).tolist() == [known[key] for key in keys]
+
+
+def test_an_evolution_that_has_drawn_together_is_evaluated_for_a_fraction_of_its_candidates(make_network):
+    data, network = sample(), make_network()
+    settings = {"population": 40, "generations": 100}
+    found = attack(network, data.images[:24], data.labels[:24], method="de", batch_size=128, **settings)
+    withstood = found.attacked & ~found.success
+    assert withstood.sum() > 5
+    assert (found.queries[withstood] == 40 * 101).all()
+    assert found.evaluated[withstood].sum() < 0.8 * found.queries[withstood].sum()
