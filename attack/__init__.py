@@ -8,7 +8,7 @@ from pixelproof.attack.methods.differential_evolution import DifferentialEvoluti
 from pixelproof.attack.methods.grid import Corners, Levels
 from pixelproof.attack.methods.ranking import gradient_ranking, sweep_ranking
 from pixelproof.attack.methods.strongest import Strongest
-from pixelproof.attack.predictors.cascade import Cascade
+from pixelproof.attack.predictors.cascade import Prefiltered
 from pixelproof.attack.predictors.memoized import Memoized
 from pixelproof.attack.predictors.windows.incremental import Incremental
 from pixelproof.attack.predictors.windows.windowed import Windowed
@@ -18,13 +18,13 @@ from pixelproof.deprecation import moved
 
 __all__ = [
     "AttackResult",
-    "Cascade",
     "Corners",
     "DifferentialEvolution",
     "Incremental",
     "Levels",
     "Memoized",
     "Outcome",
+    "Prefiltered",
     "Strongest",
     "Windowed",
     "attack",
@@ -36,7 +36,7 @@ __getattr__ = moved(
     __name__,
     {
         "Distinct": f"{__name__}:Memoized",
-        "Screened": f"{__name__}:Cascade",
+        "Screened": f"{__name__}:Prefiltered",
         "gradient_order": f"{__name__}:gradient_ranking",
         "sweep_order": f"{__name__}:sweep_ranking",
     },

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from pixelproof.attack.evaluation.cascades import CASCADES, check_cascade
 from pixelproof.attack.evaluation.victims import BATCH_SIZE, Predict, purified_pipeline
 from pixelproof.attack.predictors.cascade import margins
-from pixelproof.attack.search.candidates import Canvas
-from pixelproof.attack.search.candidates import box_table, decode
+from pixelproof.attack.search.candidates import Canvas, box_table, decode
 from pixelproof.benchmarks.endurance import heading
 from pixelproof.codec import encode
 from pixelproof.deprecation import keyword_renamed, moved

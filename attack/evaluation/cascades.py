@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from pixelproof.attack import Prefiltered
 from pixelproof.attack.evaluation.half_precision import half_precision, pytorch_threads
 from pixelproof.attack.evaluation.victims import BATCH_SIZE, Predict, Victim
-from pixelproof.attack.search.candidates import in_batches
-from pixelproof.attack.search.candidates import Canvas
+from pixelproof.attack.search.candidates import Canvas, in_batches
 from pixelproof.deprecation import moved
 from pixelproof.errors import UsageError, missing_extra, unknown_name
 from pixelproof.models import build_classifier, is_shipped
@@ -51,7 +50,7 @@ class Cascade:
     """A way to make a classifier cheaper.
 
     Attributes:
-        margin: in nats; see `Prefiltered`. Above what the cheap network is wrong by at candidates that change the label.
+        margin: in nats; see `Prefiltered`. Above the cheap network's error at candidates that change the label.
         open: makes it, of a bundle's bare classifier with the shipped weights, for as many CPU threads a call.
     """
 

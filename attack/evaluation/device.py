@@ -152,10 +152,10 @@ def screened_on(device: "Device", victim: "Victim", size: tuple[int, int], image
     Raises:
         PixelproofError: its network does not run there, or there is too little memory.
     """
-    from pixelproof.attack import Cascade
+    from pixelproof.attack import Prefiltered
     from pixelproof.attack.cuda import DevicePredict
 
     candidates = images * size[0] * size[1] * 8  # the corners of the color cube
     cheap = DevicePredict(device, victim.on_device(candidates), size, ROWS)
-    predict = Cascade(victim.predict, cheap, margin=MARGIN, batch_size=cheap.rows)
+    predict = Prefiltered(victim.predict, cheap, margin=MARGIN, batch_size=cheap.rows)
     return replace(victim, predict=predict, identity=f"{victim.identity}, screened on a GPU at {MARGIN} nats")

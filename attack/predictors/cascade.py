@@ -19,7 +19,7 @@ _LEAST_PROBABILITY = 1e-12
 _CLEAN_IMAGES = 256  # whose class is kept; more than a search has under way
 
 
-class Cascade(Predictor):
+class Prefiltered(Predictor):
     """A `predict` for whose searches a cheaper network prefilters candidates; the real one never sees those rejected.
 
     A candidate is rejected where the cheap network's log-probability of the clean image's class exceeds any other's

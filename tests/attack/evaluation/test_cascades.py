@@ -1,4 +1,4 @@
-"""Cascade searches of real victims find what full ones find, and are kept apart."""
+"""Prefiltered searches of real victims find what full ones find, and are kept apart."""
 
 import sys
 from pathlib import Path

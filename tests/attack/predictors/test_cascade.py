@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pixelproof.attack import Cascade, attack
+from pixelproof.attack import Prefiltered, attack
 from pixelproof.attack.predictors.cascade import margins
 from pixelproof.errors import UsageError
 
@@ -30,7 +30,7 @@ def test_successes_are_those_of_the_real_network():
     real, cheap = Network(), Network(noise=0.4)
     labels = real(IMAGES).argmax(1)
     expected = attack(real, IMAGES, labels, method="corners", batch_size=16)
-    screened = Cascade(real, cheap, margin=0.8, batch_size=16, doubtful_size=2)
+    screened = Prefiltered(real, cheap, margin=0.8, batch_size=16, doubtful_size=2)
     real.rows = 0
     found = attack(screened, IMAGES, labels, method="corners", batch_size=16)
     for name in ("success", "pixels", "colors", "queries"):
@@ -47,7 +47,7 @@ def test_a_wide_margin_asks_the_real_network_of_everything():
     real, lying = Network(), Network(noise=50)
     labels = real(IMAGES).argmax(1)
     expected = attack(real, IMAGES, labels, method="corners", batch_size=16)
-    screened = Cascade(real, lying, margin=1000, batch_size=16)
+    screened = Prefiltered(real, lying, margin=1000, batch_size=16)
     np.testing.assert_array_equal(
         attack(screened, IMAGES, labels, method="corners", batch_size=16).success, expected.success
     )
@@ -56,7 +56,7 @@ def test_a_wide_margin_asks_the_real_network_of_everything():
 
 def test_as_a_predict_it_is_the_real_network():
     real = Network()
-    np.testing.assert_array_equal(Cascade(real, Network(noise=9), margin=1)(IMAGES), real(IMAGES))
+    np.testing.assert_array_equal(Prefiltered(real, Network(noise=9), margin=1)(IMAGES), real(IMAGES))
 
 
 def test_margins_are_leads_in_nats():
@@ -68,4 +68,4 @@ def test_margins_are_leads_in_nats():
 @pytest.mark.parametrize("margin", [0, -1, np.inf, np.nan])
 def test_a_margin_that_screens_nothing_or_everything_is_an_error(margin: float):
     with pytest.raises(UsageError, match="margin has to be above 0"):
-        Cascade(Network(), Network(), margin=margin)
+        Prefiltered(Network(), Network(), margin=margin)
