@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from torch import nn
 
+from pixelproof import attack as attacks
 from pixelproof.attack import attack
 from pixelproof.attack.evaluation import Settings
 from pixelproof.errors import UsageError
@@ -24,6 +25,20 @@ def test_the_result_of_an_attack_and_its_parameter_had_another_spelling():
     assert found.success.all()
     with pytest.warns(DeprecationWarning, match="colours is colors now"):
         assert found.colours is found.colors
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("Distinct", "Memoized"),
+        ("Screened", "Prefiltered"),
+        ("gradient_order", "gradient_ranking"),
+        ("sweep_order", "sweep_ranking"),
+    ],
+)
+def test_what_attacks_are_made_of_had_other_names(old: str, new: str):
+    with pytest.warns(DeprecationWarning, match=rf"pixelproof\.attack\.{old} is pixelproof\.attack\.{new} now"):
+        assert getattr(attacks, old) is getattr(attacks, new)
 
 
 def test_the_evaluation_of_bundles_had_another_home():

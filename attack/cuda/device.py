@@ -89,10 +89,18 @@ class Device(Protocol):
         """Free all memory."""
 
 
-def device_array(device: Device, shape: tuple[int, ...], dtype: DTypeLike) -> DeviceArray:
-    """A new array of the given shape; what is in it is not defined."""
+def device_array(
+    device: Device,
+    shape: tuple[int, ...],
+    dtype: DTypeLike,
+    values: Any = None,  # noqa: ANN401  (as for `DeviceArray.write`)
+) -> DeviceArray:
+    """A new array with these `values`; without any, its content is undefined."""
     kind: np.dtype[Any] = np.dtype(dtype)
-    return DeviceArray(device, device.allocate(int(np.prod(shape)) * kind.itemsize), shape, kind)
+    array = DeviceArray(device, device.allocate(int(np.prod(shape)) * kind.itemsize), shape, kind)
+    if values is not None:
+        array.write(values)
+    return array
 
 
 def open_device(ordinal: int = 0) -> "PyCudaDevice":

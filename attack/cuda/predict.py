@@ -10,7 +10,7 @@ from pixelproof.attack.search.protocol import Predictor
 
 
 class DeviceCanvas:
-    """Shows candidates in the rows of a batch, each on its lane's image, and remembers what a row holds.
+    """Shows candidates in the rows of a batch, each on its lane's image, and keeps what a row holds.
 
     Args:
         device: where the batch lies.
@@ -21,10 +21,8 @@ class DeviceCanvas:
     def __init__(self, device: Device, batch: DeviceArray, sizes: Sizes) -> None:
         self._device, self._batch, self._sizes = device, batch, sizes
         self.rows = batch.shape[0]
-        self._held = device_array(device, (self.rows,), np.int32)
-        self._drawn = device_array(device, (self.rows, sizes.pixels), np.int32)
-        self._drawn.write(0)
-        self.forget()
+        self._held = device_array(device, (self.rows,), np.int32, -1)
+        self._drawn = device_array(device, (self.rows, sizes.pixels), np.int32, 0)
 
     def forget(self) -> None:
         """Let no row count as holding an image: each is copied anew."""
@@ -153,9 +151,9 @@ class _Drawing:
         rows, height, width, _ = batch.shape
         self._canvas = DeviceCanvas(device, batch, Sizes(rows, 1, pixels, height, width))
         self._width = width
-        self._image_of, self._shown, self._running = (device_array(device, (rows,), np.int32) for _ in range(3))
+        self._image_of, self._shown = (device_array(device, (rows,), np.int32) for _ in range(2))
+        self._running = device_array(device, (rows,), np.int32, 0)  # generation 0: no lane has stopped
         self._numbers = device_array(device, (rows, 1, pixels, 5), np.float32)
-        self._running.write(0)  # generation 0: no lane has stopped
         self.forget = self._canvas.forget
 
     def draw(

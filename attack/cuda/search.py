@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 from pixelproof.attack.cuda.device import Device
 from pixelproof.attack.cuda.networks import DeviceNetwork
 from pixelproof.attack.cuda.table import Table
-from pixelproof.attack.methods.differential_evolution import DifferentialEvolution, drawn
+from pixelproof.attack.methods.differential_evolution import DifferentialEvolution, drawn, key_of
 from pixelproof.attack.search.checks import check_callbacks, checked_number, checked_probabilities
 from pixelproof.attack.search.driver import got_right, problem_of
 from pixelproof.attack.search.protocol import Predict, Problem
-from pixelproof.attack.search.randomness import search_key
 from pixelproof.attack.search.results import AttackResult, Outcome, Progress, failure, success
 from pixelproof.errors import PixelproofError, UsageError
 
@@ -41,8 +40,8 @@ def attack_on_device(
 ) -> AttackResult:
     """What `attack(predict, images, labels, method="de", ...)` does, with the same candidates and the same results.
 
-    `evaluated` excepted: a generation is evaluated to its end where an image falls in it, and a candidate again where
-    there is no memory for all of them (see `Seen`).
+    Only `evaluated` differs: a generation in which a candidate succeeds is evaluated to its end. Without memory for all
+    candidates, one that comes again is evaluated again (see `Seen`).
 
     Each lane's state crosses to the host once a generation, how many of its candidates are new, whether it goes on and
     its first success; where one succeeds, the probabilities of its second look do too. Nothing else does.
@@ -56,7 +55,7 @@ def attack_on_device(
         rows: candidates that the network is shown at a time; best a whole share of lanes x population.
         exact: uint8 `(n, H, W, 3)` to probabilities `(n, classes)`, where `network` is a faster, less precise form of
             this: it decides which images are attacked, a success that it does not share is passed over like one that
-            does not hold a second time, and the probabilities told are its own. None: `network` itself.
+            does not hold a second time, and the probabilities returned are its own. None: `network` itself.
 
     Raises:
         UsageError: an argument, or what `exact` or the network gave, is not as described.
@@ -119,14 +118,13 @@ class _Search:
         self._before = checked_probabilities(exact(problem.images), len(problem.images)).copy()  # it may use it again
         if self._before.shape[1] != table.network.classes:
             raise UsageError(
-                f"exact tells {self._before.shape[1]} classes apart, and the network on the device "
+                f"exact has {self._before.shape[1]} classes, and the network on the device "
                 f"{table.network.classes}. Next: give the same network in both forms"
             )
 
     def outcomes(self) -> Iterator[Outcome]:
         """Each image's outcome as it is known."""
-        table, problem = self._table, self._problem
-        before = self._before
+        table, problem, before = self._table, self._problem, self._before
         right = got_right(before, problem)
         for index in np.flatnonzero(~right).tolist():
             yield failure(problem, index, before[index], attacked=False)
@@ -159,9 +157,7 @@ class _Search:
         arrays = [table.image_of, table.class_of, table.keys, table.generations, table.winners]
         image_of, class_of, keys, generations, winners = (array.read() for array in arrays)
         for lane, index in taken:
-            target = None if problem.targets is None else int(problem.targets[index])
-            label = int(problem.labels[index])
-            keys[lane] = search_key(problem.seed, "de", problem.pixels, target, label, problem.images[index])
+            keys[lane] = key_of(problem, index)
             image_of[lane], class_of[lane] = index, problem.classes[index]
             generations[lane], winners[lane] = 0, self._size
             self._lanes[lane] = _Lane(index)
@@ -266,7 +262,7 @@ class _Search:
     def _failed(self, number: int) -> Outcome:
         lane, queries = self._lanes[number], (self._last + 1) * self._size
         before = self._before[lane.index]
-        return failure(self._problem, lane.index, before, queries=queries, evaluated=lane.evaluated, exhausted=False)
+        return failure(self._problem, lane.index, before, queries=queries, evaluated=lane.evaluated)
 
     def _succeeded(self, number: int, winner: int, after: NDArray[np.float32]) -> Outcome:
         lane = self._lanes[number]

@@ -27,7 +27,7 @@ class Seen:
 
     Args:
         device: where they lie.
-        sizes: of the search; only candidates of one pixel are remembered, and only where there is memory for all.
+        sizes: of the search; only candidates of one pixel are cached, and only where there is memory for all.
         last: the last generation.
         rows: of the network's batch.
 
@@ -44,9 +44,7 @@ class Seen:
         self._new_of = device_array(device, (sizes.lanes,), np.int32)
         self._new_in = device_array(device, (-(-self._places // SHARE),), np.int32)
         self.shown = device_array(device, (-(-self._places // rows), rows), np.int32)
-        begin = device_array(device, (sizes.lanes,), np.int32)
-        begin.write(0)
-        self.forget(begin)
+        self.forget(device_array(device, (sizes.lanes,), np.int32, 0))
 
     def _allocate(self, wanted: int) -> None:
         """The memory, in one piece; none, where the device has too little left."""
@@ -70,7 +68,7 @@ class Seen:
             self._device.launch("forget_candidates", self._sizes.lanes * self._slots, memory)
 
     def find(self, children: DeviceArray, generations: DeviceArray) -> None:
-        """Launch what tells which children are new."""
+        """Launch what finds which children are new."""
         places, shows = self._places, int(np.prod(self.shown.shape))
         found = self._seen, self._first, self._slot_of, self._new_of, self._new_in, children, generations
         self._device.launch("find_candidates", places, (*found, self._slots, self._sizes))
@@ -94,7 +92,7 @@ class Seen:
 
 
 def slots(sizes: Sizes, last: int) -> int:
-    """Of a lane's memory: at least half as many again as it proposes; 0 where nothing is remembered."""
+    """Of a lane's memory: at least half as many again as it proposes; 0 where nothing is cached."""
     proposed = sizes.size * (last + 1)
     wanted = 1 << (3 * proposed // 2 - 1).bit_length()
     fits = sizes.lanes * wanted * _BYTES_A_SLOT <= MOST_BYTES
@@ -136,20 +134,20 @@ class Table:
         self.sizes = Sizes(lanes, size, pixels, height, width)
         self._factor, self._last, self._targeted = float(factor), last, int(targeted)
         self.image_count = len(images)
-        self._images = self._filled(images.shape, np.uint8, images)
-        self._colors = self._filled((65536,), np.uint8, normal_colors())
-        self._members = self._new((lanes, size, pixels, 5), np.float32)
-        self.children = self._new((lanes, size, pixels, 5), np.float32)
-        self._fitness, self._children_fitness = (self._new((lanes, size), np.float32) for _ in range(2))
-        self.won = self._filled((lanes, size), np.uint8, 0)
-        self.keys = self._filled((lanes, 2), np.uint32, 0)
-        self.image_of, self.class_of = (self._filled((lanes,), np.int32, 0) for _ in range(2))
-        self.generations = self._filled((lanes,), np.int32, -1)
-        self.winners = self._filled((lanes,), np.int32, size)
-        self.batch = self._filled((rows, height, width, 3), np.uint8, 0)
+        new = partial(device_array, device)
+        self._images = new(images.shape, np.uint8, images)
+        self._colors = new((65536,), np.uint8, normal_colors())
+        self._members, self.children = (new((lanes, size, pixels, 5), np.float32) for _ in range(2))
+        self._fitness, self._children_fitness = (new((lanes, size), np.float32) for _ in range(2))
+        self.won = new((lanes, size), np.uint8, 0)
+        self.keys = new((lanes, 2), np.uint32, 0)
+        self.image_of, self.class_of = (new((lanes,), np.int32, 0) for _ in range(2))
+        self.generations = new((lanes,), np.int32, -1)
+        self.winners = new((lanes,), np.int32, size)
+        self.batch = new((rows, height, width, 3), np.uint8, 0)
         self._canvas = DeviceCanvas(device, self.batch, self.sizes)
-        self.probabilities = self._new((rows, network.classes), np.float32)
-        self._chosen = self._filled((rows,), np.int32, -1)
+        self.probabilities = new((rows, network.classes), np.float32)
+        self._chosen = new((rows,), np.int32, -1)
         # before what follows, which can do with less memory
         network.bind(self.batch, self.probabilities, device.stream)
         self._seen = Seen(device, self.sizes, last, rows)
@@ -253,14 +251,6 @@ class Table:
 
     def _advance(self) -> None:
         self.device.launch("advance_lanes", self.sizes.lanes, (self.generations, self.winners, self._last, self.sizes))
-
-    def _new(self, shape: tuple[int, ...], dtype: type) -> DeviceArray:
-        return device_array(self.device, shape, dtype)
-
-    def _filled(self, shape: tuple[int, ...], dtype: type, values: "NDArray[np.generic] | int") -> DeviceArray:
-        array = self._new(shape, dtype)
-        array.write(values)
-        return array
 
 
 def _run(parts: Iterable[Work]) -> None:

@@ -1,8 +1,8 @@
 """The search methods, one file each, and what ranks their candidates.
 
 A method is a dataclass whose fields are its options, with a `plan`, and `is_random`: whether it draws. What it needs,
-it declares by name: one with a field `order` is given a ranking of candidates, one with `colors` what a purifier lets
-pass, one with `population` the settings of an evolution. To add one, write a file here and list it in `METHODS`: then
+it declares by name: one with a field `order` is given a candidate ranking, one with `colors` what a purifier accepts,
+one with `population` the settings of an evolution. To add one, write a file here and list it in `METHODS`: then
 `attack`, `bench defense` and `strongest` take it.
 """
 

@@ -1,9 +1,9 @@
-"""Several pixels: a beam search that starts narrow and widens where it fails.
+"""Several pixels: a beam search that starts narrow and is widened where it fails.
 
 A rung looks at single pixels first, most promising first. From the best of them it builds teams of k pixels, one pixel
 at a time, keeping the best teams of each size, then refines the best team: each pixel in turn is searched again with
-the others fixed, until none gains. Most images that fall do so on the narrow first rung; the last one starts from every
-single candidate. Any candidate that succeeds on the way ends the search.
+the others fixed, until none gains. Most successes come on the narrow first rung; the last one starts from every single
+candidate. Any candidate that succeeds on the way ends the search.
 """
 
 from collections.abc import Generator

@@ -55,11 +55,8 @@ class DifferentialEvolution:
         )
 
     def _searches(self, problem: Problem, indices: NDArray[np.int64]) -> Iterator[Search]:
-        for index in indices:
-            target = None if problem.targets is None else int(problem.targets[index])
-            label, image = int(problem.labels[index]), problem.images[index]
-            key = search_key(problem.seed, "de", problem.pixels, target, label, image)
-            yield self._evolve(key, problem.pixels, *problem.size)
+        for index in indices.tolist():
+            yield self._evolve(key_of(problem, index), problem.pixels, *problem.size)
 
     def _evolve(self, key: Key, pixels: int, height: int, width: int) -> Search:
         members = first_population(key, self.population, pixels, height, width)
@@ -77,8 +74,14 @@ class DifferentialEvolution:
             members[better], fitness[better] = children[better], children_fitness[better]
 
 
+def key_of(problem: Problem, index: int) -> Key:
+    """The key of an image's evolution."""
+    target = None if problem.targets is None else int(problem.targets[index])
+    return search_key(problem.seed, "de", problem.pixels, target, int(problem.labels[index]), problem.images[index])
+
+
 def drawn(members: NDArray[np.float32], height: int, width: int) -> Candidates:
-    """What is seen of float32 `(population, pixels, 5)`."""
+    """The candidates of float32 `(population, pixels, 5)`: row, column, red, green, blue, floored and clipped."""
     highest = np.array([height - 1, width - 1, 255, 255, 255], np.float32)
     whole = np.fmin(np.fmax(np.floor(members), 0), highest).astype(np.int64)  # NaN is drawn as 0
     return Candidates(whole[..., 0] * width + whole[..., 1], whole[..., 2:].astype(np.uint8))

@@ -22,13 +22,13 @@ class Step(NamedTuple):
     method: str
     seed: int
     passed: bool = False
-    """Of the colors that a purifier lets pass."""
+    """Of the colors that a purifier accepts."""
 
 
 def steps(seed: int, *, passed: bool, seeds: int = DE_SEEDS) -> list[Step]:
     """The searches in their order: all methods, those that draw from several seeds.
 
-    `passed`: a purifier reports which colors it lets pass, and those come first.
+    `passed`: a purifier states which colors it accepts, and those come first.
     """
     from pixelproof.attack.methods import METHODS
 
@@ -41,14 +41,14 @@ def steps(seed: int, *, passed: bool, seeds: int = DE_SEEDS) -> list[Step]:
 
 @dataclass(frozen=True, kw_only=True)
 class Strongest:
-    """Corners of what a purifier lets pass, then every method in `METHODS`, those that draw from several seeds.
+    """Corners of what a purifier accepts, then every method in `METHODS`, those that draw from several seeds.
 
     Each search attacks the images that withstood those before it. An image's queries are those of all its searches, and
     none counts as exhausted: evolution has no end.
 
     Args:
         order: as for `Corners`; of the corners and the levels.
-        colors: as for `Corners`: those that a purifier lets pass, tried first. None where it tells of none.
+        colors: as for `Corners`: those that a purifier accepts, tried first; None where it states none.
         levels: as for `Levels`.
         seeds: how often to evolve, 1 to 1,000: from `seed`, `seed` + 1 and so on.
         population: as for `DifferentialEvolution`.

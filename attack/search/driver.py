@@ -58,7 +58,7 @@ def attack(
         images: uint8 `(n, H, W, 3)`.
         labels: integers `(n,)`, the true classes.
         method: `corners`, `levels`, `de`, or `strongest`, all of them one after the other; or one of their objects,
-            such as `Corners(order=...)`, or of a search of your own: what has a `plan` (see `pixelproof.attack.search`
+            such as `Corners(order=...)`; or a search of your own: what has a `plan` (see `pixelproof.attack.search`
             and `examples/own_search.py`).
         pixels: k, the number of pixels that may change.
         seed: of `de`, 0 to 2^63 - 1, and the first of `strongest`; the others draw nothing.
@@ -96,7 +96,7 @@ def attack(
 
 
 def got_right(before: NDArray[np.float32], problem: Problem) -> NDArray[np.bool_]:
-    """Which images are to be attacked: those that the classifier gets right, by what it says `before`.
+    """Which images are to be attacked: those that the classifier gets right, by its answers `before`.
 
     `before`: checked probabilities `(n, classes)`. Raises `UsageError` where a row does not add up to 1, or where the
     classifier does not have a label or a target.

@@ -6,7 +6,7 @@ import onnx
 from onnx import helper, shape_inference
 
 from pixelproof.attack.evaluation.windows.layers import Shape, arithmetic, attributes, constants_of, field_of
-from pixelproof.attack.predictors.windows.receptive_field import Field, Wiring, fits_padded
+from pixelproof.attack.predictors.windows.receptive_field import ReceptiveField, Wiring, fits_padded
 
 
 @dataclass
@@ -23,7 +23,7 @@ class Part:
 
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     bare: list[onnx.NodeProto] = field(default_factory=list)
-    fields: dict[str, Field] = field(default_factory=dict)
+    fields: dict[str, ReceptiveField] = field(default_factory=dict)
     outputs: tuple[str, ...] = ()
     arithmetic: int = 0
 
@@ -94,12 +94,12 @@ def _map_shapes(model: onnx.ModelProto) -> dict[str, Shape]:
 def _part_for(
     parts: list[Part],
     node: onnx.NodeProto,
-    seen: Field,
+    seen: ReceptiveField,
     shapes: dict[str, Shape],
     constants: dict[str, onnx.TensorProto],
 ) -> Part:
     """The last part where `node` can join it, else a new one."""
-    looks_around = seen != Field(0, 0)
+    looks_around = seen != ReceptiveField(0, 0)
     if parts:
         last = parts[-1]
         size = shapes[last.nodes[-1].output[0]][1:]
@@ -113,7 +113,7 @@ def _part_for(
 def _add(
     part: Part,
     node: onnx.NodeProto,
-    seen: Field,
+    seen: ReceptiveField,
     constants: dict[str, onnx.TensorProto],
     shapes: dict[str, Shape],
 ) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from pixelproof.attack.predictors.windows.receptive_field import Field
+from pixelproof.attack.predictors.windows.receptive_field import ReceptiveField
 
 # fmt: off
 PLACE_BY_PLACE = frozenset([
@@ -26,16 +26,16 @@ def attributes(node: onnx.NodeProto) -> dict[str, Any]:
     return {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute}
 
 
-def field_of(node: onnx.NodeProto, constants: dict[str, onnx.TensorProto]) -> Field | None:
+def field_of(node: onnx.NodeProto, constants: dict[str, onnx.TensorProto]) -> ReceptiveField | None:
     """What an output place of `node` sees along either axis; None where that is not the same everywhere."""
     asked = attributes(node)
     if node.op_type == "BatchNormalization":  # its constants are a value a channel
-        return Field(0, 0)
+        return ReceptiveField(0, 0)
     if node.op_type in PLACE_BY_PLACE:
         alike = all(_same_everywhere(constants[name]) for name in node.input if name in constants)
-        return Field(0, 0) if alike else None
+        return ReceptiveField(0, 0) if alike else None
     if node.op_type == "Concat":
-        return Field(0, 0) if asked["axis"] in (1, -3) else None
+        return ReceptiveField(0, 0) if asked["axis"] in (1, -3) else None
     if node.op_type == "Conv":
         weight = constants.get(node.input[1])
         return None if weight is None else _window_field(asked, list(weight.dims[2:]))
@@ -62,7 +62,7 @@ def constants_of(graph: onnx.GraphProto) -> dict[str, onnx.TensorProto]:
     return found
 
 
-def _window_field(asked: dict[str, Any], kernel: list[int]) -> Field | None:
+def _window_field(asked: dict[str, Any], kernel: list[int]) -> ReceptiveField | None:
     """Of a square kernel, alike along both axes."""
     if asked.get("auto_pad", b"NOTSET") != b"NOTSET" or len(kernel) != 2:
         return None
@@ -72,7 +72,7 @@ def _window_field(asked: dict[str, Any], kernel: list[int]) -> Field | None:
     if len(extents) != 1:
         return None
     size, stride, dilation, before = extents.pop()
-    return Field(before, (size - 1) * dilation - before, stride)
+    return ReceptiveField(before, (size - 1) * dilation - before, stride)
 
 
 def _same_everywhere(constant: onnx.TensorProto) -> bool:

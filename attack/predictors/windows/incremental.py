@@ -24,7 +24,7 @@ from pixelproof.attack.search.protocol import Predict, Predictor
 
 _UNCHANGED = 0
 _FEW = 8  # rows of the batches of what is seldom many: images as they are, and ties
-_NEAR = 32  # at most, of images told with one that they are near to: boxes come in several sizes, few of each
+_NEAR = 32  # at most, of images given with one that they are near to: boxes come in several sizes, few of each
 
 Layers = Callable[[Sequence[NDArray[np.float32]]], Sequence[NDArray[np.float32]]]
 """Some maps of one batch, float32 `(n, C, H, W)` each, to others."""
@@ -71,8 +71,8 @@ class Incremental(Predictor):
         predict: the whole classifier.
         staged: the same in pieces.
         batch_size: rows of a batch that either is given.
-        sizes: sides of the boxes that are told apart; images that differ in more are classified as a whole.
-        remembered: clean images whose maps are kept; no fewer than are under way at a time, or they thrash.
+        sizes: sides of the boxes that are distinguished; images that differ in more are classified as a whole.
+        remembered: clean images whose maps are cached; no fewer than are in flight at a time, or they thrash.
         tie: see above; well above the largest difference.
 
     Attributes:
@@ -186,7 +186,7 @@ class Incremental(Predictor):
         return np.where(changes.extent == 0, _UNCHANGED, sizes)
 
     def _batches(self, rows: Places, which: Places, at_once: int) -> Iterator[Places]:
-        """`rows` in batches, those of one clean image together, each with no more of these than are remembered."""
+        """`rows` in batches, those of one clean image together, each with no more of these than are cached."""
         rows = rows[which[rows].argsort(kind="stable")]
         images_before = np.cumsum(np.diff(which[rows], prepend=which[rows[:1]]) != 0)
         start = 0

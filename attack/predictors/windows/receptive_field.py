@@ -15,22 +15,22 @@ Places = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Field:
+class ReceptiveField:
     """What of an input an output at place o sees: from `stride * o - before` to `stride * o + after`."""
 
     before: int
     after: int
     stride: int = 1
 
-    def then(self, later: "Field") -> "Field":
+    def then(self, later: "ReceptiveField") -> "ReceptiveField":
         """The field of a layer with this one before it."""
-        return Field(
+        return ReceptiveField(
             self.before + self.stride * later.before, self.after + self.stride * later.after, self.stride * later.stride
         )
 
-    def joined(self, other: "Field") -> "Field":
+    def joined(self, other: "ReceptiveField") -> "ReceptiveField":
         """What two paths see together; their strides are the same."""
-        return Field(max(self.before, other.before), max(self.after, other.after), self.stride)
+        return ReceptiveField(max(self.before, other.before), max(self.after, other.after), self.stride)
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Window:
 
 
 def window(
-    boxes: Sequence[Box], fields: Sequence[Field], lengths: Sequence[int], length: int, *, padded: bool
+    boxes: Sequence[Box], fields: Sequence[ReceptiveField], lengths: Sequence[int], length: int, *, padded: bool
 ) -> Window:
     """The window of a stage.
 
@@ -77,7 +77,7 @@ def window(
     return _with_padding(changed, fields) if padded else _within_map(changed, fields, lengths, length)
 
 
-def _with_padding(changed: Box, fields: Sequence[Field]) -> Window:
+def _with_padding(changed: Box, fields: Sequence[ReceptiveField]) -> Window:
     """The changed outputs alone, of all that they see of each input, padding included."""
     inputs = tuple(
         (
@@ -89,7 +89,7 @@ def _with_padding(changed: Box, fields: Sequence[Field]) -> Window:
     return Window(changed.start, changed.size, changed, inputs)
 
 
-def _within_map(changed: Box, fields: Sequence[Field], lengths: Sequence[int], length: int) -> Window:
+def _within_map(changed: Box, fields: Sequence[ReceptiveField], lengths: Sequence[int], length: int) -> Window:
     """The changed outputs with a margin of others, of windows that lie within the inputs.
 
     The stage takes the end of a window for the map's and lays its padding there. Outputs that see across it come out
@@ -114,7 +114,7 @@ def _ceiling(number: int, divisor: int) -> int:
     return -(-number // divisor)
 
 
-def fits_padded(fields: Sequence[Field], lengths: Sequence[int], length: int) -> bool:
+def fits_padded(fields: Sequence[ReceptiveField], lengths: Sequence[int], length: int) -> bool:
     """Whether every input place is seen by some output, so that a changed box lies within its padded window."""
     return all(
         field.before + field.after + 1 >= field.stride and field.stride * (length - 1) + field.after >= given - 1
@@ -122,7 +122,7 @@ def fits_padded(fields: Sequence[Field], lengths: Sequence[int], length: int) ->
     )
 
 
-def _seen_by(boxes: Sequence[Box], fields: Sequence[Field], length: int) -> tuple[Places, Places]:
+def _seen_by(boxes: Sequence[Box], fields: Sequence[ReceptiveField], length: int) -> tuple[Places, Places]:
     """The first and the last output that see something of a changed box, or lie nearest to one that none sees."""
     firsts, lasts = [], []
     for box, field in zip(boxes, fields, strict=True):
@@ -145,7 +145,7 @@ class Wiring:
 
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
-    fields: tuple[Field, ...]
+    fields: tuple[ReceptiveField, ...]
     padded: bool
 
 

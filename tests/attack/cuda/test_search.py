@@ -265,7 +265,7 @@ def test_a_network_that_gives_nan_is_told_of(device, make_device_network, make_c
         (np.log, "probabilities from 0 to 1"),
         (lambda said: said / 2, "adds up to 0.5"),
         (lambda said: said.astype(np.float64), "dtype float64"),
-        (lambda said: said[:, :3] / said[:, :3].sum(1, keepdims=True), "exact tells 3 classes apart"),
+        (lambda said: said[:, :3] / said[:, :3].sum(1, keepdims=True), "exact has 3 classes"),
         (lambda said: said[:-1], "expected float32 probabilities"),
     ],
     ids=["logits", "halves", "float64", "another number of classes", "a row short"],

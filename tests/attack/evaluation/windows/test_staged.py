@@ -10,7 +10,7 @@ from pixelproof.attack.evaluation.windows.cut import cut
 from pixelproof.attack.evaluation.windows.layers import field_of
 from pixelproof.attack.evaluation.windows.staged import incremental, open_parts
 from pixelproof.attack.predictors.windows.incremental import Incremental
-from pixelproof.attack.predictors.windows.receptive_field import Field
+from pixelproof.attack.predictors.windows.receptive_field import ReceptiveField
 
 
 def boxes(images: NDArray[np.uint8], count: int, side: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -74,4 +74,4 @@ def test_what_differs_from_place_to_place_is_not_computed_by_windows(shape: tupl
     """A constant of one axis is spread along the width, not over the channels."""
     constant = onnx.numpy_helper.from_array(np.zeros(shape, np.float32), "constant")
     node = onnx.helper.make_node("Add", ["map", "constant"], ["sum"])
-    assert (field_of(node, {"constant": constant}) == Field(0, 0)) == alike
+    assert (field_of(node, {"constant": constant}) == ReceptiveField(0, 0)) == alike

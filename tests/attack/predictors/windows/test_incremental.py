@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from pixelproof.attack import Incremental, attack
 from pixelproof.attack.predictors.cache import Maps
 from pixelproof.attack.predictors.windows.incremental import Stage, Staged, boxes_around
-from pixelproof.attack.predictors.windows.receptive_field import Field, Wiring
+from pixelproof.attack.predictors.windows.receptive_field import ReceptiveField, Wiring
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (50, 8, 9, 3), np.uint8)
 
@@ -43,7 +43,9 @@ class Network:
         return shares(maps[0])
 
     def staged(self) -> Staged:
-        stage = Stage(Wiring(("image",), ("blur",), (Field(1, 1),), padded=True), lambda given: [blurred(given[0])])
+        stage = Stage(
+            Wiring(("image",), ("blur",), (ReceptiveField(1, 1),), padded=True), lambda given: [blurred(given[0])]
+        )
         return Staged((stage,), self.maps, ("blur",), self.finish)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from pixelproof.attack.predictors.windows.receptive_field import (
     Box,
-    Field,
+    ReceptiveField,
     Wiring,
     fits_padded,
     follow,
@@ -16,7 +16,7 @@ from pixelproof.attack.predictors.windows.receptive_field import (
 )
 
 
-def seen(start: int, size: int, field: Field, length: int) -> set[int]:
+def seen(start: int, size: int, field: ReceptiveField, length: int) -> set[int]:
     """The outputs that see a changed stretch, counted out."""
     return {
         place
@@ -32,7 +32,7 @@ LAYERS = [(kernel, stride, before) for kernel, stride in product((1, 2, 3, 5), (
 @pytest.mark.parametrize(("kernel", "stride", "before"), LAYERS)
 @pytest.mark.parametrize("given", [11, 12])
 def test_a_window_holds_all_that_changes_and_all_that_this_sees(kernel: int, stride: int, before: int, given: int):
-    field = Field(before, kernel - 1 - before, stride)
+    field = ReceptiveField(before, kernel - 1 - before, stride)
     length = (given + before - kernel) // stride + 1  # padding at the start alone
     for size in (1, 3):
         box = start_boxes(given, size)
@@ -53,19 +53,19 @@ def test_a_window_holds_all_that_changes_and_all_that_this_sees(kernel: int, str
 
 def test_two_paths_are_joined_where_either_changes():
     wide, narrow = Box(np.array([2, 5]), 5), Box(np.array([4, 7]), 1)
-    found = window([wide, narrow], [Field(1, 1), Field(0, 0)], [16, 16], 16, padded=True)
+    found = window([wide, narrow], [ReceptiveField(1, 1), ReceptiveField(0, 0)], [16, 16], 16, padded=True)
     assert found.changed.start.tolist() == [1, 4]
     assert found.changed.size == 7
     assert [(start.tolist(), size) for start, size in found.inputs] == [([0, 3], 9), ([1, 4], 7)]
 
 
 def test_fields_follow_one_another():
-    assert Field(1, 1, 2).then(Field(2, 1, 3)) == Field(5, 3, 6)
-    assert Field(0, 3, 2).joined(Field(1, 1, 2)) == Field(1, 3, 2)
+    assert ReceptiveField(1, 1, 2).then(ReceptiveField(2, 1, 3)) == ReceptiveField(5, 3, 6)
+    assert ReceptiveField(0, 3, 2).joined(ReceptiveField(1, 1, 2)) == ReceptiveField(1, 3, 2)
 
 
 def test_following_a_change_through_layers_grows_its_box():
-    wiring = [Wiring((name,), (after,), (Field(1, 1),), padded=True) for name, after in ("ab", "bc", "cd")]
+    wiring = [Wiring((name,), (after,), (ReceptiveField(1, 1),), padded=True) for name, after in ("ab", "bc", "cd")]
     boxes, windows = follow({"a": start_boxes(9, 1)}, wiring, dict.fromkeys("abcd", 9))
     assert [boxes[name].size for name in "abcd"] == [1, 3, 5, 7]
     assert boxes["d"].start.tolist() == [0, 0, 0, 0, 1, 2, 2, 2, 2]
