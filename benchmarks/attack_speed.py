@@ -15,11 +15,12 @@ from pixelproof.attack.evaluation.half_precision import pytorch_threads
 from pixelproof.attack.evaluation.records import Record, Store
 from pixelproof.attack.evaluation.searches import Task, holds
 from pixelproof.attack.evaluation.settings import DataChoice, check_fit, check_some
-from pixelproof.benchmarks.attack_speed_contenders import CONTENDERS, Contender, Make, Target, peak_memory
-from pixelproof.benchmarks.attack_speed_peers import ART_POPULATION, Budget, peer_versions
+from pixelproof.benchmarks.attack_speed_contenders import CONTENDERS, Make, Target, peak_memory
+from pixelproof.benchmarks.attack_speed_peers import ART_POPULATION, Budget, Contender, peer_versions
 from pixelproof.benchmarks.conditions import Conditions, describe_conditions, now
 from pixelproof.benchmarks.latency import Progress, ran_on
-from pixelproof.benchmarks.latency_ways import Absent, idle_threads_spin
+from pixelproof.benchmarks.latency_ways import Absent, idle_thread_cautions
+from pixelproof.benchmarks.results import Results, classifiers_of
 from pixelproof.benchmarks.tables import Cell, Column, Table, make_table, number, share_cell
 from pixelproof.deprecation import keyword_renamed
 from pixelproof.errors import UsageError
@@ -90,11 +91,9 @@ _NOTES = (
 
 
 @dataclass(frozen=True)
-class AttackSpeedResults:
+class AttackSpeedResults(Results):
     """What `pixelproof bench attack` measured."""
 
-    created: str
-    conditions: Conditions
     generations: int
     """Of differential evolution, after the first population."""
     population: int
@@ -104,7 +103,7 @@ class AttackSpeedResults:
 
     def title(self) -> str:
         """What was measured, in a few words."""
-        return f"Speed of attacks on {', '.join(dict.fromkeys(row.classifier for row in self.rows))}"
+        return f"Speed of attacks on {classifiers_of(self.rows)}"
 
     def tables(self) -> tuple[Table, ...]:
         """The attacks, classifier by classifier."""
@@ -170,7 +169,7 @@ def bench_attack(
         # First, since a target's cascade sets it too, and sets back what it found.
         stack.enter_context(pytorch_threads(threads, purpose="comparing attacks"))
         targets = [stack.enter_context(closing(Target(bundle, threads))) for bundle in bundles]
-        for target in targets:  # what is unfit is told before the long work
+        for target in targets:  # what is unfit is refused before the long work
             check_fit(target.bundle, target.deployed, choice.images)
         conditions = _conditions(targets, settings.budget, choice, command, threads)
         for target, count in zip(targets, counts, strict=True):
@@ -277,9 +276,7 @@ def _cautions(rows: Sequence[AttackSpeedRow], budget: Budget) -> list[str]:
     cautions = [ran_on((row.provider, row.attack) for row in rows)]
     if budget.population != ART_POPULATION and any(row.peer and row.attack.startswith("ART") for row in rows):
         cautions.append(f"ART sets its own population, {ART_POPULATION}; torchattacks rounds down to a multiple of 5.")
-    if idle_threads_spin():
-        cautions.append("PyTorch was loaded without OMP_WAIT_POLICY=passive: its idle threads slow whatever runs next.")
-    return cautions
+    return cautions + idle_thread_cautions()
 
 
 def attack_in_turns(

@@ -3,14 +3,12 @@
 Such a function makes a contender for a target and a budget, or raises `Absent` with the reason why there is none.
 """
 
-import json
-import sys
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +19,9 @@ from pixelproof.attack.evaluation.half_precision import pytorch_threads
 from pixelproof.attack.evaluation.victims import BATCH_SIZE, Predict, Victim, bare_classifier, on_levels
 from pixelproof.attack.methods.ranking import Ranking
 from pixelproof.attack.search.protocol import as_predictor
-from pixelproof.benchmarks.attack_speed_peers import Budget, Found, art_pixel_attack, torchattacks_one_pixel
+from pixelproof.benchmarks.attack_speed_peers import Budget, Contender, Found, art_pixel_attack, torchattacks_one_pixel
 from pixelproof.benchmarks.latency_ways import Absent
-from pixelproof.benchmarks.process import child_says, memory_is_told, peak_mib
+from pixelproof.benchmarks.process import measured_apart, peak_mib
 from pixelproof.errors import UsageError
 from pixelproof.models import CLASSIFIERS, build_classifier, is_shipped
 from pixelproof.runtime import Pipeline, read_bundle
@@ -35,7 +33,7 @@ if TYPE_CHECKING:
 
 # with one image at a time, and few candidates of a late generation new, more would be rows that fill a batch
 _BATCH_SIZE = 64
-_OF_CHANGES = 200  # half a published generation: what is told of changes fills none
+_OF_CHANGES = 200  # half a published generation: a `Predictor` that takes changes fills no batch
 
 
 class Target:
@@ -59,7 +57,12 @@ class Target:
         self.name: str = self.manifest["classifier"]["name"]
         self._opened = ExitStack()
         self._screened: dict[str, Victim] = {}
-        _check_shipped(bundle, self.manifest["classifier"])
+        if not is_shipped(self.manifest["classifier"]):
+            raise UsageError(
+                f"the classifier '{self.name}' of bundle '{bundle}' is not one that is shipped with this version "
+                f"({', '.join(CLASSIFIERS)}), so there is no PyTorch network to attack beside it. "
+                "Next: pixelproof export lenet -o lenet-gated"
+            )
 
     @cached_property
     def deployed(self) -> Pipeline:
@@ -103,58 +106,15 @@ class Target:
         return probabilities
 
 
-def _check_shipped(bundle: Path, classifier: dict[str, Any]) -> None:
-    if not is_shipped(classifier):
-        raise UsageError(
-            f"the classifier '{classifier['name']}' of bundle '{bundle}' is not one that is shipped with this version "
-            f"({', '.join(CLASSIFIERS)}), so there is no PyTorch network to attack beside it. "
-            "Next: pixelproof export lenet -o lenet-gated"
-        )
+def own(name: str, provider: str, predict: Predict, method: str, seed: int, parameters: dict[str, Any]) -> Contender:
+    """A method of `pixelproof.attack`; `parameters` are the method's."""
 
-
-class Contender(Protocol):
-    """An attack on one classifier."""
-
-    @property
-    def name(self) -> str:
-        """Its own name."""
-
-    @property
-    def peer(self) -> bool:
-        """Whether it is another project's."""
-
-    @property
-    def provider(self) -> str:
-        """The execution provider that really runs, or the framework."""
-
-    def attack(self, image: NDArray[np.uint8], label: int) -> Found:
-        """Attack one image `(H, W, 3)` of class `label`; what is found is not verified."""
-
-
-@dataclass(frozen=True)
-class Own:
-    """A method of `pixelproof.attack`."""
-
-    name: str
-    provider: str
-    predict: Predict
-    method: str
-    seed: int
-    parameters: dict[str, Any] = field(default_factory=dict)
-    peer: bool = False
-
-    def attack(self, image: NDArray[np.uint8], label: int) -> Found:
-        """See `Contender`."""
-        found = attack(
-            self.predict,
-            image[None],
-            np.array([label]),
-            method=self.method,
-            seed=self.seed,
-            **self.parameters,
-        )
+    def run(image: NDArray[np.uint8], label: int) -> Found:
+        found = attack(predict, image[None], np.array([label]), method=method, seed=seed, **parameters)
         looks = 1 + int(found.success[0])  # at the unchanged image, and at the winner once more
         return Found(found.images[0], int(found.evaluated[0]) + looks, bool(found.exhausted[0]))
+
+    return Contender(name, run, provider)
 
 
 def corners(target: Target, budget: Budget) -> Contender:
@@ -169,43 +129,45 @@ def corners_screened(target: Target, budget: Budget) -> Contender:
 
 def corners_screened_in_bf16(target: Target, budget: Budget) -> Contender:
     """The same by the network in bfloat16."""
-    own = _screened("bf16", target, budget)
-    return replace(own, provider=f"PyTorch, CPU, and {own.provider}")
+    deployed = _screened("bf16", target, budget)
+    return replace(deployed, provider=f"PyTorch, CPU, and {deployed.provider}")
 
 
 def corners_in_pytorch(target: Target, budget: Budget) -> Contender:
     """The same on the network that the other projects attack: what the search alone is worth."""
     parameters = {"order": target.order, "batch_size": _BATCH_SIZE}
-    return Own("corners, PyTorch", "PyTorch, CPU", target.predict_in_pytorch, "corners", budget.seed, parameters)
+    return own("corners, PyTorch", "PyTorch, CPU", target.predict_in_pytorch, "corners", budget.seed, parameters)
 
 
 def de(target: Target, budget: Budget) -> Contender:
     """Differential evolution as `pixelproof attack` runs it, within the budget."""
-    predict = target.searched.predict
-    return Own("de", target.deployed.provider, predict, "de", budget.seed, _evolution(budget, predict))
+    return _evolution("de", target.deployed.provider, target.searched.predict, budget)
 
 
 def de_in_pytorch(target: Target, budget: Budget) -> Contender:
     """The same on the network that the other projects attack."""
-    predict = target.predict_in_pytorch
-    return Own("de, PyTorch", "PyTorch, CPU", predict, "de", budget.seed, _evolution(budget, predict))
+    return _evolution("de, PyTorch", "PyTorch, CPU", target.predict_in_pytorch, budget)
 
 
-def _screened(cascade: str, target: Target, budget: Budget) -> Own:
+def _screened(cascade: str, target: Target, budget: Budget) -> Contender:
     name = f"corners, screened in {cascade}"
     if (precision := target.manifest["precision"]) != "fp32":
         raise Absent(f"{name}: left out, since a classifier in {precision} has no cascade")
     return _as_searched(name, target, target.screened(cascade), budget)
 
 
-def _as_searched(name: str, target: Target, victim: Victim, budget: Budget) -> Own:
+def _as_searched(name: str, target: Target, victim: Victim, budget: Budget) -> Contender:
     parameters = {"order": victim.order, "batch_size": BATCH_SIZE}
-    return Own(name, target.deployed.provider, victim.predict, "corners", budget.seed, parameters)
+    return own(name, target.deployed.provider, victim.predict, "corners", budget.seed, parameters)
 
 
-def _evolution(budget: Budget, predict: Predict) -> dict[str, Any]:
-    batch_size = _OF_CHANGES if as_predictor(predict).takes_changes else _BATCH_SIZE
-    return {"generations": budget.generations, "population": budget.population, "batch_size": batch_size}
+def _evolution(name: str, provider: str, predict: Predict, budget: Budget) -> Contender:
+    parameters = {
+        "generations": budget.generations,
+        "population": budget.population,
+        "batch_size": _OF_CHANGES if as_predictor(predict).takes_changes else _BATCH_SIZE,
+    }
+    return own(name, provider, predict, "de", budget.seed, parameters)
 
 
 Make = Callable[[Target, Budget], Contender]
@@ -224,23 +186,20 @@ CONTENDERS: tuple[Make, ...] = (
 def peak_memory(make: Make, target: Target, budget: Budget, image: NDArray[np.uint8], label: int) -> float | None:
     """The largest resident set of an attack on `image` `(H, W, 3)`, in MiB, interpreter and libraries included.
 
-    None where the system does not tell it, or the process fails.
+    None where the system does not report it, or the process fails.
     """
-    if not memory_is_told():
-        return None
     task = [CONTENDERS.index(make), str(target.bundle), target.threads, asdict(budget), image.tolist(), label]
-    told = child_says(
-        f"'{make.__name__}'", ["-c", f"from {__name__} import measure_memory; measure_memory()"], json.dumps(task)
-    )
-    return None if told is None else float(told)
+    peak: float | None = measured_apart(f"'{make.__name__}'", f"{__name__}:measure_memory", task)
+    return peak
 
 
-def measure_memory() -> None:
-    """The measuring process: a task on stdin, MiB on stdout."""
-    index, bundle, threads, budget, image, label = json.load(sys.stdin)
+def measure_memory(
+    index: int, bundle: str, threads: int | None, budget: dict[str, int], image: list[Any], label: int
+) -> float:
+    """What the measuring process does; the peak in MiB."""
     target = Target(Path(bundle), threads)
     contender = CONTENDERS[index](target, Budget(**budget))
     with pytorch_threads(threads, purpose="comparing attacks"):
         contender.attack(np.array(image, np.uint8), label)
     target.close()
-    print(peak_mib())
+    return peak_mib()

@@ -53,23 +53,42 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Peer:
-    """Another project's attack: `run` takes float32 `(1, 3, H, W)` in 0..1 and the label, and gives its like."""
+class Contender:
+    """An attack on one classifier.
+
+    Attributes:
+        name: its own name.
+        attack: a uint8 image `(H, W, 3)` and its class to what was found, which is not verified.
+        provider: the execution provider that really runs, or the framework.
+        peer: whether it is another project's.
+    """
 
     name: str
-    network: "nn.Module"
-    run: Callable[[NDArray[np.float32], int], NDArray[np.float32]]
-    seed: int
+    attack: Callable[[NDArray[np.uint8], int], Found]
     provider: str = "PyTorch, CPU"
-    peer: bool = True
+    peer: bool = False
 
-    def attack(self, image: NDArray[np.uint8], label: int) -> Found:
-        """See `Contender`."""
-        counted: Any = self.network
+
+def peer(
+    name: str, network: "nn.Module", run: Callable[[NDArray[np.float32], int], NDArray[np.float32]], seed: int
+) -> Contender:
+    """Another project's attack.
+
+    Args:
+        name: its own name.
+        network: what it attacks; see `counting`.
+        run: float32 `(1, 3, H, W)` in 0..1 and the label to the like.
+        seed: of what it draws.
+    """
+    counted: Any = network
+
+    def attack(image: NDArray[np.uint8], label: int) -> Found:
         before = counted.shown
-        with _numpy_seeded(self.seed, image):
-            given = self.run((image.transpose(2, 0, 1)[None] / 255).astype(np.float32), label)
+        with _numpy_seeded(seed, image):
+            given = run((image.transpose(2, 0, 1)[None] / 255).astype(np.float32), label)
         return Found(on_levels(given)[0], counted.shown - before)
+
+    return Contender(name, attack, peer=True)
 
 
 def on_levels(images: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -78,7 +97,7 @@ def on_levels(images: NDArray[np.float32]) -> NDArray[np.uint8]:
     return levels.transpose(0, 2, 3, 1).copy()
 
 
-def art_pixel_attack(target: "Target", budget: Budget) -> Peer:
+def art_pixel_attack(target: "Target", budget: Budget) -> Contender:
     """Adversarial Robustness Toolbox: `PixelAttack` of one pixel by differential evolution, population 400 whatever."""
     name = "ART PixelAttack"
     evasion, estimators = (_module(path, name) for path in ("art.attacks.evasion", "art.estimators.classification"))
@@ -99,10 +118,10 @@ def art_pixel_attack(target: "Target", budget: Budget) -> Peer:
         adversarial: NDArray[np.float32] = attack.generate(x=images, y=np.array([label]))
         return adversarial
 
-    return Peer(name, counted, run, budget.seed)
+    return peer(name, counted, run, budget.seed)
 
 
-def torchattacks_one_pixel(target: "Target", budget: Budget) -> Peer:
+def torchattacks_one_pixel(target: "Target", budget: Budget) -> Contender:
     """Torchattacks: `OnePixel`; its popsize is the whole population, rounded down to a multiple of five."""
     name = "torchattacks OnePixel"
     package = _module("torchattacks", name)
@@ -115,7 +134,7 @@ def torchattacks_one_pixel(target: "Target", budget: Budget) -> Peer:
         adversarial: NDArray[np.float32] = attack(torch.from_numpy(images), torch.tensor([label])).numpy()
         return adversarial
 
-    return Peer(name, counted, run, budget.seed)
+    return peer(name, counted, run, budget.seed)
 
 
 def counting(network: "nn.Module") -> "nn.Module":

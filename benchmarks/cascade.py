@@ -60,7 +60,7 @@ def validate_cascade(
 
     Raises:
         UsageError: no bundle of a shipped classifier or, to be adaptive to, without a purifier; no such cascade or
-            protocol; nothing to sweep; or a margin or `within` that tells nothing.
+            protocol; nothing to sweep; or a margin or `within` that proves nothing.
     """
     if protocol not in PROTOCOLS:
         raise unknown_name("protocol", protocol, PROTOCOLS, "choose one with --protocol NAME")
@@ -83,8 +83,8 @@ def validate_cascade(
         graph = victim.graph
     if not swept.images:
         raise UsageError(f"bundle '{bundle}' gets none of the images right. Next: give others, or --successes above 0")
-    fell = swept.real <= 0
-    successes, lost = int(fell.sum()), int((fell & (swept.cheap >= limit)).sum())
+    succeeded = swept.real <= 0
+    successes, lost = int(succeeded.sum()), int((succeeded & (swept.cheap >= limit)).sum())
     shown = "CIFAR-10, 200 test images (the shipped sample)" if data is None else f"{len(data):,} images"
     return {
         **heading(
@@ -102,14 +102,14 @@ def validate_cascade(
         "margin": limit,
         "within": None if np.isinf(within) else within,
         "images": swept.images,
-        "candidates": len(fell),
+        "candidates": len(succeeded),
         "asked_in_float32": int(np.isfinite(swept.real).sum()),
         "successes": successes,
         "lost": encode(Share(lost, successes)),
-        "largest_lead_at_a_success": float(swept.cheap[fell].max()) if fell.any() else None,
+        "largest_lead_at_a_success": float(swept.cheap[succeeded].max()) if succeeded.any() else None,
         "discarded": float((swept.cheap >= limit).mean()),
-        "fp32_ms": 1e3 * swept.real_s / len(fell) if np.isinf(within) else None,
-        "screen_ms": 1e3 * swept.cheap_s / len(fell),
+        "fp32_ms": 1e3 * swept.real_s / len(succeeded) if np.isinf(within) else None,
+        "screen_ms": 1e3 * swept.cheap_s / len(succeeded),
     }
 
 

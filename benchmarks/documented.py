@@ -11,8 +11,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from pixelproof.benchmarks.defense import DefenseRow
-from pixelproof.benchmarks.paper import PAPER, STATED_MEAN_D_SUC
+from pixelproof.benchmarks.defense import PAPER, STATED_MEAN_D_SUC, DefenseRow
 from pixelproof.benchmarks.results import read_results
 from pixelproof.benchmarks.tables import Column, Table, make_table, markdown_rows, number, percent, share_cell
 from pixelproof.errors import UsageError, unknown_name

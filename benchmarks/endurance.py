@@ -19,9 +19,10 @@ from typing import Any
 
 import numpy as np
 
-from pixelproof.benchmarks.conditions import Conditions, describe_conditions, now
+from pixelproof.benchmarks.conditions import describe_conditions, now
 from pixelproof.benchmarks.latency import Progress
 from pixelproof.benchmarks.process import attack_command, finish, memory_is_told, outcomes, resident_mib, summary
+from pixelproof.benchmarks.results import Results, behind
 from pixelproof.benchmarks.tables import NOTHING, Column, Table, make_table, number
 from pixelproof.codec import encode
 from pixelproof.errors import PixelproofError, UsageError
@@ -65,7 +66,7 @@ class SoakRow:
     seconds: float
     memory: tuple[MemorySample, ...]
     growth_mib: float | None
-    """The median resident set of the last quarter less that of the second; None where the system does not tell."""
+    """The median resident set of the last quarter less that of the second; None where the system does not report it."""
 
 
 def _end(row: SoakRow, index: int) -> str:
@@ -98,11 +99,9 @@ class ColdStart:
 
 
 @dataclass(frozen=True)
-class SoakResults:
+class SoakResults(Results):
     """What `pixelproof bench soak` measured."""
 
-    created: str
-    conditions: Conditions
     classifier: str
     purifier: str | None
     rows: tuple[SoakRow, ...]
@@ -114,13 +113,12 @@ class SoakResults:
 
     def tables(self) -> tuple[Table, ...]:
         """A row a kind of work; the cold starts stand below."""
-        subject = self.classifier if self.purifier is None else f"{self.classifier} behind {self.purifier}"
         starts = (
             f"{start.what}: {start.median_ms:,.0f} ms from the start of a new process (median of {start.runs}; slowest "
             f"{start.slowest_ms:,.0f})."
             for start in self.starts
         )
-        return (make_table(f"Soak of {subject}", COLUMNS, self.rows, (_NOTE, *starts)),)
+        return (make_table(f"Soak of {behind(self.classifier, self.purifier)}", COLUMNS, self.rows, (_NOTE, *starts)),)
 
 
 def bench_soak(
@@ -144,7 +142,7 @@ def bench_soak(
         backend: the runtime's, "auto" or a name.
         threads: CPU threads a call may use.
         command: for the record.
-        progress: told what is under way.
+        progress: called with a stage, how much of it is done, and how much there is.
 
     Raises:
         UsageError: a count below 1.
@@ -188,13 +186,13 @@ def _cold(what: str, code: list[str], runs: int, progress: Progress) -> ColdStar
 
 def _soaked(kind: str, task: Sequence[object], count: int, progress: Progress) -> SoakRow:
     command = [sys.executable, "-c", f"from {__name__} import work; work()", kind, json.dumps([*task, count])]
-    told: list[tuple[int, float, float | None]] = []
+    reported: list[tuple[int, float, float | None]] = []
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
             for line in process.stdout:
                 done, seconds, mib = json.loads(line)
-                told.append((done, seconds, mib))
+                reported.append((done, seconds, mib))
                 progress(_WORK[kind], done, count)
         except BaseException:  # leaving waits for the process, which hears of it at its next sample alone
             process.kill()
@@ -202,10 +200,10 @@ def _soaked(kind: str, task: Sequence[object], count: int, progress: Progress) -
     if process.returncode:
         raise PixelproofError(
             f"the process that was to do {count:,} {kind} ended with code {process.returncode} after "
-            f"{told[-1][0] if told else 0:,}. Next: pixelproof doctor"
+            f"{reported[-1][0] if reported else 0:,}. Next: pixelproof doctor"
         )
-    memory = tuple(MemorySample(done, mib) for done, _, mib in told if mib is not None)
-    return SoakRow(_WORK[kind], count, told[-1][1], memory, growth([sample.mib for sample in memory]))
+    memory = tuple(MemorySample(done, mib) for done, _, mib in reported if mib is not None)
+    return SoakRow(_WORK[kind], count, reported[-1][1], memory, growth([sample.mib for sample in memory]))
 
 
 def growth(mib: list[float]) -> float | None:
@@ -242,11 +240,11 @@ def _images(bundle: str, backend: str, threads: int | None, count: int) -> None:
 
 def _repeat(once: Callable[[int], int], count: int) -> None:
     """Call `once` with what is left until it has done `count`; a line of JSON at each sample."""
-    started, done, told = time.perf_counter(), 0, 0
+    started, done, reported = time.perf_counter(), 0, 0
     while done < count:
         done += once(count - done)
-        if done * SAMPLES >= (told + 1) * count:
-            told = done * SAMPLES // count
+        if done * SAMPLES >= (reported + 1) * count:
+            reported = done * SAMPLES // count
             memory = resident_mib() if memory_is_told() else None
             print(json.dumps([done, time.perf_counter() - started, memory]), flush=True)
 

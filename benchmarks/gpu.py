@@ -140,7 +140,7 @@ def all_parts(folder: Path, wheels: Path | None, data: Path | None) -> list[Part
 def classifiers() -> list[str]:
     """The shipped classifiers, small ones first, as the JSON beside their weights describes them."""
     shipped = {path.stem: json.loads(path.read_text()) for path in Path("models/weights").glob("*.json")}
-    found = [name for name, told in shipped.items() if "accuracy" in told["figures"]]
+    found = [name for name, about in shipped.items() if "accuracy" in about["figures"]]
     return sorted(found, key=lambda name: int(shipped[name]["parameters"]))
 
 

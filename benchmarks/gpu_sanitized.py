@@ -56,7 +56,7 @@ def main() -> None:
         shown = images[rows]
         shown.reshape(100, -1, 3)[np.arange(100), np.arange(100) % 63] = images[rows, 0, 0]
         np.testing.assert_array_equal(seen, network(shown), err_msg="of_changes")
-    print(f"same as the CPU, {int(expected.success.sum())} of {len(images)} fell")
+    print(f"same as the CPU, {int(expected.success.sum())} of {len(images)} attacks succeeded")
 
 
 if __name__ == "__main__":

@@ -12,8 +12,9 @@ from pixelproof.attack.cuda.device import Device, device_array
 from pixelproof.attack.cuda.networks import DeviceNetwork
 from pixelproof.attack.cuda.table import Table as PopulationTable
 from pixelproof.attack.evaluation.victims import bare_classifier, purified_pipeline
-from pixelproof.benchmarks.conditions import Conditions, describe_conditions, now
+from pixelproof.benchmarks.conditions import describe_conditions, now
 from pixelproof.benchmarks.latency import Progress
+from pixelproof.benchmarks.results import Results, behind
 from pixelproof.benchmarks.tables import Column, Table, make_table, number, percent
 from pixelproof.errors import UsageError
 from pixelproof.models.data import sample
@@ -26,7 +27,7 @@ GENERATIONS = 100
 
 @dataclass(frozen=True)
 class KernelRow:
-    """One part of a generation of all lanes."""
+    """One part of a generation of all searches in flight."""
 
     part: str
     launches: int
@@ -38,11 +39,9 @@ class KernelRow:
 
 
 @dataclass(frozen=True)
-class KernelResults:
+class KernelResults(Results):
     """What `pixelproof bench kernels` measured."""
 
-    created: str
-    conditions: Conditions
     gpu: str
     classifier: str
     purifier: str | None
@@ -94,7 +93,7 @@ class KernelResults:
         batches = self.batches or -(-self.lanes * self.population // self.rows)
         network = KernelRow(f"network ({self.network})", batches, self.network_ms, None)
         rows = (*self.kernels, network, KernelRow("generation", 1, whole, None))
-        subject = self.classifier if self.purifier is None else f"{self.classifier} behind {self.purifier}"
+        subject = behind(self.classifier, self.purifier)
         return (make_table(f"A generation on {self.gpu}: {subject}", columns, rows, self._notes()),)
 
     def _notes(self) -> tuple[str, ...]:
@@ -126,15 +125,15 @@ POPULATION = Population(lanes=64, size=400, rows=3200)
 
 
 class Parts:
-    """A table of lanes that all run, whose parts can be timed.
+    """A table of in-flight searches that all run, whose parts can be timed.
 
     Their goal is each image's least probable class, which next to none reaches, so that populations evolve to the end.
 
     Args:
         device: the GPU.
         network: on it.
-        images: uint8 `(n, H, W, 3)`, at least one a lane.
-        population: of each lane.
+        images: uint8 `(n, H, W, 3)`, at least one a search.
+        population: of each search.
         last: the last generation.
     """
 
@@ -158,7 +157,7 @@ class Parts:
         self.begin(0)
 
     def begin(self, first: int) -> None:
-        """Give the lanes the images from `first` on (all over again behind the last), at their first generation."""
+        """Give the searches the images from `first` on (all over again behind the last), at their first generation."""
         lanes = self.population.lanes
         shown = (first + np.arange(lanes)) % self.table.image_count
         self.table.image_of.write(shown)
@@ -167,7 +166,7 @@ class Parts:
         self.go_on(0)
 
     def go_on(self, generation: int, lanes: int | None = None) -> None:
-        """Let so many lanes (None: all) run this generation, whatever they have found."""
+        """Let so many searches (None: all) run this generation, whatever they have found."""
         running = np.arange(self.population.lanes) < (self.population.lanes if lanes is None else lanes)
         self.table.generations.write(np.where(running, generation, -1))
         self.table.winners.write(self.population.size)
@@ -196,9 +195,9 @@ class Parts:
         return self.milliseconds(self.device.record(often)) / _TIMES
 
     def generation(self) -> tuple[float, int]:
-        """Milliseconds of a generation of all lanes, the mean of many; and how many batches the network was shown.
+        """Milliseconds of a generation of all searches, the mean of many; and how many batches the network was shown.
 
-        It is each time the second of the same lanes, as the populations go on and see fewer and fewer new candidates.
+        It is each time the second of the same searches: as populations go on, they see fewer and fewer new candidates.
         """
         self._second_generation()
         times, batches = zip(*(self._second_generation() for _ in range(_TIMES)), strict=True)
@@ -225,7 +224,7 @@ class Parts:
         return self.milliseconds(work)
 
     def kernels(self) -> tuple[KernelRow, ...]:
-        """Each kernel's launches of one generation; `place_images` copies whole images, as it does to new lanes."""
+        """Each kernel's launches of one generation; `place_images` copies whole images, as it does to new searches."""
         rows = []
         area = self.table.sizes.height * self.table.sizes.width
         for name, launches, launch in self.table.launches():
@@ -280,7 +279,7 @@ def bench_kernels(
         generations: after the first population.
         purified: the whole pipeline, not the bare classifier.
         command: for the record.
-        progress: told what is under way.
+        progress: called with a stage, how much of it is done, and how much there is.
 
     Raises:
         BundleError: the bundle is missing or damaged.

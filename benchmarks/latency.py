@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelproof.benchmarks.conditions import Conditions, describe_conditions, now
+from pixelproof.benchmarks.conditions import describe_conditions, now
+from pixelproof.benchmarks.results import Results
 from pixelproof.benchmarks.tables import Cell, Column, Table, make_table, number, percent
 from pixelproof.errors import PixelproofError, UsageError
 from pixelproof.models.data import sample
@@ -76,11 +77,9 @@ _NOTES = (
 
 
 @dataclass(frozen=True)
-class LatencyResults:
+class LatencyResults(Results):
     """What `pixelproof bench latency` measured."""
 
-    created: str
-    conditions: Conditions
     classifier: str
     purifier: str | None
     precision: str
@@ -273,7 +272,7 @@ def bench_latency(
 
 
 def _beside(measured: Bundle, paths: Sequence[Path], setting: "Setting") -> "list[Setting]":
-    """How to open the other bundles; `UsageError` where they take other images, or cannot be told apart."""
+    """How to open the other bundles; `UsageError` where they take other images, or cannot be distinguished."""
     others: list[Setting] = []
     for path in paths:
         opened = read_bundle(path)
@@ -348,11 +347,9 @@ def _images(size: tuple[int, int]) -> tuple[NDArray[np.uint8], str]:
 
 def _cautions(rows: Sequence[LatencyRow]) -> list[str]:
     """What a reader of the figures has to know of how they came about."""
-    from pixelproof.benchmarks.latency_ways import idle_threads_spin
+    from pixelproof.benchmarks.latency_ways import idle_thread_cautions
 
-    cautions = []
-    if idle_threads_spin():
-        cautions.append("PyTorch was loaded without OMP_WAIT_POLICY=passive: its idle threads slow whatever runs next.")
+    cautions = idle_thread_cautions()
     unsteady = [row for row in rows if row.variation > STEADY]
     if unsteady:
         worst = max(unsteady, key=lambda row: row.variation)

@@ -3,7 +3,6 @@
 A way opens a bundle and yields a `Contender`, or raises `Absent` with the reason why it cannot be timed.
 """
 
-import json
 import os
 import shutil
 import sys
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 
 from pixelproof.attack.evaluation.half_precision import pytorch_threads
 from pixelproof.benchmarks.latency import BARE, FUSED, Contender
-from pixelproof.benchmarks.process import child_says, memory_is_told, peak_mib
+from pixelproof.benchmarks.process import measured_apart, peak_mib
 from pixelproof.errors import PixelproofError
 from pixelproof.gpu import open_gpu
 from pixelproof.models import is_shipped
@@ -57,33 +56,24 @@ class Absent(Exception):  # noqa: N818  (no fault: the message is a note in the 
     """This way cannot be timed here; the message says why."""
 
 
-@contextmanager
-def eager_pytorch(setting: Setting) -> Iterator[Contender]:
+def eager_pytorch(setting: Setting) -> AbstractContextManager[Contender]:
     """PyTorch: the purifier's module, then the classifier's, with the shipped weights that the bundle was made of."""
-    with _pytorch(setting, *_shipped_modules(setting.manifest)) as run:
-        yield Contender("PyTorch eager, two stages", "PyTorch, CPU", run)
+    return _pytorch(setting, whole=True)
 
 
-@contextmanager
-def compiled_pytorch(setting: Setting) -> Iterator[Contender]:
+def compiled_pytorch(setting: Setting) -> AbstractContextManager[Contender]:
     """The same, each module compiled by `torch.compile`; the compiler runs when a batch size is first met."""
-    purifier, classifier = _shipped_modules(setting.manifest)
-    with _pytorch(setting, _compiled(purifier), _compiled(classifier)) as run:
-        yield Contender("PyTorch compiled, two stages", "PyTorch, CPU", run)
+    return _pytorch(setting, whole=True, compiled=True)
 
 
-@contextmanager
-def eager_classifier(setting: Setting) -> Iterator[Contender]:
+def eager_classifier(setting: Setting) -> AbstractContextManager[Contender]:
     """PyTorch: the classifier's module alone."""
-    with _pytorch(setting, None, _shipped_classifier(setting.manifest)) as run:
-        yield Contender("PyTorch eager, bare classifier", "PyTorch, CPU", run)
+    return _pytorch(setting, whole=False)
 
 
-@contextmanager
-def compiled_classifier(setting: Setting) -> Iterator[Contender]:
+def compiled_classifier(setting: Setting) -> AbstractContextManager[Contender]:
     """The same, compiled."""
-    with _pytorch(setting, None, _compiled(_shipped_classifier(setting.manifest))) as run:
-        yield Contender("PyTorch compiled, bare classifier", "PyTorch, CPU", run)
+    return _pytorch(setting, whole=False, compiled=True)
 
 
 @contextmanager
@@ -111,9 +101,11 @@ def bare_classifier(setting: Setting) -> Iterator[Contender]:
         yield Contender(setting.named(BARE), classifier.provider, classifier)
 
 
-def idle_threads_spin() -> bool:
-    """Whether PyTorch's idle threads may keep the cores that the next contender needs."""
-    return "torch" in sys.modules and os.environ.get("OMP_WAIT_POLICY", "").lower() != "passive"
+def idle_thread_cautions() -> list[str]:
+    """A note where PyTorch's idle threads may keep the cores that the next contender needs, else none."""
+    if "torch" not in sys.modules or os.environ.get("OMP_WAIT_POLICY", "").lower() == "passive":
+        return []
+    return ["PyTorch was loaded without OMP_WAIT_POLICY=passive: its idle threads slow whatever runs next."]
 
 
 def let_idle_threads_sleep() -> None:
@@ -130,11 +122,19 @@ def need_purifier(manifest: dict[str, Any]) -> None:
 
 
 @contextmanager
-def _pytorch(
-    setting: Setting, purifier: "Callable[..., Tensor] | None", classifier: "Callable[..., Tensor]"
-) -> "Iterator[Callable[[NDArray[np.uint8]], Any]]":
-    """Runs the modules on uint8 images and gives what the pipeline gives, or the classifier's probabilities alone."""
+def _pytorch(setting: Setting, *, whole: bool, compiled: bool = False) -> Iterator[Contender]:
+    """Runs uint8 images and gives what the pipeline gives (`whole`), or the classifier's probabilities alone."""
+    if whole:
+        need_purifier(setting.manifest)
+    classifier: Callable[..., Tensor] = _shipped_module(setting.manifest, "classifier")
+    purifier: Callable[..., Tensor] | None = _shipped_module(setting.manifest, "purifier") if whole else None
     import torch
+
+    if compiled:
+        if shutil.which("g++") is None:
+            raise Absent("torch.compile needs a C++ compiler, and there is no g++")
+        classifier = torch.compile(classifier, dynamic=False)
+        purifier = purifier and torch.compile(purifier, dynamic=False)
 
     def run(images: NDArray[np.uint8]) -> Any:  # noqa: ANN401  (one array, or two)
         with torch.inference_mode():
@@ -145,108 +145,66 @@ def _pytorch(
                 return probabilities
             return probabilities, (purified + 0.5).floor().permute(0, 2, 3, 1).to(torch.uint8).numpy()
 
+    name = f"PyTorch {'compiled' if compiled else 'eager'}, {'two stages' if whole else 'bare classifier'}"
     with pytorch_threads(setting.threads, purpose="timing PyTorch"):
-        yield run
+        yield Contender(name, "PyTorch, CPU", run)
 
 
-def _compiled(module: "nn.Module") -> "Callable[..., Tensor]":
-    if shutil.which("g++") is None:
-        raise Absent("torch.compile needs a C++ compiler, and there is no g++")
-    import torch
+def _shipped_module(manifest: dict[str, Any], part: str) -> "nn.Module":
+    """The bundle's "classifier" or "purifier" in PyTorch; `Absent` where it has other weights than the shipped ones."""
+    from pixelproof.models import build_classifier, build_purifier
 
-    compiled: Callable[..., Tensor] = torch.compile(module, dynamic=False)
-    return compiled
-
-
-def _shipped_modules(manifest: dict[str, Any]) -> "tuple[nn.Module, nn.Module]":
-    """Purifier and classifier as the bundle has them, where both are shipped networks with the shipped weights."""
-    from pixelproof.models import build_purifier
-
-    need_purifier(manifest)
-    classifier = _shipped_classifier(manifest)
-    _check_shipped(manifest["purifier"])
-    return build_purifier(manifest["purifier"]["name"]), classifier
-
-
-def _shipped_classifier(manifest: dict[str, Any]) -> "nn.Module":
-    from pixelproof.models import build_classifier
-
-    classifier = manifest["classifier"]
-    _check_shipped(classifier)
+    name = manifest[part]["name"]
+    if not is_shipped(manifest[part]):
+        raise Absent(f"the bundle's '{name}' is not one that is shipped with this version")
     let_idle_threads_sleep()
     try:
-        return build_classifier(classifier["name"])
+        return build_classifier(name) if part == "classifier" else build_purifier(name)
     except PixelproofError as error:  # PyTorch is not installed
         raise Absent(str(error)) from None
 
 
-def _check_shipped(part: dict[str, Any]) -> None:
-    if not is_shipped(part):
-        raise Absent(f"the bundle's '{part['name']}' is not one that is shipped with this version")
-
-
-@contextmanager
-def cuda_recorded(setting: Setting) -> Iterator[Contender]:
+def cuda_recorded(setting: Setting) -> AbstractContextManager[Contender]:
     """The fused graph on ONNX Runtime's CUDA provider, each batch size recorded as a CUDA graph."""
-    with _on_cuda(setting) as (pipeline, session):
-        yield Contender("ONNX on CUDA, CUDA graph", pipeline.provider, pipeline, session.split, "the host's clock")
+    return _on_gpu(setting, "ONNX on CUDA", ("cuda",), recorded=True, clock="the host's clock")
 
 
-@contextmanager
-def cuda_plain(setting: Setting) -> Iterator[Contender]:
+def cuda_plain(setting: Setting) -> AbstractContextManager[Contender]:
     """The same, launched anew for each batch."""
-    with _on_cuda(setting) as (pipeline, session):
-        session.graphs = False
-        yield Contender("ONNX on CUDA, no CUDA graph", pipeline.provider, pipeline)
+    return _on_gpu(setting, "ONNX on CUDA", ("cuda",), recorded=False)
 
 
-@contextmanager
-def tensorrt_recorded(setting: Setting) -> Iterator[Contender]:
-    """The bundle's TensorRT engine, each batch size recorded as a CUDA graph."""
-    with _engine(setting) as (pipeline, session):
-        yield Contender("TensorRT engine, CUDA graph", pipeline.provider, pipeline, session.split, "the GPU's clock")
+def tensorrt_recorded(setting: Setting) -> AbstractContextManager[Contender]:
+    """The bundle's engine by the first TensorRT that runs it, each batch size recorded as a CUDA graph."""
+    return _on_gpu(setting, "TensorRT engine", tuple(DISTRIBUTIONS), recorded=True, clock="the GPU's clock")
 
 
-@contextmanager
-def tensorrt_plain(setting: Setting) -> Iterator[Contender]:
+def tensorrt_plain(setting: Setting) -> AbstractContextManager[Contender]:
     """The same, launched anew for each batch."""
-    with _engine(setting) as (pipeline, session):
-        session.graphs = False
-        yield Contender("TensorRT engine, no CUDA graph", pipeline.provider, pipeline, session.split, "the GPU's clock")
+    return _on_gpu(setting, "TensorRT engine", tuple(DISTRIBUTIONS), recorded=False, clock="the GPU's clock")
 
 
 @contextmanager
-def _fused_on(backend: str, setting: Setting) -> Iterator[Pipeline]:
+def _on_gpu(
+    setting: Setting, called: str, backends: Sequence[str], *, recorded: bool, clock: str = ""
+) -> Iterator[Contender]:
+    """The fused graph by the first of `backends` that runs it; `clock` takes the times of its parts, if any does."""
     need_purifier(setting.manifest)
-    try:
-        pipeline = Pipeline(setting.bundle, backend=backend, threads=setting.threads)
-    except PixelproofError as error:
-        raise Absent(error.reason) from None
-    with pipeline:
-        yield pipeline
-
-
-@contextmanager
-def _on_cuda(setting: Setting) -> Iterator[tuple[Pipeline, OnnxRuntimeCuda]]:
-    with _fused_on("cuda", setting) as pipeline:
-        session = pipeline.session
-        assert isinstance(session, OnnxRuntimeCuda)
-        yield pipeline, session
-
-
-@contextmanager
-def _engine(setting: Setting) -> Iterator[tuple[Pipeline, TensorRtSession]]:
-    """The bundle's engine by the first TensorRT that runs it."""
     reasons = []
-    for flavor in DISTRIBUTIONS:
+    for backend in backends:
         try:
-            with _fused_on(flavor, setting) as pipeline:
-                session = pipeline.session
-                assert isinstance(session, TensorRtSession)
-                yield pipeline, session
-                return
-        except Absent as reason:
-            reasons.append(str(reason))
+            pipeline = Pipeline(setting.bundle, backend=backend, threads=setting.threads)
+        except PixelproofError as error:
+            reasons.append(error.reason)
+            continue
+        with pipeline:
+            session = pipeline.session
+            assert isinstance(session, OnnxRuntimeCuda | TensorRtSession)
+            if not recorded:
+                session.graphs = False
+            name = f"{called}, {'CUDA graph' if recorded else 'no CUDA graph'}"
+            yield Contender(name, pipeline.provider, pipeline, session.split if clock else None, clock)
+            return
     raise Absent("; ".join(reasons))
 
 
@@ -256,9 +214,9 @@ def gpu_here() -> str | None:
         gpu = open_gpu(purpose="timing", instead="nothing")
     except PixelproofError:
         return None
-    told = f"{gpu.name}, compute capability {'.'.join(map(str, gpu.capability))}, a driver for CUDA {gpu.cuda}"
+    described = f"{gpu.name}, compute capability {'.'.join(map(str, gpu.capability))}, a driver for CUDA {gpu.cuda}"
     gpu.close()
-    return told
+    return described
 
 
 Way = Callable[[Setting], AbstractContextManager[Contender]]
@@ -282,25 +240,20 @@ _ALL = (*WAYS, *ON_GPU)
 
 
 def peak_memory(way: Way, setting: Setting, batches: Sequence[int]) -> dict[int, float]:
-    """The largest resident set, in MiB, by batch size; empty where the system does not tell it, or the process fails.
+    """The largest resident set, in MiB, by batch size; empty where the system does not report it, or the process fails.
 
     The batches are run in ascending order in one process, so each figure holds for all batches up to that size. It
     includes the interpreter and the libraries.
     """
-    if not memory_is_told():
-        return {}
     task = [_ALL.index(way), str(setting.bundle), setting.backend, setting.threads, sorted(batches)]
-    told = child_says(
-        f"'{way.__name__}'",
-        ["-c", f"from {__name__} import measure_memory; measure_memory()"],
-        json.dumps(task),
-    )
-    return {} if told is None else {int(batch): mib for batch, mib in json.loads(told).items()}
+    peaks = measured_apart(f"'{way.__name__}'", f"{__name__}:measure_memory", task)
+    return {int(batch): mib for batch, mib in (peaks or {}).items()}
 
 
-def measure_memory() -> None:
-    """What the process of `peak_memory` does: a task on stdin, the peak in MiB after each batch on stdout."""
-    index, bundle, backend, threads, batches = json.load(sys.stdin)
+def measure_memory(
+    index: int, bundle: str, backend: str, threads: int | None, batches: Sequence[int]
+) -> dict[int, float]:
+    """What the process of `peak_memory` does; the peak in MiB after each batch."""
     setting = Setting(Path(bundle), read_bundle(Path(bundle)).manifest, backend, threads)
     height, width = setting.manifest["image_size"]
     peaks = {}
@@ -310,4 +263,4 @@ def measure_memory() -> None:
             for _ in range(_RUNS):
                 contender.run(images)
             peaks[batch] = peak_mib()
-    print(json.dumps(peaks))
+    return peaks

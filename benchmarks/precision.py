@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pixelproof.benchmarks.conditions import Conditions, describe_conditions, now
+from pixelproof.benchmarks.conditions import describe_conditions, now
 from pixelproof.benchmarks.latency import Contender, Progress, measure_latency
+from pixelproof.benchmarks.results import Results, classifiers_of
 from pixelproof.benchmarks.tables import NOTHING, Cell, Column, Table, make_table, number, percent
 from pixelproof.errors import UsageError
 from pixelproof.models.data import ImageSet, adversarial_sample, sample
@@ -98,11 +99,9 @@ class EngineRow:
 
 
 @dataclass(frozen=True)
-class PrecisionResults:
+class PrecisionResults(Results):
     """What `pixelproof bench precision` measured."""
 
-    created: str
-    conditions: Conditions
     purifier: str
     batch: int
     rounds: int
@@ -113,7 +112,7 @@ class PrecisionResults:
 
     def title(self) -> str:
         """What was measured, in a few words."""
-        return f"Precisions of {', '.join(dict.fromkeys(row.classifier for row in self.rows))}"
+        return f"Precisions of {classifiers_of(self.rows)}"
 
     def tables(self) -> tuple[Table, ...]:
         """A row a classifier and precision; the engines, where any were built, in a table of their own."""
@@ -180,7 +179,7 @@ def bench_precision(
         capabilities: what TensorRT for RTX builds engines for, such as "portable" and "8.9"; none: no engines.
         threads: CPU threads a call may use.
         command: for the record.
-        progress: told what is under way.
+        progress: called with a stage, how much of it is done, and how much there is.
 
     Raises:
         UsageError: an unknown classifier or purifier, or none.

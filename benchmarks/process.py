@@ -20,11 +20,18 @@ atexit.register(lambda: print(peak_mib()))
 runpy.run_module("pixelproof", run_name="__main__")
 """
 """Runs the command line, and prints the largest resident set in MiB at its end."""
+_CALL = """
+import importlib, json, sys
+function, *task = json.load(sys.stdin)
+module, _, name = function.partition(":")
+print(json.dumps(getattr(importlib.import_module(module), name)(*task)))
+"""
+"""Calls the function that stdin names."""
 _log = logging.getLogger("pixelproof")
 
 
 def memory_is_told() -> bool:
-    """Whether this system tells it."""
+    """Whether this system reports a process's memory."""
     return _STATUS.exists()
 
 
@@ -39,15 +46,23 @@ def resident_mib() -> float:
     return _told("VmRSS")
 
 
-def child_says(what: str, arguments: Sequence[str], task: str = "") -> str | None:
-    """The last line that a Python process prints; None where it fails, which is logged with its cause.
+def measured_apart(what: str, function: str, task: Sequence[Any]) -> Any:  # noqa: ANN401  (whatever JSON holds)
+    """What `function` returns in a Python process of its own, which does nothing else.
+
+    None where the system reports no process's memory, or where the process fails, which is logged with its cause.
 
     Args:
         what: is measured, in words.
-        arguments: of the interpreter.
-        task: what it reads.
+        function: "module:name"; returns what JSON can hold.
+        task: its arguments, likewise.
     """
-    done = subprocess.run([sys.executable, *arguments], input=task, capture_output=True, text=True, check=False)
+    return json.loads(said) if memory_is_told() and (said := child_says(what, _CALL, [function, *task])) else None
+
+
+def child_says(what: str, code: str, task: Sequence[Any] = ()) -> str | None:
+    """The last line that the Python program `code` prints, given `task` as JSON on stdin; None as `measured_apart`."""
+    asked = json.dumps(task)
+    done = subprocess.run([sys.executable, "-c", code], input=asked, capture_output=True, text=True, check=False)
     said = (done.stderr if done.returncode else done.stdout).strip().splitlines()
     if done.returncode or not said:
         cause = said[-1] if said else f"its process ended with {done.returncode} and no word"
@@ -82,8 +97,8 @@ def finish(command: list[str]) -> Usage:
     watched = [command[0], "-c", _WATCHED, *command[3:]] if memory_is_told() else command
     done = subprocess.run(watched, capture_output=True, text=True, check=False)
     if done.returncode:
-        told = done.stderr.strip().splitlines() or [f"it ended with {done.returncode} and no word"]
-        raise PixelproofError(f"the attack failed: {told[-1]}. Next: {' '.join(command[2:])}")
+        said = done.stderr.strip().splitlines() or [f"it ended with {done.returncode} and no word"]
+        raise PixelproofError(f"the attack failed: {said[-1]}. Next: {' '.join(command[2:])}")
     return Usage(time.perf_counter() - started, float(done.stdout.split()[-1]) if memory_is_told() else None)
 
 

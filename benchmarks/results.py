@@ -2,8 +2,10 @@
 
 import importlib
 import json
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import pixelproof
 from pixelproof.benchmarks.conditions import Conditions, describe, describe_conditions, now
@@ -24,27 +26,40 @@ KINDS = {
     "precision": "precision:PrecisionResults",
     "soak": "endurance:SoakResults",
     "techniques": "techniques:TechniqueResults",
-    "training": "report.training:TrainingResults",
+    "training": "report.plots:TrainingResults",
 }
 """Each kind of result file, and the dataclass that it holds: a benchmark's file in this folder, and its class."""
 
 
-class Results(Protocol):
-    """What a result file holds, a dataclass."""
+@dataclass(frozen=True)
+class Results:
+    """What a result file holds: the base of each benchmark's results.
 
-    @property
-    def created(self) -> str:
-        """When, UTC, as ISO 8601."""
+    Attributes:
+        created: when, UTC, as ISO 8601.
+        conditions: where and how it was measured.
+    """
 
-    @property
-    def conditions(self) -> Conditions:
-        """Where and how it was measured."""
+    created: str
+    conditions: Conditions
 
     def title(self) -> str:
         """What was measured, in a few words."""
+        raise NotImplementedError
 
     def tables(self) -> tuple[Table, ...]:
         """Its tables."""
+        raise NotImplementedError
+
+
+def classifiers_of(rows: Iterable[Any]) -> str:
+    """The names of the rows' classifiers, each once, in words."""
+    return ", ".join(dict.fromkeys(row.classifier for row in rows))
+
+
+def behind(classifier: str, purifier: str | None) -> str:
+    """A classifier, and the purifier before it if there is one, in words."""
+    return classifier if purifier is None else f"{classifier} behind {purifier}"
 
 
 def to_json(results: Results) -> dict[str, Any]:

@@ -23,8 +23,9 @@ from pixelproof.attack.evaluation.records import Transform, gets_right
 from pixelproof.attack.evaluation.searches import Report, Searches, changed_images
 from pixelproof.attack.evaluation.settings import DataChoice, Settings, check_fit, check_some
 from pixelproof.attack.evaluation.victims import Predict, Victim, bare_classifier, purified_pipeline
-from pixelproof.benchmarks.conditions import Conditions, describe_conditions, now
+from pixelproof.benchmarks.conditions import describe_conditions, now
 from pixelproof.benchmarks.latency import Contender, measure_latency
+from pixelproof.benchmarks.results import Results, classifiers_of
 from pixelproof.benchmarks.tables import NOTHING, Column, Table, make_table, number, share_cell
 from pixelproof.deprecation import field_renamed, keyword_renamed
 from pixelproof.errors import missing_extra
@@ -77,16 +78,14 @@ _NOTES = (
 
 
 @dataclass(frozen=True)
-class TechniqueResults:
+class TechniqueResults(Results):
     """What `pixelproof bench techniques` measured."""
 
-    created: str
-    conditions: Conditions
     rows: tuple[TechniqueRow, ...]
 
     def title(self) -> str:
         """What was measured, in a few words."""
-        return f"Techniques in front of {', '.join(dict.fromkeys(row.classifier for row in self.rows))}"
+        return f"Techniques in front of {classifiers_of(self.rows)}"
 
     def tables(self) -> tuple[Table, ...]:
         """The techniques, classifier by classifier."""
@@ -208,7 +207,7 @@ def bench_techniques(
             goes on from there.
         command: the command line, for the record.
         threads: CPU threads a call may use.
-        report: told what is under way.
+        report: called with what is under way.
 
     Raises:
         UsageError: data that do not fit a bundle, none that its classifier gets right, or a cascade that is not for it.
@@ -274,18 +273,18 @@ def _compare(
     windows = settings.cascade is None  # a cascade does without
     victim = bare_classifier(bare, windows=windows)
     records = searches.transfer(behind_cascade(victim, bare.predict), chosen)
-    fell = np.array([record.success for record in records], np.bool_)
+    succeeded = np.array([record.success for record in records], np.bool_)
     attacked = changed_images(records, data)
     rows = []
     for technique in _techniques(bare, victim, subject.pipelines, settings):
         kept = technique.keeps(data, folder)
-        undone = fell & (technique.predict(attacked).argmax(1) == data.labels[chosen])
+        undone = succeeded & (technique.predict(attacked).argmax(1) == data.labels[chosen])
         adaptive = None
         if settings.adaptive_images and times[technique.name] < settings.slowest_query_ms:
             if technique.transform is None and technique.victim.passes is None:
                 warn_of_silence(technique.network, settings.own_code)
             some = chosen[: settings.adaptive_images]
-            carried = [record for record, still in zip(records, fell & ~undone, strict=True) if still]
+            carried = [record for record, still in zip(records, succeeded & ~undone, strict=True) if still]
             victim = behind_cascade(technique.victim, technique.predict)
             found = searches.adaptive(victim, technique.predict, some, some[~kept[some]], carried)
             adaptive = Share(sum(record.success for record in found.values()), len(found))
@@ -294,8 +293,8 @@ def _compare(
                 classifier=name,
                 technique=technique.name,
                 n=len(chosen),
-                attack_success=Share(int(fell.sum()), len(fell)),
-                defense_rate=Share(int(undone.sum()), int(fell.sum())),
+                attack_success=Share(int(succeeded.sum()), len(succeeded)),
+                defense_rate=Share(int(undone.sum()), int(succeeded.sum())),
                 performance_loss=Share(int((right & ~kept).sum()), int(right.sum())),
                 adaptive_success=adaptive,
                 milliseconds=times[technique.name],

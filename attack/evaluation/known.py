@@ -38,7 +38,7 @@ def shipped_purifier(bundle: Pipeline) -> "nn.Module | None":
 
 
 def own_passes(bundle: Pipeline) -> Passes | None:
-    """What a purifier of one's own lets pass, told by the function that the bundle's manifest names, `module:function`.
+    """Which colors a purifier of one's own accepts, by the function that the manifest names, `module:function`.
 
     The function is called: whoever wrote the manifest chose it, so that this has to be asked for. None where the
     manifest names no function, or what it builds has no `accepted_colors`.
@@ -68,15 +68,15 @@ def passes_of(purifier: "nn.Module | None", *, contiguous: bool = False) -> Pass
     It takes float32 `(n, 3, H, W)`, 0..255, and returns uint8 `(n, H, W, k, 3)`. `contiguous`: in that order in memory
     too, as an export shows them; shipped ones are asked as their records were made, whose last bits it moves.
     """
-    tell = offers_of(purifier).accepted_colors
-    if tell is None:
+    accepted = offers_of(purifier).accepted_colors
+    if accepted is None:
         return None
     import torch
 
     def colors(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
         with torch.no_grad():
             levels = torch.from_numpy(images).permute(0, 3, 1, 2).float()
-            levels = tell(levels.contiguous() if contiguous else levels)
+            levels = accepted(levels.contiguous() if contiguous else levels)
         found: NDArray[np.uint8] = torch.as_tensor(levels).numpy()  # an array will do
         return found
 
@@ -139,12 +139,12 @@ def _spotted(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _check_passes(name: str, passes: Passes, images: NDArray[np.uint8]) -> None:
-    told = _called(f"`accepted_colors` of {name}()", passes, images)
+    found = _called(f"`accepted_colors` of {name}()", passes, images)
     n, height, width, _ = images.shape
-    shape = _shape(told)
-    if len(shape) != 5 or shape[:3] != (n, height, width) or shape[3] < 1 or shape[4] != 3 or told.dtype != np.uint8:
+    shape = _shape(found)
+    if len(shape) != 5 or shape[:3] != (n, height, width) or shape[3] < 1 or shape[4] != 3 or found.dtype != np.uint8:
         raise ExportError(
-            f"`accepted_colors` of {name}() has to give uint8 ({n}, {height}, {width}, k, 3), got {told.dtype} "
+            f"`accepted_colors` of {name}() has to give uint8 ({n}, {height}, {width}, k, 3), got {found.dtype} "
             f"{shape}. Next: mend it, or leave out --own-code"
         )
 

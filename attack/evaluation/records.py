@@ -42,7 +42,7 @@ class Record:
         colors: r, g, b of each changed pixel; likewise.
         queries: as counted by the attack.
         exhausted: every candidate of the set was evaluated.
-        seconds: since the image before it ended; many are under way at a time, so that only their mean tells.
+        seconds: since the image before it ended; many are under way at a time, so that only their mean is meaningful.
     """
 
     image: int

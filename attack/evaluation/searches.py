@@ -56,8 +56,8 @@ class Task:
 def settings_of(task: Task, victim: Victim, data_name: str) -> dict[str, Any]:
     """What the records of this task, victim and data set depend on.
 
-    A graph alone does not tell how candidates are ranked: a shipped network that was given its own weights as a file
-    is not known to be one.
+    A graph alone does not determine how candidates are ranked: a shipped network that was given its own weights as a
+    file is not known to be one.
     """
     spelled = {"passed_colors": "passed_colours"}  # as the first records have it
     held = asdict(task).items()
@@ -86,7 +86,7 @@ def search(
         data: all images.
         chosen: which to attack; images that the victim gets right.
         store: kept records, and where new ones go.
-        report: told how far it has come.
+        report: called with how far it has come.
         device: the GPU that `de` runs on; None for the CPU.
 
     Raises:
@@ -197,7 +197,7 @@ class Searches:
         choice: the images.
         settings: the method, and what it may change.
         records: the folder of their outcomes.
-        report: told what is under way.
+        report: called with what is under way.
         device: the GPU that `de` runs on, and that is the other methods' cascade; None for the CPU alone.
     """
 
@@ -271,7 +271,7 @@ class Searches:
     def union(
         self, tasks: list[Task], victim: Victim, deployed: Predict, chosen: NDArray[np.int64]
     ) -> dict[int, Record]:
-        """Each image's record: of the first search that it fell to, or of all together."""
+        """Each image's record: of the first search that succeeded, or of all together."""
         found: dict[int, Record] = {}
         left = chosen
         for task in tasks:

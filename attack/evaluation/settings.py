@@ -17,7 +17,7 @@ from pixelproof.runtime import Pipeline, read_bundle
 
 PROTOCOLS = ("transfer", "adaptive")
 STRONGEST = "strongest"
-"""The union of all: corners, of what the purifier lets pass too, levels, de thrice, and one's own."""
+"""The union of every method: corners (of accepted colors too), levels, `de` from three seeds, and one's own."""
 
 
 class DataChoice(Labeled):
@@ -50,8 +50,8 @@ class Settings:
         target: index of the class to reach; None where any wrong one will do.
         cascade: leave out what this cheaper network is sure of (one of `CASCADES`), so that nothing is exhausted; `de`
             goes by its probabilities then, and may take another way.
-        own_code: build purifiers of one's own by the functions that the bundles name, so that the attacker is told what
-            they let pass; see `own_passes`.
+        own_code: build purifiers of one's own by the functions that the bundles name, so that the attacker knows which
+            colors they accept; see `own_passes`.
         population, generations: of `de`, as for `DifferentialEvolution`.
 
     Raises:
@@ -83,7 +83,7 @@ class Settings:
 
     @property
     def asks_passes(self) -> bool:
-        """Whether the adaptive attack tries the colors that a purifier tells it lets pass."""
+        """Whether the adaptive attack tries the colors that a purifier states it accepts."""
         return "colors" in options_of(self.method)
 
     @property

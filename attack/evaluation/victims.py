@@ -45,11 +45,11 @@ class Victim:
     Attributes:
         predict: uint8 `(n, H, W, 3)` to probabilities `(n, classes)`.
         order: ranks candidates, by the gradient where the network is a shipped one, else by a sweep of queries.
-        passes: the extreme colors that the purifier lets pass; None where no purifier tells.
+        passes: the extreme colors that the purifier accepts; None where no purifier states them.
         identity: for the record of what was attacked: what the graph computes (see `graph_sha256`), and on what.
         on_device: makes the same network for a search on a GPU, of so many candidates.
         around: what the victim would be with another bare classifier, `predict` from `predict`; a purified image
-            reaches that in whole levels.
+            reaches that as whole pixel values, 0 to 255.
     """
 
     predict: Predict
@@ -78,12 +78,12 @@ def purified_pipeline(
 ) -> Victim:
     """The bundle's purifier and classifier as one, the classifier by `windows` where that pays.
 
-    Where the purifier yields whole levels, what the classifier says of an image depends on the purified image alone,
-    and an image that was purified before is not classified again. A changed pixel is purified with what it can reach
-    of the image alone, where that gives the same bytes.
+    Where the purifier yields whole pixel values, the classifier's answer depends on the purified image alone, and an
+    image that was purified before is not classified again. Of an image with a changed pixel only the part that the
+    pixel can influence is purified anew, where that gives the same bytes.
 
-    With `own_code` a purifier of one's own is built by the function that the manifest names, and tells what it lets
-    pass; see `own_passes`.
+    With `own_code` a purifier of one's own is built by the function that the manifest names, and states which colors
+    it accepts; see `own_passes`.
     """
     shipped, module = shipped_purifier(pipeline), _classifier_module(pipeline)
     passes, identity = passes_of(shipped), _identity(pipeline)

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pixelproof.benchmarks.defense import DefenseResults, DefenseRow
+from pixelproof.benchmarks.defense import DefenseResults, DefenseRow, PaperFigures
 from pixelproof.benchmarks.latency import FUSED, LatencyResults, LatencyRow
-from pixelproof.benchmarks.paper import PaperFigures
 from pixelproof.benchmarks.tables import NOTHING, percent
 from pixelproof.statistics import Share
 

@@ -11,8 +11,14 @@ from pixelproof.benchmarks.latency import FUSED, LatencyResults
 from pixelproof.benchmarks.precision import PrecisionResults
 from pixelproof.benchmarks.report.gallery import gallery
 from pixelproof.benchmarks.report.headline import headlines
-from pixelproof.benchmarks.report.plots import HEIGHT, WIDTH, heat_maps, latency_plots, learning_curves
-from pixelproof.benchmarks.report.training import TrainingResults
+from pixelproof.benchmarks.report.plots import (
+    HEIGHT,
+    WIDTH,
+    TrainingResults,
+    heat_maps,
+    latency_plots,
+    learning_curves,
+)
 from pixelproof.benchmarks.results import Results, read_results
 from pixelproof.benchmarks.tables import Table, csv_text, latex, markdown
 from pixelproof.benchmarks.techniques import TechniqueResults

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pixelproof.benchmarks.defense import DefenseResults
 from pixelproof.benchmarks.gallery import Positions
 from pixelproof.benchmarks.latency import LatencyResults, LatencyRow
-from pixelproof.benchmarks.report.training import TrainingResults
 from pixelproof.benchmarks.tables import percent
 
 WIDTH, HEIGHT = 300, 120  # of a curve's drawing, in its own units
@@ -54,7 +53,21 @@ def _bar(row: LatencyRow, longest: float, own: str) -> Bar:
     return Bar(row.name, f"{row.p50_ms:,.2f} ms", width, 100 * row.p90_ms / longest - width, row.name == own)
 
 
-WIDTH, HEIGHT = 300, 120  # of a curve's drawing, in its own units
+@dataclass(frozen=True)
+class TrainingResults:
+    """How a network was trained: what lies as JSON beside its weights."""
+
+    name: str
+    command: str
+    device: str
+    wall_time_s: float
+    training_images: int
+    test_images: int
+    versions: dict[str, str]
+    figures: dict[str, float]
+    """Of the shipped weights, on all test images."""
+    history: tuple[dict[str, float], ...]
+    """Each epoch's loss, figures (on some of the test images) and speed."""
 
 
 @dataclass(frozen=True)

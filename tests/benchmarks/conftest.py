@@ -8,10 +8,9 @@ import pytest
 from PIL import Image
 
 from pixelproof.benchmarks.conditions import Conditions
-from pixelproof.benchmarks.defense import DefenseResults, DefenseRow
+from pixelproof.benchmarks.defense import DefenseResults, DefenseRow, PaperFigures
 from pixelproof.benchmarks.gallery import Example, Positions, Prediction
 from pixelproof.benchmarks.latency import LatencyResults, LatencyRow
-from pixelproof.benchmarks.paper import PaperFigures
 from pixelproof.statistics import Share
 
 CONDITIONS = Conditions(

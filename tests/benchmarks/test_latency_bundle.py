@@ -15,7 +15,7 @@ from pixelproof.benchmarks.latency_ways import (
     compiled_classifier,
     eager_classifier,
     eager_pytorch,
-    idle_threads_spin,
+    idle_thread_cautions,
     peak_memory,
 )
 from pixelproof.errors import UsageError
@@ -94,9 +94,9 @@ def test_a_bundle_of_other_weights_is_not_passed_off_as_the_shipped_network(make
 def test_threads_that_spin_are_noticed(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", np)
     monkeypatch.setenv("OMP_WAIT_POLICY", "active")
-    assert idle_threads_spin()
+    assert idle_thread_cautions()
     monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")
-    assert not idle_threads_spin()
+    assert not idle_thread_cautions()
 
 
 def test_another_bundle_is_timed_beside(make_bundle):

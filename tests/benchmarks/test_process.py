@@ -19,8 +19,8 @@ def test_what_is_filled_is_counted_and_the_peak_outlasts_it():
 
 
 def test_a_child_says_its_last_line():
-    asked = ["-c", "import sys; print('a library greets'); print(sys.stdin.read())"]
-    assert child_says("reading", asked, "a task") == "a task"
+    code = "import sys; print('a library greets'); print(sys.stdin.read())"
+    assert child_says("reading", code, ["a task"]) == '["a task"]'
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,6 @@ def test_a_child_says_its_last_line():
     [("raise ValueError('no such way')", "ValueError: no such way"), ("import os; os.kill(os.getpid(), 9)", "-9")],
 )
 def test_a_child_that_fails_is_told(code: str, cause: str, caplog: pytest.LogCaptureFixture):
-    assert child_says("LeNet", ["-c", code]) is None
+    assert child_says("LeNet", code) is None
     assert "the memory of LeNet was not measured: " in caplog.text
     assert cause in caplog.text

@@ -12,8 +12,7 @@ from pixelproof.benchmarks.gallery import Positions, Prediction
 from pixelproof.benchmarks.latency import FUSED, LatencyRow
 from pixelproof.benchmarks.report import render_report, write_report
 from pixelproof.benchmarks.report.headline import headlines
-from pixelproof.benchmarks.report.plots import HEIGHT, WIDTH, heat_maps, latency_plots, learning_curves
-from pixelproof.benchmarks.report.training import TrainingResults
+from pixelproof.benchmarks.report.plots import HEIGHT, WIDTH, TrainingResults, heat_maps, latency_plots, learning_curves
 from pixelproof.benchmarks.results import read_results, write_results
 from pixelproof.errors import PixelproofError, UsageError
 from pixelproof.models import weights_path

@@ -30,6 +30,7 @@ bench = typer.Typer(no_args_is_help=True, help="Measure what attacks still do to
 
 Bundle = Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle's folder.")]
 Bundles = Annotated[list[Path], typer.Argument(metavar="BUNDLE...", help="Bundles' folders.")]
+Figures = Annotated[Path | None, typer.Option("-o", "--output", help="Write the figures as JSON here.")]
 Seed = Annotated[int, typer.Option(help="Of the attack's randomness.")]
 Images = Annotated[int, typer.Option(min=1, help="Attack the first so many that the classifier gets right.")]
 
@@ -214,7 +215,7 @@ def growth(
     images: Annotated[str, typer.Option(help="Numbers of images, separated by commas.")] = "100,1000,7500",
     method: Annotated[str, typer.Option(help="Of the attack.")] = "corners",
     threads: Threads = 1,
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="Write the figures as JSON here.")] = None,
+    output: Figures = None,
 ) -> None:
     """Attack few images, more, and very many, to see whether an image's cost or the memory grows with their number."""
     from pixelproof.benchmarks.endurance import grow
@@ -233,7 +234,7 @@ def survival(
     kills: Annotated[int, typer.Option(min=1, help="Processes that are killed.")] = 50,
     images: Annotated[int, typer.Option(min=1, help="Shipped images to attack.")] = 100,
     method: Annotated[str, typer.Option(help="Of the attack.")] = "de",
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="Write the figures as JSON here.")] = None,
+    output: Figures = None,
 ) -> None:
     """Kill an attack again and again, and compare what it finds with one that was left alone; 1 where they differ."""
     from pixelproof.benchmarks.endurance import survive
@@ -256,7 +257,7 @@ def cascade_validation(
         float | None, typer.Option(help="Ask float32 of leads below so many nats alone.", show_default="of all")
     ] = None,
     threads: Threads = None,
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="Write the figures as JSON here.")] = None,
+    output: Figures = None,
 ) -> None:
     """Count the successes that a cheaper network would discard; 1 where any is lost, or there was none."""
     try:

@@ -45,7 +45,7 @@ def measure(lenet_median_bundle: Path, some, budget, tmp_path: Path):
 
     def run(*makers, images=(4,), **options) -> AttackSpeedResults:
         settings = AttackSpeedSettings(images, options.pop("budget", budget), measure_memory=False)
-        usual = {"folder": tmp_path / "records", "command": "as typed", "threads": 1}
+        usual = {"records": tmp_path / "records", "command": "as typed", "threads": 1}
         return bench_attack([lenet_median_bundle], some, settings, contenders=makers, **usual | options)
 
     return run
@@ -164,7 +164,7 @@ def test_peak_memory_is_of_a_process_of_its_own(lenet, some, budget):
 def test_each_bundle_has_its_number_of_images(lenet_median_bundle: Path, some, tmp_path: Path):
     settings = AttackSpeedSettings((1, 3), measure_memory=False)
     makers = [lambda *_: StandIn("theirs", lambda image: image)]
-    options = {"folder": tmp_path, "command": "", "contenders": makers}
+    options = {"records": tmp_path, "command": "", "contenders": makers}
     results = bench_attack([lenet_median_bundle, lenet_median_bundle], some, settings, **options)
     assert [row.n for row in results.rows] == [1, 3]
 

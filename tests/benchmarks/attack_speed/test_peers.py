@@ -11,10 +11,10 @@ import torch
 from pixelproof.benchmarks.attack_speed_contenders import Target
 from pixelproof.benchmarks.attack_speed_peers import (
     Budget,
-    Peer,
     art_pixel_attack,
     counting,
     on_levels,
+    peer,
     peer_versions,
     torchattacks_one_pixel,
 )
@@ -69,7 +69,7 @@ def test_the_seed_and_the_image_alone_decide_and_numpys_generator_is_left_alone(
         return np.full_like(images, drawn)
 
     def attacked(seed: int, image: np.ndarray) -> int:
-        found = Peer("stand-in", network, run, seed).attack(image, 0)
+        found = peer("stand-in", network, run, seed).attack(image, 0)
         assert found.queries == 7
         return int(found.image[0, 0, 0])
 

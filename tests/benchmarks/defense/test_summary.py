@@ -8,9 +8,8 @@ import pytest
 from pixelproof.attack.evaluation import Measured
 from pixelproof.attack.evaluation.records import Record
 from pixelproof.attack.evaluation.settings import Settings
-from pixelproof.benchmarks.defense import row
+from pixelproof.benchmarks.defense import PaperFigures, row
 from pixelproof.benchmarks.gallery import success_positions
-from pixelproof.benchmarks.paper import PaperFigures
 from pixelproof.models.data import ImageSet
 from pixelproof.statistics import Share, wilson_interval
 
